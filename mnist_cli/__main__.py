@@ -1,0 +1,36 @@
+"""The process: signals, streams and the exit code around the command line."""
+
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+from mnist_cli import streams
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit."""
+    signal.signal(signal.SIGTERM, _terminate)
+    streams.protect()
+    try:
+        from mnist_cli.cli import run
+
+        code = run()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    except OSError as error:
+        streams.say(f"error: {error}")
+        code = 1
+    if code == 128 + signal.SIGINT:
+        streams.say("interrupted")
+    sys.exit(code)
+
+
+def _terminate(signum: int, _frame: FrameType | None) -> NoReturn:
+    # As an exception, so that unfinished files are removed on the way out.
+    sys.exit(128 + signum)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""A dataset by name: found on disk, fetched, or the bundled subset, and always checked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from mnist_cli.config import NUM_CLASSES, DataOptions, DatasetName
+from mnist_cli.download import Patience, any_answers, download
+from mnist_cli.errors import MnistCliError
+from mnist_cli.events import DownloadProgress, Notice, OnEvent
+from mnist_cli.idx import damaged, read_idx
+from mnist_cli.mnist5k import read_mnist5k
+from mnist_cli.results import DatasetInfo
+from mnist_cli.sources import SOURCES, KnownFile, Source, mirrors
+
+NOT_COMPARABLE = "not comparable with published MNIST accuracy"
+
+IF_ASKED_FOR = Patience(stall_seconds=30, file_seconds=600, rounds=3)
+IF_QUICK = Patience(stall_seconds=10, file_seconds=120, rounds=1, first_byte_seconds=10)
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """`images` uint8 N×28×28, `labels` uint8 N with values 0 to 9."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The images to train with and to test with."""
+
+    info: DatasetInfo
+    train: LabelledImages
+    test: LabelledImages
+
+
+def load(options: DataOptions, on_event: OnEvent) -> Dataset:
+    """Load a dataset into memory, fetching it first where that is needed and possible.
+
+    AUTO is the complete MNIST if it is on disk or its mirrors answer soon, else mnist5k, with a
+    notice. Nothing is written where all files are already in the folder.
+
+    Raises:
+        MnistCliError: files are damaged, or missing and cannot be fetched.
+    """
+    if options.dataset == DatasetName.MNIST5K:
+        return _bundled()
+    name = DatasetName.MNIST if options.dataset == DatasetName.AUTO else options.dataset
+    source = SOURCES[name]
+    folder = (options.data_dir or Path(platformdirs.user_cache_dir("mnist-cli"))) / source.folder
+    raw = folder.absolute() / "raw"
+    missing = [file for file in source.files if _on_disk(raw, file) is None]
+    if missing and options.dataset == DatasetName.AUTO:
+        try:
+            _fetch(missing, raw, source, IF_QUICK, on_event)
+        except MnistCliError as error:
+            on_event(
+                Notice(
+                    f"MNIST is not in {raw} and {error}; using mnist5k, 5,000 of its images: "
+                    f"{NOT_COMPARABLE} (--dataset mnist5k does so without asking the network)"
+                )
+            )
+            return _bundled()
+    elif missing:
+        try:
+            _fetch(missing, raw, source, IF_ASKED_FOR, on_event)
+        except MnistCliError as error:
+            raise MnistCliError(
+                f"{error}; try again, put the files in {raw}, or use --dataset mnist5k"
+            ) from error
+    return _read(name, source, raw)
+
+
+def _on_disk(raw: Path, file: KnownFile) -> Path | None:
+    """The .gz first: it has a known hash, and an extraction may have been cut short."""
+    candidates = (raw / f"{file.name}.gz", raw / file.name)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _fetch(
+    missing: list[KnownFile], raw: Path, source: Source, patience: Patience, on_event: OnEvent
+) -> None:
+    bases = mirrors(source)
+    limit = patience.first_byte_seconds
+    if limit and not any_answers([f"{base}{missing[0].name}.gz" for base in bases], limit):
+        raise MnistCliError(f"no mirror answers ({', '.join(bases)})")
+    for file in missing:
+        archive = f"{file.name}.gz"
+
+        def report(done: int, total: int | None, archive: str = archive) -> None:
+            on_event(DownloadProgress(archive, done, total))
+
+        download([base + archive for base in bases], raw / archive, file.md5, patience, report)
+
+
+def _read(name: DatasetName, source: Source, raw: Path) -> Dataset:
+    train_images, train_labels, test_images, test_labels = source.files
+    return _dataset(
+        name,
+        _read_labelled(raw, train_images, train_labels),
+        _read_labelled(raw, test_images, test_labels),
+    )
+
+
+def _read_labelled(raw: Path, *files: KnownFile) -> LabelledImages:
+    (images_path, images), (labels_path, labels) = (_read_file(raw, file) for file in files)
+    if not len(images) or images.shape[1:] != (28, 28):
+        shape = "x".join(map(str, images.shape))
+        raise damaged(images_path, f"it holds {shape} pixels, not Nx28x28")
+    if len(images) != len(labels):
+        raise damaged(labels_path, f"it holds {len(labels):,} labels for {len(images):,} images")
+    if labels.max() >= NUM_CLASSES:
+        raise damaged(labels_path, f"it holds the label {labels.max()}")
+    return LabelledImages(images, labels)
+
+
+def _read_file(raw: Path, file: KnownFile) -> tuple[Path, NDArray[np.uint8]]:
+    path = _on_disk(raw, file)
+    if path is None:
+        raise MnistCliError(f"{raw / file.name} was removed; run again")
+    md5 = file.md5 if path.suffix == ".gz" else file.extracted_md5
+    return path, read_idx(path, file.ndim, md5)
+
+
+def _bundled() -> Dataset:
+    train, test = read_mnist5k()
+    return _dataset(
+        DatasetName.MNIST5K, LabelledImages(*train), LabelledImages(*test), note=NOT_COMPARABLE
+    )
+
+
+def _dataset(
+    name: DatasetName, train: LabelledImages, test: LabelledImages, note: str | None = None
+) -> Dataset:
+    info = DatasetInfo(str(name), len(train.labels), len(test.labels), note)
+    return Dataset(info, train, test)

@@ -1,0 +1,152 @@
+"""Fetching one known file from the first of several mirrors that can deliver it.
+
+torchvision's own download can wait for ever, lets some errors skip the next mirror and leaves
+half-extracted files behind; here every read has a timeout, every attempt a deadline, and no
+byte reaches its place before the hash of all of them is right.
+"""
+
+import hashlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+import requests
+import urllib3
+
+from mnist_cli.atomic import replacing
+from mnist_cli.errors import MnistCliError
+
+CHUNK_BYTES = 1 << 16
+
+
+class WrongBytesError(Exception):
+    """A mirror delivered something else."""
+
+
+NETWORK_ERRORS = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+    ConnectionError,
+    TimeoutError,
+    WrongBytesError,
+)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to try: seconds without a byte, seconds for a file, rounds over the mirrors.
+
+    `first_byte_seconds` is how long to look for any mirror that answers before the start.
+    """
+
+    stall_seconds: float
+    file_seconds: float
+    rounds: int
+    first_byte_seconds: float | None = None
+
+
+def any_answers(urls: list[str], seconds: float) -> bool:
+    """Whether one of `urls` sends a first byte within `seconds`; all are asked at once.
+
+    Each has a daemon thread, because looking up a name can block for long and cannot be
+    interrupted. Returns as soon as one has answered or all have failed.
+    """
+    answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def ask(url: str) -> None:
+        try:
+            with requests.get(url, stream=True, timeout=seconds) as response:
+                answers.put(response.ok and bool(response.raw.read(1, decode_content=False)))
+        except (*NETWORK_ERRORS, OSError):
+            answers.put(False)
+
+    for url in urls:
+        threading.Thread(target=ask, args=(url,), daemon=True).start()
+    deadline = time.monotonic() + seconds
+    try:
+        return any(answers.get(timeout=max(0.0, deadline - time.monotonic())) for _ in urls)
+    except queue.Empty:
+        return False
+
+
+def download(
+    urls: list[str],
+    path: Path,
+    md5: str,
+    patience: Patience,
+    on_bytes: Callable[[int, int | None], None],
+) -> None:
+    """Put the file with hash `md5` at `path`, from the first of `urls` that has it.
+
+    Two processes may do this at once: each writes a file of its own, and the last one in place
+    is as good as the first.
+
+    Args:
+        urls: where the file may be, best first.
+        path: where it goes; the folder is made.
+        md5: the published hash.
+        patience: when to give up on an attempt, and how often to go round.
+        on_bytes: called with the bytes so far and the total, if known.
+
+    Raises:
+        MnistCliError: every attempt failed, each listed once, or `path` cannot be written.
+    """
+    failures: dict[str, None] = {}  # in order, without repetition
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for pause in range(patience.rounds):
+            time.sleep(pause)
+            for url in urls:
+                try:
+                    return _fetch(url, path, md5, patience, on_bytes)
+                except NETWORK_ERRORS as error:
+                    failures[f"{url}: {_reason(error)}"] = None
+    except OSError as error:
+        raise MnistCliError(
+            f"cannot write {path}: {error.strerror or error}; choose another --data-dir"
+        ) from error
+    raise MnistCliError(f"cannot download {path.name} ({'; '.join(failures)})")
+
+
+def _fetch(
+    url: str,
+    path: Path,
+    md5: str,
+    patience: Patience,
+    on_bytes: Callable[[int, int | None], None],
+) -> None:
+    deadline = time.monotonic() + patience.file_seconds
+    received = hashlib.md5(usedforsecurity=False)
+    done = 0
+    with (
+        requests.get(url, stream=True, timeout=patience.stall_seconds) as response,
+        replacing(path) as file,
+    ):
+        response.raise_for_status()
+        total = int(response.headers.get("Content-Length", 0)) or None
+        # Undecoded, as some servers call a .gz file an encoding of its content.
+        for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            file.write(chunk)
+            received.update(chunk)
+            done += len(chunk)
+            on_bytes(done, total)
+        if received.hexdigest() != md5:
+            raise WrongBytesError(f"{done:,} wrong bytes, their MD5 is not {md5}")
+
+
+def _reason(error: BaseException) -> str:
+    """A network failure in a few words; libraries wrap the cause in layers of their own."""
+    if isinstance(error, requests.HTTPError):
+        return f"HTTP {error.response.status_code}"
+    if isinstance(error, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError):
+        return "timed out"
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -1,0 +1,270 @@
+"""Training and evaluation: tensors in, numbers out, nothing printed.
+
+The images lie on the device as one tensor, so that a step is an index and no Python runs for
+a single image. All randomness is a function of the seed and the epoch: an epoch gives the same
+weights whether or not the run was interrupted before it, and whatever was evaluated meanwhile.
+"""
+
+import hashlib
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam, Optimizer
+
+from mnist_cli import __version__
+from mnist_cli.config import NUM_CLASSES, Protocol
+from mnist_cli.errors import MnistCliError, UsageError
+from mnist_cli.registry import ModelSpec, describe, factory
+from mnist_cli.results import Environment, Evaluation
+
+EVALUATION_BATCH = 500
+PROGRESS_SECONDS = 0.25
+
+OnStep = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """`images` float32 N×1×28×28 in [0, 1] and `labels` int64 N, on the device."""
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class FittedEpoch:
+    """What training alone tells of an epoch, counted from 1."""
+
+    epoch: int
+    train_loss: float
+    train_seconds: float
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that `name` asks for; `auto` is an accelerator if there is one, else the CPU.
+
+    Raises:
+        UsageError: this machine has no such device.
+    """
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if name == "cpu" or (name == "auto" and accelerator is None):
+        return torch.device("cpu")
+    wanted = torch.device(accelerator if name == "auto" and accelerator else name)
+    count = torch.accelerator.device_count()
+    if accelerator is None or accelerator.type != wanted.type or (wanted.index or 0) >= count:
+        kind = accelerator.type if accelerator else ""
+        there = ["cpu", *(f"{kind}:{index}" for index in range(count))]
+        raise UsageError(f"--device {name} is not on this machine, which has {', '.join(there)}")
+    if wanted.index is None and wanted.type != "mps":
+        wanted = torch.device(wanted.type, torch.accelerator.current_device_index())
+    if wanted.type == "cuda":  # the fastest algorithms may add up in another order every time
+        torch.backends.cudnn.deterministic = True
+    return wanted
+
+
+def environment(device: torch.device) -> Environment:
+    """Describe the machine for a result computed on `device`."""
+    return Environment(
+        device=str(device),
+        processor=_processor(device),
+        threads=torch.get_num_threads(),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        torch=torch.__version__,
+        python=platform.python_version(),
+        platform=platform.platform(terse=True),
+        mnist_cli=__version__,
+    )
+
+
+def build(spec: ModelSpec, seed: int) -> nn.Module:
+    """Make a network with the weights that `seed` gives it, on the CPU, and try it once.
+
+    Raises:
+        MnistCliError: it cannot be made, or does not map N×1×28×28 to N×10.
+    """
+    make = factory(spec)
+    torch.manual_seed(seed)
+    try:
+        model = make()
+        if not isinstance(model, nn.Module):
+            raise MnistCliError(f"{spec.name} returned {type(model).__name__}, not an nn.Module")
+        with torch.no_grad():
+            output = model.eval()(torch.zeros(2, 1, 28, 28))
+    except MnistCliError:
+        raise
+    except Exception as error:
+        raise MnistCliError(
+            f"{spec.name} failed on a batch of 2x1x28x28 images: {describe(error)}"
+        ) from error
+    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    if shape != (2, NUM_CLASSES):
+        raise MnistCliError(
+            f"{spec.name} maps 2x1x28x28 images to {shape}, not to (2, {NUM_CLASSES}) logits"
+        )
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise MnistCliError(f"{spec.name} has no trainable parameters")
+    return model
+
+
+def count_parameters(model: nn.Module) -> int:
+    """The number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def to_device(
+    images: NDArray[np.uint8], labels: NDArray[np.uint8], device: torch.device
+) -> Examples:
+    """Put N×28×28 pixels and N labels on `device`, pixels scaled to [0, 1] as ToTensor does."""
+    pixels = torch.tensor(images).to(device)
+    return Examples(
+        pixels.unsqueeze(1).float().div_(255),
+        torch.tensor(labels).to(device, torch.int64),
+    )
+
+
+def make_optimizer(model: nn.Module, protocol: Protocol) -> Adam:
+    """Adam with PyTorch's defaults but for the learning rate, in its one-kernel form."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    return Adam(trainable, lr=protocol.lr, fused=True)
+
+
+def fit(
+    model: nn.Module,
+    optimizer: Optimizer,
+    examples: Examples,
+    protocol: Protocol,
+    seed: int,
+    first_epoch: int = 1,
+    on_step: OnStep | None = None,
+) -> Iterator[FittedEpoch]:
+    """Train `model` in place, and yield after each epoch; the caller may evaluate in between.
+
+    The clock runs from the first to the last step of an epoch, and is read when the device has
+    finished. A first step, thrown away, keeps one-time costs out of it. torch's global random
+    state is set anew at each epoch.
+
+    Args:
+        model: on the device of `examples`.
+        optimizer: over the parameters of `model`, with its state so far.
+        examples: the training set.
+        protocol: epochs and batch size.
+        seed: decides the order of the images and what the network itself draws.
+        first_epoch: where to go on, counted from 1.
+        on_step: called a few times a second with (epoch, steps done, steps of an epoch).
+
+    Raises:
+        MnistCliError: the loss became infinite or NaN; the message names epoch and step.
+    """
+    device = examples.labels.device
+    steps = -(-len(examples.labels) // protocol.batch_size)
+    _warm_up(model, examples, protocol.batch_size)
+    for epoch in range(first_epoch, protocol.epochs + 1):
+        order = shuffled(len(examples.labels), seed, epoch).to(device)
+        torch.manual_seed(_stream(seed, epoch, "network"))
+        losses = torch.empty(steps, device=device)
+        model.train()
+        synchronize(device)
+        started = reported = time.perf_counter()
+        for step, batch in enumerate(order.split(protocol.batch_size)):
+            loss = F.cross_entropy(model(examples.images[batch]), examples.labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses[step] = loss.detach()
+            if on_step and time.perf_counter() - reported > PROGRESS_SECONDS:
+                on_step(epoch, step + 1, steps)
+                reported = time.perf_counter()
+        synchronize(device)
+        seconds = time.perf_counter() - started
+        yield FittedEpoch(epoch, _mean_loss(losses, order, protocol.batch_size, epoch), seconds)
+
+
+def shuffled(num_samples: int, seed: int, epoch: int) -> Tensor:
+    """The order of the training images in one epoch, the same for every network: int64 N."""
+    generator = torch.Generator().manual_seed(_stream(seed, epoch, "order"))
+    return torch.randperm(num_samples, generator=generator)
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, images: Tensor) -> Tensor:
+    """The logits for N×1×28×28 images, float32 N×10 on the CPU, with `model` in eval mode.
+
+    The batch is always the same, so that the same weights give the same bits.
+    """
+    model.eval()
+    return torch.cat([model(batch) for batch in images.split(EVALUATION_BATCH)]).float().cpu()
+
+
+def score(logits: Tensor, labels: Tensor) -> Evaluation:
+    """Compare N×10 logits with N labels: exact means over all of them.
+
+    Raises:
+        MnistCliError: the loss is infinite or NaN.
+    """
+    labels = labels.cpu()
+    loss = F.cross_entropy(logits.double(), labels).item()
+    if not np.isfinite(loss):
+        raise MnistCliError("the test loss is not finite: this network diverged; lower --lr")
+    pairs = labels * NUM_CLASSES + logits.argmax(1)
+    matrix = torch.bincount(pairs, minlength=NUM_CLASSES**2).view(NUM_CLASSES, NUM_CLASSES)
+    return Evaluation(
+        test_accuracy=int(matrix.trace()) / len(labels),
+        test_loss=loss,
+        num_samples=len(labels),
+        confusion_matrix=tuple(map(tuple, matrix.tolist())),
+    )
+
+
+def evaluate(model: nn.Module, examples: Examples) -> Evaluation:
+    """`score` of what `model` predicts for `examples`."""
+    return score(predict(model, examples.images), examples.labels)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all it was given."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def _stream(seed: int, epoch: int, purpose: str) -> int:
+    """A seed for one purpose in one epoch: hashed, so that no two streams are neighbours."""
+    digest = hashlib.sha256(f"{seed}/{epoch}/{purpose}".encode()).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+def _warm_up(model: nn.Module, examples: Examples, batch_size: int) -> None:
+    """One forward and backward pass that leaves no trace: eval mode spares batch statistics."""
+    model.eval()
+    F.cross_entropy(model(examples.images[:batch_size]), examples.labels[:batch_size]).backward()
+    model.zero_grad()
+
+
+def _mean_loss(losses: Tensor, order: Tensor, batch_size: int, epoch: int) -> float:
+    """The mean over all images; looked at once an epoch, as a look waits for the device."""
+    values = losses.double().cpu()
+    bad = (~values.isfinite()).nonzero()
+    if len(bad):
+        raise MnistCliError(
+            f"the training loss is not finite at epoch {epoch}, step {int(bad[0]) + 1}: "
+            "this network diverged; lower --lr"
+        )
+    sizes = torch.tensor([len(batch) for batch in order.split(batch_size)], dtype=torch.float64)
+    return float((values * sizes).sum() / sizes.sum())
+
+
+def _processor(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.partition(":")[2] for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0].strip() if names else platform.processor() or platform.machine()

@@ -1,0 +1,67 @@
+"""Reading IDX files, the format of MNIST, without trusting them.
+
+The format: two zero bytes, 0x08 for unsigned bytes, the number of dimensions, each dimension
+as a big-endian 32-bit integer, then the bytes (http://yann.lecun.com/exdb/mnist/).
+"""
+
+import gzip
+import hashlib
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_cli.errors import MnistCliError
+
+
+def read_idx(path: Path, ndim: int, md5: str | None = None) -> NDArray[np.uint8]:
+    """Read a file of unsigned bytes, gzipped if its name ends in .gz, whole and in memory.
+
+    Args:
+        path: the file; it is only read.
+        ndim: dimensions it must have (3 for images, 1 for labels).
+        md5: the hash of the file's own bytes, where it is known.
+
+    Returns:
+        A read-only array of dtype uint8 with `ndim` dimensions.
+
+    Raises:
+        MnistCliError: the file cannot be read or is not what it should be.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise MnistCliError(f"cannot read {path}: {error.strerror or error}") from error
+    try:
+        if not content:
+            raise ValueError("it is empty")
+        if md5 is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+            raise ValueError(f"its MD5 is not the published {md5}")
+        return _parse(gzip.decompress(content) if path.suffix == ".gz" else content, ndim)
+    except (ValueError, EOFError, OSError, zlib.error) as error:
+        raise damaged(path, str(error)) from error
+
+
+def damaged(path: Path, reason: str) -> MnistCliError:
+    """The one sentence for every kind of bad data file."""
+    return MnistCliError(
+        f"{path} is damaged: {reason}; delete it and run again, or use --dataset mnist5k"
+    )
+
+
+def _parse(content: bytes, ndim: int) -> NDArray[np.uint8]:
+    magic = struct.pack(">HBB", 0, 0x08, ndim)
+    if content[:4] != magic:
+        raise ValueError(f"it starts with {content[:4].hex()}, not the magic {magic.hex()}")
+    header = 4 + 4 * ndim
+    if len(content) < header:
+        raise ValueError(f"it ends after {len(content)} bytes, inside its header")
+    shape = struct.unpack(f">{ndim}I", content[4:header])
+    if len(content) - header != math.prod(shape):
+        raise ValueError(
+            f"it holds {len(content) - header:,} bytes where its header says {math.prod(shape):,}"
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -1,0 +1,117 @@
+"""Events on standard error: live bars on a terminal, plain lines elsewhere."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from mnist_cli.events import (
+    DownloadProgress,
+    EpochFinished,
+    Event,
+    Notice,
+    OnEvent,
+    RunFinished,
+    TrainingProgress,
+)
+from mnist_cli.formatting import loss, percent, seconds
+from mnist_cli.streams import say
+
+
+@contextmanager
+def reporter(quiet: bool = False) -> Iterator[OnEvent]:
+    """What to call with each event; with `quiet`, nothing is shown."""
+    if quiet:
+        yield lambda event: None
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        # Drawn only when something was reported: no thread takes time from the training.
+        with Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[status]}", markup=False),
+            console=Console(stderr=True),
+            auto_refresh=False,
+        ) as bars:
+            yield _Bars(bars)
+    else:
+        yield _Lines()
+
+
+class _Lines:
+    """A line for what is finished, and for each file when its download starts."""
+
+    def __init__(self) -> None:
+        self._announced: set[str] = set()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Notice(text):
+                say(f"notice: {text}")
+            case DownloadProgress(file, _, total) if file not in self._announced:
+                self._announced.add(file)
+                size = f" ({total / 1e6:.2f} MB)" if total else ""
+                say(f"downloading {file}{size}")
+            case EpochFinished(model, epochs, result):
+                say(
+                    f"{model}: epoch {result.epoch}/{epochs}, "
+                    f"train loss {loss(result.train_loss)}, test loss {loss(result.test_loss)}, "
+                    f"test accuracy {percent(result.test_accuracy)}, "
+                    f"{seconds(result.train_seconds)}"
+                )
+            case RunFinished(model, _, run):
+                say(
+                    f"{model}: test loss {loss(run.test_loss)}, "
+                    f"test accuracy {percent(run.test_accuracy)}, {seconds(run.train_seconds)}"
+                )
+
+
+class _Bars:
+    """A bar for each network and each file."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Notice(text):
+                self._bars.console.print(f"notice: {text}", markup=False, highlight=False)
+            case DownloadProgress(file, done, total):
+                self._show(file, f"downloading {file}", done, total)
+            case TrainingProgress(model, epoch, epochs, step, steps):
+                done = (epoch - 1) * steps + step
+                self._show(model, f"{model} epoch {epoch}/{epochs}", done, epochs * steps)
+            case EpochFinished(model, epochs, result):
+                # The bar of a fast network may not have been drawn yet: count in epochs then.
+                self._finish(model, result.epoch, epochs, result.test_accuracy)
+            case RunFinished(model, epochs, run):
+                self._finish(model, epochs, epochs, run.test_accuracy)
+
+    def _finish(self, model: str, epoch: int, epochs: int, accuracy: float) -> None:
+        task = self._tasks.get(model)
+        total = (task is not None and self._bars.tasks[task].total) or epochs
+        description = f"{model} epoch {epoch}/{epochs}"
+        self._show(
+            model, description, total * epoch / epochs, total, f"accuracy {percent(accuracy)}"
+        )
+
+    def _show(
+        self,
+        key: str,
+        description: str,
+        done: float,
+        total: float | None,
+        status: str | None = None,
+    ) -> None:
+        if key not in self._tasks:
+            self._tasks[key] = self._bars.add_task(description, total=total, status="")
+        task = self._tasks[key]
+        self._bars.update(task, description=description, completed=done, total=total)
+        if status is not None:
+            self._bars.update(task, status=status)
+        self._bars.refresh()

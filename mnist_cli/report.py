@@ -1,0 +1,203 @@
+"""Results on standard output: Rich tables for a person, JSON for a script."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mnist_cli.config import Protocol
+from mnist_cli.formatting import count, epochs, loss, percent, seconds
+from mnist_cli.results import (
+    CompareResult,
+    DatasetInfo,
+    Environment,
+    EvalResult,
+    SamplesResult,
+    SummaryResult,
+    TrainResult,
+)
+
+WIDTH_OF_A_FILE = 200
+ARTICLE_BATCH_NOTE = "Mult-adds are for a batch of 64 images."
+
+
+def stdout_console() -> Console:
+    """A console as wide as its terminal; a pipe or a file is wide, so that nothing is cut."""
+    fixed = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(
+        file=sys.stdout, width=WIDTH_OF_A_FILE if fixed else None, highlight=False, markup=False
+    )
+
+
+def show(*parts: RenderableType) -> None:
+    """Print for a person."""
+    console = stdout_console()
+    for part in parts:
+        console.print(part)
+
+
+def show_json(result: Any) -> None:
+    """Print a result, a dataclass, as one JSON document."""
+    sys.stdout.write(json.dumps(asdict(result), indent=2, allow_nan=False) + "\n")
+
+
+def training(result: TrainResult) -> list[RenderableType]:
+    """A row for each epoch, then where the network was saved."""
+    table = _table("Epoch", "Train loss", "Test loss", "Test accuracy", "Time")
+    for epoch in result.epochs:
+        table.add_row(
+            str(epoch.epoch),
+            loss(epoch.train_loss),
+            loss(epoch.test_loss),
+            percent(epoch.test_accuracy),
+            seconds(epoch.train_seconds),
+        )
+    return [
+        _title(f"{result.model} on {_dataset(result.dataset)}"),
+        f"{_protocol(result.protocol)}, seed {result.seed}, {result.parameters:,} parameters",
+        table,
+        f"Test accuracy {percent(result.test_accuracy)}, loss {loss(result.test_loss)}, "
+        f"trained in {seconds(result.train_seconds)} on {_machine(result.environment)}.",
+        f"Saved as {result.checkpoint}.",
+    ]
+
+
+def evaluation(result: EvalResult) -> list[RenderableType]:
+    """Accuracy and loss, a row for each class, and the confusion matrix."""
+    classes = _table("Class", "Precision", "Recall", "F1", "Images")
+    for row in result.per_class:
+        ratios = (percent(ratio) for ratio in (row.precision, row.recall, row.f1))
+        classes.add_row(str(row.label), *ratios, f"{row.support:,}")
+    labels = [str(row.label) for row in result.per_class]
+    confusion = _table("Truth", *labels)
+    for truth, counts in enumerate(result.confusion_matrix):
+        cells = (str(number) if number else "." for number in counts)
+        confusion.add_row(labels[truth], *cells)
+    return [
+        _title(f"{result.checkpoint} on {_dataset(result.dataset)}"),
+        f"{result.model}, trained on {result.trained_on}: {_protocol(result.protocol)}, "
+        f"seed {result.seed}",
+        f"Test accuracy {percent(result.test_accuracy)}, loss {loss(result.test_loss)}, "
+        f"over {result.num_samples:,} images.",
+        classes,
+        "Confusion matrix: a row is the truth, a column what was predicted.",
+        confusion,
+    ]
+
+
+def summary(result: SummaryResult) -> list[RenderableType]:
+    """A row for each network."""
+    models = result.models
+    table = _table("Network", "Layers", "Parameters", "Mult-adds", "Weights", "In all")
+    for model in models:
+        weighted = [layer.type for layer in model.layers if layer.parameters]
+        kinds = dict.fromkeys(weighted)
+        table.add_row(
+            model.model,
+            ", ".join(f"{weighted.count(kind)} {kind}" for kind in kinds),
+            f"{model.parameters:,}",
+            count(model.mult_adds),
+            f"{model.parameter_megabytes:.2f} MB",
+            f"{model.total_megabytes:.2f} MB",
+        )
+    return [
+        table,
+        f"Mult-adds and the size in all are for a batch of {models[0].batch_size} images, forward "
+        "and backward.",
+        "mnist-cli summary MODEL shows one layer by layer.",
+    ]
+
+
+def comparison(result: CompareResult) -> list[RenderableType]:
+    """A row for each network; the best value of each column has a star and is bold."""
+    table = _table(
+        "Network",
+        "Params",
+        "Mult-adds",
+        "Accuracy",
+        "Loss",
+        "Time",
+        "Images/s",
+        "Ratio",
+    )
+    runs = [model.runs[0] for model in result.models]
+    images = result.dataset.num_train * result.protocol.epochs
+    fastest = min(run.train_seconds for run in runs)
+    columns = [
+        _marked([model.parameters for model in result.models], min, "{:,.0f}".format),
+        _marked([model.mult_adds for model in result.models], min, count),
+        _marked([run.test_accuracy for run in runs], max, percent),
+        _marked([run.test_loss for run in runs], min, loss),
+        _marked([run.train_seconds for run in runs], min, seconds),
+        _marked([images / run.train_seconds for run in runs], max, "{:,.0f}".format),
+        _marked([run.train_seconds / fastest for run in runs], min, "{:,.1f}x".format),
+    ]
+    for model, *cells in zip(result.models, *columns, strict=True):
+        table.add_row(model.model, *cells)
+    return [
+        _title(_dataset(result.dataset)),
+        f"{_protocol(result.protocol)}, seed {runs[0].seed}",
+        table,
+        f"* is the best of a column. {ARTICLE_BATCH_NOTE} Ratio is to the fastest time.",
+        f"Trained on {_machine(result.environment)}.",
+        "One run each: differences of a few tenths of a point can be luck.",
+    ]
+
+
+def samples(result: SamplesResult, drawn: RenderableType) -> list[RenderableType]:
+    """The chosen images, drawn elsewhere, under a line that says what they are."""
+    judged = f", judged by {result.checkpoint}" if result.checkpoint else ""
+    title = f"{len(result.samples)} of the {result.split} images of {_dataset(result.dataset)}"
+    return [f"{title}{judged}", "", drawn]
+
+
+def _title(text: str) -> Text:
+    return Text(text, "bold")
+
+
+def _table(*headers: str) -> Table:
+    """The first column is a name, which folds where it must; the others are numbers."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for position, header in enumerate(headers):
+        numbers = position > 0
+        table.add_column(
+            header, justify="right" if numbers else "left", no_wrap=numbers, overflow="fold"
+        )
+    return table
+
+
+def _marked(
+    values: list[float], best: Callable[[list[float]], float], form: Callable[[float], str]
+) -> list[Text]:
+    """Format a column and mark its best value, or values."""
+    target = best(values)
+    return [
+        Text(f"{form(value)}*", "bold") if value == target else Text(f"{form(value)} ")
+        for value in values
+    ]
+
+
+def _dataset(info: DatasetInfo) -> str:
+    note = f" ({info.note})" if info.note else ""
+    return f"{info.name}, {info.num_train:,} training and {info.num_test:,} test images{note}"
+
+
+def _protocol(protocol: Protocol) -> str:
+    return (
+        f"{epochs(protocol.epochs)}, batch size {protocol.batch_size}, "
+        f"{protocol.optimizer} at {protocol.lr:g}"
+    )
+
+
+def _machine(environment: Environment) -> str:
+    return (
+        f"{environment.device} ({environment.processor}, {environment.threads} threads), "
+        f"torch {environment.torch}"
+    )

@@ -1,0 +1,197 @@
+"""What the commands return: plain frozen data, no tensors.
+
+The field names are the keys of the JSON output. Accuracies are fractions, durations are
+seconds, losses are mean cross-entropies in nats.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from mnist_cli.config import Protocol
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """The images that a number was measured on; `note` warns where it misleads."""
+
+    name: str
+    num_train: int
+    num_test: int
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Everything that may change the last bits of a result, or its speed."""
+
+    device: str
+    processor: str
+    threads: int
+    cpu_capability: str
+    torch: str
+    python: str
+    platform: str
+    mnist_cli: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Exact means over all `num_samples` images; `confusion_matrix[truth][prediction]` counts."""
+
+    test_accuracy: float
+    test_loss: float
+    num_samples: int
+    confusion_matrix: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One epoch: `train_loss` is the mean over its steps, the rest was measured after it."""
+
+    epoch: int
+    train_loss: float
+    test_loss: float
+    test_accuracy: float
+    train_seconds: float
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """One network trained with one seed: what `train` prints and a checkpoint carries.
+
+    `tensors_sha256` covers the weights and the optimizer state, `train_seconds` the training
+    steps alone.
+    """
+
+    model: str
+    parameters: int
+    dataset: DatasetInfo
+    environment: Environment
+    protocol: Protocol
+    seed: int
+    epochs: tuple[EpochResult, ...]
+    test_accuracy: float
+    test_loss: float
+    train_seconds: float
+    tensors_sha256: str
+    checkpoint: str | None
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`. Raises KeyError or TypeError on other shapes."""
+        return cls(
+            **record
+            | {
+                "dataset": DatasetInfo(**record["dataset"]),
+                "environment": Environment(**record["environment"]),
+                "protocol": Protocol(**record["protocol"]),
+                "epochs": tuple(EpochResult(**epoch) for epoch in record["epochs"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """One class in a test set; a ratio without a denominator is None."""
+
+    label: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+
+
+@dataclass(frozen=True)
+class EvalResult(TrainResult):
+    """A checkpoint on a test set: its training's record, with the test figures measured anew.
+
+    `dataset` is what it was measured on, `trained_on` the name of what it was trained on.
+    """
+
+    trained_on: str
+    num_samples: int
+    per_class: tuple[ClassResult, ...]
+    confusion_matrix: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One layer of a network; `output_size` includes the batch."""
+
+    name: str
+    type: str
+    output_size: tuple[int, ...]
+    parameters: int
+    mult_adds: int
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """A network's size for one batch; a megabyte is 10**6 bytes, as in torchinfo."""
+
+    model: str
+    batch_size: int
+    parameters: int
+    mult_adds: int
+    input_megabytes: float
+    forward_backward_megabytes: float
+    parameter_megabytes: float
+    total_megabytes: float
+    layers: tuple[LayerSummary, ...]
+
+
+@dataclass(frozen=True)
+class SummaryResult:
+    """The sizes of one network or of all."""
+
+    models: tuple[ModelSummary, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network trained with one seed, as `compare` lists it."""
+
+    seed: int
+    test_accuracy: float
+    test_loss: float
+    train_seconds: float
+
+
+@dataclass(frozen=True)
+class ModelRuns:
+    """One row of a comparison; `mult_adds` is for a batch of 64, as in the article."""
+
+    model: str
+    parameters: int
+    mult_adds: int
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """Several networks under one protocol on one machine."""
+
+    dataset: DatasetInfo
+    environment: Environment
+    protocol: Protocol
+    models: tuple[ModelRuns, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image by its position in the split, with its label and the network's answer."""
+
+    index: int
+    label: int
+    prediction: int | None = None
+
+
+@dataclass(frozen=True)
+class SamplesResult:
+    """The images that were chosen, in the order in which they are drawn."""
+
+    dataset: DatasetInfo
+    split: str
+    samples: tuple[Sample, ...]
+    checkpoint: str | None
+    output: str | None

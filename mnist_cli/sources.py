@@ -1,0 +1,92 @@
+"""The published datasets: their files, the hashes of these, and where they can be fetched."""
+
+import os
+from dataclasses import dataclass
+
+from mnist_cli.config import DatasetName
+from mnist_cli.errors import MnistCliError
+
+MIRROR_VARIABLE = "MNIST_CLI_MIRROR"
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """A published file: the MD5 of the .gz and, where it is known, of what it holds."""
+
+    name: str
+    ndim: int
+    md5: str
+    extracted_md5: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset in torchvision's layout, `folder`/raw, named as its class there.
+
+    The files are the images and labels to train with, then those to test with.
+    """
+
+    folder: str
+    files: tuple[KnownFile, KnownFile, KnownFile, KnownFile]
+
+
+def _files(*md5s: tuple[str, str | None]) -> tuple[KnownFile, KnownFile, KnownFile, KnownFile]:
+    train_images, train_labels, test_images, test_labels = md5s
+    return (
+        KnownFile("train-images-idx3-ubyte", 3, *train_images),
+        KnownFile("train-labels-idx1-ubyte", 1, *train_labels),
+        KnownFile("t10k-images-idx3-ubyte", 3, *test_images),
+        KnownFile("t10k-labels-idx1-ubyte", 1, *test_labels),
+    )
+
+
+# Each .gz hash is the one that torchvision publishes; a test compares them.
+SOURCES = {
+    DatasetName.MNIST: Source(
+        "MNIST",
+        _files(
+            ("f68b3c2dcbeaaa9fbdd348bbdeb94873", "6bbc9ace898e44ae57da46a324031adb"),
+            ("d53e105ee54ea40749a09fcbcd1e9432", "a25bea736e30d166cdddb491f175f624"),
+            ("9fb629c4189551a2d022fa330f9573f3", "2646ac647ad5339dbf082846283269ea"),
+            ("ec29112dd5afa0611ce80d1b7f02629c", "27ae3e4e09519cfbb04c329615203637"),
+        ),
+    ),
+    DatasetName.FASHION_MNIST: Source(
+        "FashionMNIST",
+        _files(
+            ("8d4fb7e6c68d591d4c3dfef9ec88bf0d", None),
+            ("25c81989df183df01b3e8a0aad5dffbe", None),
+            ("bef4ecab320f06d8554ea6380940ec79", None),
+            ("bb300cfdad3c16e7a12a480ee83cd310", None),
+        ),
+    ),
+    DatasetName.KMNIST: Source(
+        "KMNIST",
+        _files(
+            ("bdb82020997e1d708af4cf47b453dcf7", None),
+            ("e144d726b3acfaa3e44228e80efcd344", None),
+            ("5c965bf0a639b31b8f53240b1b52f4d7", None),
+            ("7320c461ea6c1c855c0b718fb2a4b134", None),
+        ),
+    ),
+}
+
+
+def mirrors(source: Source) -> list[str]:
+    """Base URLs to fetch from, each ending in a slash: torchvision's, or the variable's one.
+
+    Raises:
+        MnistCliError: torchvision cannot be imported.
+    """
+    override = os.environ.get(MIRROR_VARIABLE)
+    if override:
+        return [override.rstrip("/") + "/"]
+    try:
+        import torchvision.datasets
+    except (ImportError, RuntimeError) as error:  # RuntimeError: built for another torch
+        raise MnistCliError(
+            f"torchvision cannot be imported ({' '.join(str(error).split())}); reinstall the "
+            "pair with: pip install --force-reinstall torch torchvision"
+        ) from error
+    published: list[str] = getattr(torchvision.datasets, source.folder).mirrors
+    return published

@@ -1,0 +1,45 @@
+"""Standard output and error that survive a closed pipe and a narrow character set."""
+
+import errno
+import io
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class _PipeSafe(io.FileIO):
+    """A descriptor on which writing to a closed pipe is dropped silently.
+
+    So `mnist-cli ... | head` ends like any other run: same work, same exit code, no message.
+    """
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            # Windows reports a closed pipe as an invalid argument.
+            if error.errno in (errno.EPIPE, errno.EINVAL):
+                return memoryview(data).nbytes
+            raise
+
+
+def protect() -> None:
+    """Replace sys.stdout and sys.stderr where they are no terminals; escape what they lack."""
+    for name in ("stdout", "stderr"):
+        stream: TextIO = getattr(sys, name)
+        if stream.isatty():
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
+        else:
+            raw = _PipeSafe(stream.fileno(), "w", closefd=False)
+            safe = io.TextIOWrapper(
+                io.BufferedWriter(raw), stream.encoding, "backslashreplace", line_buffering=True
+            )
+            setattr(sys, name, safe)
+
+
+def say(text: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
