@@ -44,7 +44,9 @@ def collect(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
         named |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
     for key, value in named.items():
         if not isinstance(value, Tensor):
-            raise MnistCliError(f"cannot save {key}: it is a {type(value).__name__}, not a tensor")
+            raise MnistCliError(
+                f"cannot save {key}: its type is {type(value).__name__}, not Tensor"
+            )
     # Copied, as tied weights share memory and safetensors refuses that.
     return {key: value.detach().cpu().clone().contiguous() for key, value in named.items()}
 

@@ -58,8 +58,8 @@ Code = Annotated[
 Dataset = Annotated[
     DatasetName,
     typer.Option(
-        help="auto is the complete MNIST if it is on disk or soon fetched, else mnist5k; "
-        "for a checkpoint, the dataset it was trained on."
+        help="auto, mnist, mnist5k, fashion-mnist or kmnist. auto is the complete MNIST if it is "
+        "on disk or soon fetched, else mnist5k; for a checkpoint, what it was trained on."
     ),
 ]
 DataDir = Annotated[
@@ -165,7 +165,9 @@ def evaluate(
 @app.command()
 def summary(
     model: OptionalModel = None,
-    batch_size: BatchSize = SummaryOptions.batch_size,
+    batch_size: Annotated[
+        int, typer.Option(help="Images for which operations and memory are counted.")
+    ] = SummaryOptions.batch_size,
     json: Json = False,
 ) -> None:
     """Show the layers, parameters and operations of one network, or the sizes of all."""

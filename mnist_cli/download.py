@@ -129,8 +129,9 @@ def _fetch(
     ):
         response.raise_for_status()
         total = int(response.headers.get("Content-Length", 0)) or None
-        # Undecoded, as some servers call a .gz file an encoding of its content.
-        for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
+        # read1 takes what has come, so that a slow drip meets the deadline; undecoded, as some
+        # servers call a .gz file an encoding of its content.
+        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
             if time.monotonic() > deadline:
                 raise TimeoutError
             file.write(chunk)

@@ -13,12 +13,18 @@ class _PipeSafe(io.FileIO):
     """A descriptor on which writing to a closed pipe is dropped silently.
 
     So `mnist-cli ... | head` ends like any other run: same work, same exit code, no message.
+    Any other failure, a full disk say, is raised once: Python flushes again when it exits.
     """
 
+    _failed = False
+
     def write(self, data: "ReadableBuffer", /) -> int:
+        if self._failed:
+            return memoryview(data).nbytes
         try:
             return super().write(data) or 0
         except OSError as error:
+            self._failed = True
             # Windows reports a closed pipe as an invalid argument.
             if error.errno in (errno.EPIPE, errno.EINVAL):
                 return memoryview(data).nbytes

@@ -1,0 +1,115 @@
+"""What all tests share: a command line that reaches no network and writes nowhere else."""
+
+import gzip
+import json
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mnist_cli import cli
+from tests.mirror import Mirror
+
+# On a busy machine, threads that wait for each other make a small network a hundred times slower.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+RunCli = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty working directory and data folder, and mirrors where nothing listens."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MNIST_CLI_DATA_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("MNIST_CLI_MIRROR", "http://127.0.0.1:9/")
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    # The same result when a test imports a custom network from the working directory.
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+
+
+@pytest.fixture
+def run_cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
+    """Run a command line in this process."""
+
+    def run(*arguments: str | Path) -> Outcome:
+        capsys.readouterr()
+        code = cli.run([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return Outcome(code, out, err)
+
+    return run
+
+
+def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+    """Start the real command as a process of its own."""
+    environment = os.environ | options.pop("env", {})
+    return subprocess.Popen(
+        [sys.executable, "-m", "mnist_cli", *map(str, arguments)],
+        stdout=options.pop("stdout", subprocess.PIPE),
+        stderr=options.pop("stderr", subprocess.PIPE),
+        text=True,
+        encoding="utf-8",
+        env=environment,
+        **options,
+    )
+
+
+def run_process(*arguments: str | Path, **options: Any) -> Outcome:
+    """Run the real command to its end."""
+    process = start(*arguments, **options)
+    out, err = process.communicate(timeout=100)
+    return Outcome(process.returncode, out, err)
+
+
+def idx_bytes(array: NDArray[np.uint8]) -> bytes:
+    """An array in the IDX format, written from its description and not by the code tested."""
+    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return header + array.tobytes()
+
+
+def made_images(count: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Random pixels and every label in turn."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+    return pixels, (np.arange(count) % 10).astype(np.uint8)
+
+
+def write_dataset(folder: Path, compress: bool = False) -> None:
+    """A small dataset in torchvision's layout: 40 images to train with, 20 to test with."""
+    raw = folder / "raw"
+    raw.mkdir(parents=True)
+    for prefix, count in (("train", 40), ("t10k", 20)):
+        images, labels = made_images(count)
+        for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+            content = idx_bytes(array)
+            path = raw / f"{prefix}-{name}-ubyte{'.gz' if compress else ''}"
+            path.write_bytes(gzip.compress(content, mtime=0) if compress else content)
+
+
+@pytest.fixture
+def mirror() -> Iterator[Mirror]:
+    """A loopback HTTP server that can misbehave."""
+    with Mirror() as server:
+        yield server

@@ -1,0 +1,469 @@
+"""The five commands, run in this process on the bundled images."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from mnist_cli.errors import ExitCode
+from tests.conftest import RunCli
+
+FAST = ("--dataset", "mnist5k", "--quiet")
+NOT_COMPARABLE = "not comparable with published MNIST accuracy"
+OWN = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(dim=1))
+"""
+
+
+def weights(path: str | Path) -> dict[str, torch.Tensor]:
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
+def same_tensors(first: str | Path, second: str | Path) -> bool:
+    one, two = weights(first), weights(second)
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.fixture
+def own_network() -> str:
+    Path("own.py").write_text(OWN)
+    return "own.py:Net"
+
+
+# train
+
+
+def test_train_prints_a_table_and_saves(run_cli: RunCli) -> None:
+    outcome = run_cli("train", "MLP", "--epochs", 2, "--dataset", "mnist5k")
+    assert outcome.code == ExitCode.OK
+    assert NOT_COMPARABLE in outcome.out.splitlines()[0]
+    assert "Saved as mlp.safetensors." in outcome.out
+    assert len(outcome.err.splitlines()) == 2
+    assert outcome.err.startswith("mlp: epoch 1/2, train loss ")
+    assert Path("mlp.safetensors").is_file()
+
+
+def test_train_json(run_cli: RunCli) -> None:
+    outcome = run_cli("train", "tinycnn", "--epochs", 2, "--seed", 5, "--json", *FAST)
+    assert outcome.err == ""
+    result = outcome.json
+    assert set(result) == {
+        "model",
+        "parameters",
+        "dataset",
+        "environment",
+        "protocol",
+        "seed",
+        "epochs",
+        "test_accuracy",
+        "test_loss",
+        "train_seconds",
+        "tensors_sha256",
+        "checkpoint",
+    }
+    assert (result["model"], result["parameters"], result["seed"]) == ("tinycnn", 4266, 5)
+    assert result["dataset"] == {
+        "name": "mnist5k",
+        "num_train": 4000,
+        "num_test": 1000,
+        "note": NOT_COMPARABLE,
+    }
+    assert {"device", "threads", "torch", "python"} <= set(result["environment"])
+    assert result["protocol"] == {
+        "epochs": 2,
+        "batch_size": 64,
+        "lr": 0.001,
+        "optimizer": "adam",
+    }
+    last = result["epochs"][-1]
+    assert set(last) == {"epoch", "train_loss", "test_loss", "test_accuracy", "train_seconds"}
+    assert [epoch["epoch"] for epoch in result["epochs"]] == [1, 2]
+    assert result["test_accuracy"] == last["test_accuracy"]
+    assert 0.7 < result["test_accuracy"] < 1
+    assert result["train_seconds"] == sum(epoch["train_seconds"] for epoch in result["epochs"])
+    assert result["checkpoint"] == "tinycnn.safetensors"
+
+
+def test_the_same_command_gives_the_same_weights(run_cli: RunCli) -> None:
+    results = [
+        run_cli("train", "cnn", "--epochs", 1, "--json", "--output", name, *FAST).json
+        for name in ("a", "b")
+    ]
+    assert same_tensors("a", "b")
+    assert results[0]["tensors_sha256"] == results[1]["tensors_sha256"]
+
+
+def test_a_resumed_training_equals_an_unbroken_one(run_cli: RunCli) -> None:
+    # With randomness of its own and statistics beside the weights, as both must be restored.
+    layers = "nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10), nn.BatchNorm1d(10)"
+    Path("own.py").write_text(f"from torch import nn\ndef net(): return nn.Sequential({layers})")
+    network = "own.py:net"
+    unbroken = run_cli("train", network, "--epochs", 3, "--output", "whole", "--json", *FAST)
+    run_cli("train", network, "--epochs", 1, "--output", "part", *FAST)
+    resumed = run_cli("train", network, "--epochs", 3, "--resume", "part", "--json", *FAST)
+    assert same_tensors("whole", "part")
+    assert resumed.json["checkpoint"] == "part"
+    assert [epoch["train_loss"] for epoch in resumed.json["epochs"]] == [
+        epoch["train_loss"] for epoch in unbroken.json["epochs"]
+    ]
+
+
+def test_resuming_takes_the_dataset_of_the_checkpoint(run_cli: RunCli) -> None:
+    run_cli("train", "mlp", "--epochs", 1, *FAST)
+    resumed = run_cli(
+        "train", "mlp", "--epochs", 2, "--resume", "mlp.safetensors", "--output", "2", "--json"
+    )
+    assert resumed.json["dataset"]["name"] == "mnist5k"
+    assert len(resumed.json["epochs"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("mlp", "--epochs", 3, "--lr", 0.01), "to resume it give --lr 0.001"),
+        (("mlp", "--epochs", 3, "--batch-size", 32), "to resume it give --batch-size 64"),
+        (("mlp", "--epochs", 3, "--seed", 1), "to resume it give --seed 0"),
+        (("mlp", "--epochs", 3, "--dataset", "mnist"), "to resume it give --dataset mnist5k"),
+        (("cnn", "--epochs", 3), "to resume it give MODEL mlp"),
+        (("mlp", "--epochs", 1), "has 1 epochs already; ask for more with --epochs 2"),
+    ],
+)
+def test_resuming_another_training_is_refused(
+    run_cli: RunCli, arguments: tuple[Any, ...], message: str
+) -> None:
+    run_cli("train", "mlp", "--epochs", 1, *FAST)
+    before = Path("mlp.safetensors").read_bytes()
+    outcome = run_cli("train", *arguments, "--resume", "mlp.safetensors")
+    assert (outcome.code, outcome.out) == (ExitCode.USAGE, "")
+    assert message in outcome.err
+    assert Path("mlp.safetensors").read_bytes() == before
+
+
+def test_replacing_a_checkpoint_is_announced(run_cli: RunCli) -> None:
+    run_cli("train", "mlp", "--epochs", 1, *FAST)
+    outcome = run_cli("train", "mlp", "--epochs", 1, "--dataset", "mnist5k")
+    assert "notice: mlp.safetensors will be replaced" in outcome.err
+
+
+def test_a_gate_that_is_not_met_still_prints_and_saves(run_cli: RunCli) -> None:
+    outcome = run_cli("train", "mlp", "--epochs", 1, "--min-accuracy", 0.999, "--json", *FAST)
+    assert outcome.code == ExitCode.GATE_NOT_MET
+    assert 0 < outcome.json["test_accuracy"] < 0.999
+    assert outcome.err == (
+        f"test accuracy {outcome.json['test_accuracy']:.4f} is below --min-accuracy 0.999\n"
+    )
+    met = run_cli("eval", "mlp.safetensors", "--min-accuracy", outcome.json["test_accuracy"])
+    assert met.code == ExitCode.OK
+    missed = run_cli("eval", "mlp.safetensors", "--min-accuracy", 0.999)
+    assert missed.code == ExitCode.GATE_NOT_MET
+    assert "Confusion matrix" in missed.out
+
+
+def test_a_diverging_training_stops_in_one_line(run_cli: RunCli) -> None:
+    outcome = run_cli("train", "mlp", "--lr", "1e30", *FAST)
+    assert (outcome.code, outcome.out) == (ExitCode.FAILURE, "")
+    assert "not finite" in outcome.err
+    assert "epoch 1, step" in outcome.err
+    assert not Path("mlp.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "resnet"), "choose from mlp, tinycnn, cnn, strongcnn"),
+        (("train",), "Missing argument 'MODEL'"),
+        (("train", "mlp", "--epochs", "0"), "--epochs must be at least 1"),
+        (("train", "mlp", "--epochs", "many"), "Invalid value for '--epochs'"),
+        (("train", "mlp", "--batch-size", "0"), "--batch-size must be at least 1"),
+        (("train", "mlp", "--lr", "0"), "--lr must be a positive number"),
+        (("train", "mlp", "--lr", "nan"), "--lr must be a positive number"),
+        (("train", "mlp", "--seed", "-1"), "--seed must be from 0"),
+        (("train", "mlp", "--device", "tpu"), "--device tpu is not one of"),
+        (("train", "mlp", "--device", "cuda:99"), "--device cuda:99 is not on this machine"),
+        (("train", "mlp", "--dataset", "cifar"), "Invalid value for '--dataset'"),
+        (("train", "mlp", "--min-accuracy", "97"), "--min-accuracy is a fraction"),
+        (("train", "mlp", "--output", "absent/x"), "does not exist; create it first"),
+        (("train", "mlp", "--output", "."), "not a regular file"),
+        (("train", "mlp", "--wrong"), "No such option"),
+        (("compare", "mlp", "resnet"), "unknown model 'resnet'"),
+        (("summary", "resnet"), "unknown model 'resnet'"),
+        (("summary", "--batch-size", "0"), "--batch-size must be at least 1"),
+        (("show-samples", "--count", "0"), "--count must be at least 1"),
+        (("show-samples", "--label", "10"), "--label must be a class from 0 to 9"),
+        (("show-samples", "--errors"), "--errors needs --checkpoint"),
+        (("show-samples", "--output", "x.bmp"), "must end in .png, .svg, .pdf"),
+        (("wrong",), "No such command 'wrong'"),
+    ],
+)
+def test_usage_errors_are_one_line_with_code_2(
+    run_cli: RunCli, arguments: tuple[str, ...], message: str
+) -> None:
+    outcome = run_cli(*arguments)
+    assert (outcome.code, outcome.out) == (ExitCode.USAGE, "")
+    assert message in outcome.err
+    assert outcome.err.startswith("error: ")
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_offline_auto_falls_back_and_says_so_everywhere(run_cli: RunCli) -> None:
+    table = run_cli("compare", "mlp", "--epochs", 1)
+    assert table.code == ExitCode.OK
+    assert table.err.startswith("notice: MNIST is not in ")
+    assert NOT_COMPARABLE in table.err
+    assert NOT_COMPARABLE in table.out.splitlines()[0]
+    document = run_cli("compare", "mlp", "--epochs", 1, "--json")
+    assert document.json["dataset"]["note"] == NOT_COMPARABLE
+    assert NOT_COMPARABLE in document.err
+
+
+def test_offline_mnist_fails_with_the_ways_out(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mnist_cli import datasets
+    from mnist_cli.download import Patience
+
+    monkeypatch.setattr(datasets, "IF_ASKED_FOR", Patience(1, 5, rounds=1))
+    outcome = run_cli("train", "mlp", "--dataset", "mnist", "--data-dir", "here")
+    assert (outcome.code, outcome.out) == (ExitCode.FAILURE, "")
+    assert len(outcome.err.splitlines()) == 1
+    for part in (
+        "127.0.0.1:9",
+        "try again",
+        str(Path("here", "MNIST", "raw")),
+        "--dataset mnist5k",
+    ):
+        assert part in outcome.err
+
+
+def test_the_data_folder_comes_from_the_environment(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.conftest import write_dataset
+
+    write_dataset(Path("elsewhere", "KMNIST"))
+    monkeypatch.setenv("MNIST_CLI_DATA_DIR", "elsewhere")
+    outcome = run_cli("train", "mlp", "--dataset", "kmnist", "--epochs", 1, "--json")
+    assert outcome.json["dataset"]["num_train"] == 40
+
+
+# eval
+
+
+def test_eval_equals_what_train_reported(run_cli: RunCli) -> None:
+    trained = run_cli("train", "cnn", "--epochs", 1, "--json", *FAST).json
+    result = run_cli("eval", "cnn.safetensors", "--json").json
+    for key in ("model", "parameters", "seed", "test_accuracy", "test_loss", "epochs"):
+        assert result[key] == trained[key]
+    assert result["num_samples"] == 1000
+    matrix = np.array(result["confusion_matrix"])
+    assert matrix.sum(axis=1).tolist() == [100] * 10
+    assert matrix.trace() / 1000 == result["test_accuracy"]
+    assert result["per_class"][3]["recall"] == matrix[3, 3] / 100
+    assert [row["label"] for row in result["per_class"]] == list(range(10))
+
+
+def test_eval_prints_a_labelled_matrix(run_cli: RunCli) -> None:
+    run_cli("train", "mlp", "--epochs", 1, *FAST)
+    out = run_cli("eval", "mlp.safetensors").out
+    assert "a row is the truth, a column what was predicted" in out
+    assert "Truth" in out
+    assert "Precision" in out
+
+
+def test_eval_warns_of_images_seen_in_training(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mnist_cli import datasets
+
+    train_on = datasets.load
+
+    def pretend(options: Any, on_event: Any) -> Any:
+        import dataclasses
+
+        dataset = train_on(options, on_event)
+        return dataclasses.replace(dataset, info=dataclasses.replace(dataset.info, name="mnist"))
+
+    with monkeypatch.context() as context:
+        context.setattr(datasets, "load", pretend)
+        run_cli("train", "mlp", "--epochs", 1, *FAST)
+    outcome = run_cli("eval", "mlp.safetensors", "--dataset", "mnist5k")
+    assert "says nothing about new images" in outcome.err
+
+
+def test_a_custom_checkpoint_needs_its_code_named(run_cli: RunCli, own_network: str) -> None:
+    trained = run_cli("train", own_network, "--epochs", 2, "--json", *FAST)
+    assert trained.json["checkpoint"] == "net.safetensors"
+    assert trained.json["test_accuracy"] > 0.7
+    Path("own.py").write_text("from pathlib import Path\nPath('ran').touch()\n" + OWN)
+    refused = run_cli("eval", "net.safetensors")
+    assert refused.code == ExitCode.USAGE
+    assert "--model" in refused.err
+    assert not Path("ran").exists()
+    result = run_cli("eval", "net.safetensors", "--model", own_network, "--json").json
+    assert result["test_accuracy"] == trained.json["test_accuracy"]
+    wrong = run_cli("eval", "net.safetensors", "--model", "mlp")
+    assert (wrong.code, len(wrong.err.splitlines())) == (ExitCode.FAILURE, 1)
+    assert "weights of another network" in wrong.err
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
+def test_bad_checkpoints_are_one_line(run_cli: RunCli, content: bytes | None) -> None:
+    if content is not None:
+        Path("x").write_bytes(content)
+    for command in (
+        ("eval", "x"),
+        ("train", "mlp", "--resume", "x"),
+        ("show-samples", "--checkpoint", "x"),
+    ):
+        outcome = run_cli(*command)
+        assert (outcome.code, outcome.out) == (ExitCode.FAILURE, "")
+        assert outcome.err.startswith("error: ")
+        assert len(outcome.err.splitlines()) == 1
+
+
+# summary
+
+
+def test_summary_of_all(run_cli: RunCli) -> None:
+    rows = run_cli("summary").out.splitlines()
+    assert any(
+        all(part in row for part in ("strongcnn", "467,818", "1.20 G", "40.68 MB")) for row in rows
+    )
+    models = run_cli("summary", "--json").json["models"]
+    assert [model["model"] for model in models] == ["mlp", "tinycnn", "cnn", "strongcnn"]
+
+
+def test_summary_of_one_is_torchinfos_table(run_cli: RunCli, own_network: str) -> None:
+    out = run_cli("summary", "TinyCNN").out
+    for line in (
+        "Total params: 4,266",
+        "Total mult-adds (M): 5.97",
+        "Input size (MB): 0.20",
+        "Forward/backward pass size (MB): 2.41",
+        "Params size (MB): 0.02",
+        "Estimated Total Size (MB): 2.63",
+    ):
+        assert line in out
+    assert "[64, 4, 28, 28]" in out
+    [model] = run_cli("summary", own_network, "--batch-size", 3, "--json").json["models"]
+    assert (model["parameters"], model["batch_size"]) == (7850, 3)
+    assert model["layers"][1]["output_size"] == [3, 10]
+
+
+# compare
+
+
+def test_compare_trains_what_train_trains(run_cli: RunCli, own_network: str) -> None:
+    outcome = run_cli("compare", "mlp", own_network, "tinycnn", "--epochs", 1, "--json", *FAST)
+    result = outcome.json
+    assert set(result) == {"dataset", "environment", "protocol", "models"}
+    assert [model["model"] for model in result["models"]] == ["mlp", own_network, "tinycnn"]
+    for model in result["models"]:
+        assert set(model) == {"model", "parameters", "mult_adds", "runs"}
+        alone = run_cli("train", model["model"], "--epochs", 1, "--json", *FAST).json
+        [run] = model["runs"]
+        assert set(run) == {"seed", "test_accuracy", "test_loss", "train_seconds"}
+        assert run["test_accuracy"] == alone["test_accuracy"]
+        assert run["test_loss"] == alone["test_loss"]
+        assert run["train_seconds"] > 0
+
+
+def test_compare_prints_all_four_and_marks_the_best(run_cli: RunCli) -> None:
+    outcome = run_cli(
+        "compare", "--epochs", 1, "--dataset", "mnist5k", "--batch-size", 200, "--lr", 0.003
+    )
+    assert outcome.code == ExitCode.OK
+    lines = {line.split()[0]: line for line in outcome.out.splitlines() if line}
+    assert [line.split(":")[0] for line in outcome.err.splitlines()] == [
+        "mlp",
+        "tinycnn",
+        "cnn",
+        "strongcnn",
+    ]
+    assert "4,266*" in lines["tinycnn"]
+    assert "1.63 M*" in lines["mlp"]
+    assert "1.0x*" in lines["mlp"]
+    assert outcome.out.count("*") == 7 + 1  # one a column, and the legend
+    assert "batch size 200, adam at 0.003" in outcome.out
+
+
+def test_compare_checks_every_network_before_it_trains_one(run_cli: RunCli) -> None:
+    Path("own.py").write_text("import torch\ndef make(): return torch.nn.Identity()")
+    outcome = run_cli("compare", "strongcnn", "own.py:make", "--dataset", "mnist5k")
+    assert outcome.code == ExitCode.FAILURE
+    assert outcome.err.startswith("error: own.py:make maps")
+
+
+# show-samples
+
+
+def test_samples_are_drawn_in_ascii_off_a_terminal(run_cli: RunCli) -> None:
+    outcome = run_cli("show-samples", "--count", 3, "--label", 7, "--dataset", "mnist5k")
+    assert outcome.out.isascii()
+    assert outcome.out.splitlines()[2].split() == ["7", "7", "7"]
+    assert "@" in outcome.out
+    assert outcome.out == run_cli("show-samples", "--count", 3, "--label", 7, *FAST).out
+    assert outcome.out != run_cli("show-samples", "--count", 3, "--seed", 1, *FAST).out
+
+
+def test_samples_json_names_real_images(run_cli: RunCli) -> None:
+    result = run_cli("show-samples", "--split", "test", "--json", *FAST).json
+    assert (result["split"], len(result["samples"])) == ("test", 9)
+    for sample in result["samples"]:
+        assert sample["label"] == sample["index"] // 100  # the split is sorted by class
+        assert sample["prediction"] is None
+
+
+def test_errors_are_the_ones_of_the_confusion_matrix(run_cli: RunCli) -> None:
+    run_cli("train", "mlp", "--epochs", 1, *FAST)
+    evaluation = run_cli("eval", "mlp.safetensors", "--json").json
+    outcome = run_cli(
+        "show-samples", "--checkpoint", "mlp.safetensors", "--errors", "--count", 1000, "--json"
+    )
+    samples = outcome.json["samples"]
+    assert outcome.json["split"] == "test"
+    assert len(samples) == 1000 - round(1000 * evaluation["test_accuracy"])
+    assert all(sample["label"] != sample["prediction"] for sample in samples)
+    counts = np.zeros((10, 10), dtype=int)
+    for sample in samples:
+        counts[sample["label"], sample["prediction"]] += 1
+    matrix = np.array(evaluation["confusion_matrix"])
+    np.fill_diagonal(matrix, 0)
+    assert np.array_equal(counts, matrix)
+    assert f"only {len(samples)} of 1000 images" in outcome.err
+    drawn = run_cli("show-samples", "--checkpoint", "mlp.safetensors", "--errors", "--quiet")
+    assert drawn.out.count("(wrong)") == 9
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_samples_become_a_picture(run_cli: RunCli, suffix: str) -> None:
+    path = Path(f"grid.{suffix}")
+    outcome = run_cli("show-samples", "--output", path, *FAST)
+    assert outcome.out == f"Saved as {path}.\n"
+    content = path.read_bytes()
+    if suffix == "svg":
+        images = [element for element in ET.fromstring(content).iter() if "image" in element.tag]
+        assert len(images) == 9
+    elif suffix == "png":
+        assert matplotlib.image.imread(path)[..., :3].min() == 0
+    else:
+        assert content.startswith(b"%PDF")
+    run_cli("show-samples", "--output", path, *FAST)
+    assert path.read_bytes() == content
+
+
+def test_looking_writes_nothing(run_cli: RunCli, tmp_path: Path) -> None:
+    run_cli("show-samples", *FAST)
+    run_cli("compare", "mlp", "--epochs", 1, *FAST)
+    run_cli("summary")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -1,0 +1,210 @@
+import gzip
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnist_cli import datasets, mnist5k
+from mnist_cli.config import DataOptions, DatasetName
+from mnist_cli.download import Patience
+from mnist_cli.errors import MnistCliError
+from mnist_cli.events import DownloadProgress, Event, Notice
+from mnist_cli.sources import SOURCES, KnownFile, Source
+from tests.conftest import idx_bytes, made_images, write_dataset
+from tests.mirror import Mirror
+
+KMNIST = DataOptions(DatasetName.KMNIST, Path("data"))
+MNIST = DataOptions(DatasetName.MNIST, Path("data"))
+AUTO = DataOptions(DatasetName.AUTO, Path("data"))
+RAW = Path("data", "KMNIST", "raw")
+
+
+def load(options: DataOptions) -> tuple[datasets.Dataset, list[Event]]:
+    events: list[Event] = []
+    return datasets.load(options, events.append), events
+
+
+@pytest.fixture
+def published(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Mirror:
+    """A mirror of a small dataset that stands for MNIST, hashes included."""
+    write_dataset(Path("served"), compress=True)
+    files = []
+    for known in SOURCES[DatasetName.MNIST].files:
+        content = Path("served", "raw", f"{known.name}.gz").read_bytes()
+        mirror.files[f"{known.name}.gz"] = content
+        inner = hashlib.md5(gzip.decompress(content)).hexdigest()
+        files.append(KnownFile(known.name, known.ndim, hashlib.md5(content).hexdigest(), inner))
+    source = Source("MNIST", (files[0], files[1], files[2], files[3]))
+    monkeypatch.setitem(SOURCES, DatasetName.MNIST, source)
+    monkeypatch.setenv("MNIST_CLI_MIRROR", mirror.url("ok").rstrip("/"))
+    once = Patience(stall_seconds=0.5, file_seconds=5, rounds=1)
+    monkeypatch.setattr(datasets, "IF_ASKED_FOR", once)
+    monkeypatch.setattr(datasets, "IF_QUICK", Patience(0.5, 5, 1, first_byte_seconds=0.5))
+    return mirror
+
+
+def test_mnist5k_is_stratified_and_always_the_same() -> None:
+    dataset, events = load(DataOptions(DatasetName.MNIST5K))
+    assert events == []
+    assert np.bincount(dataset.train.labels).tolist() == [400] * 10
+    assert np.bincount(dataset.test.labels).tolist() == [100] * 10
+    assert dataset.train.images.shape == (4000, 28, 28)
+    assert dataset.info.note == "not comparable with published MNIST accuracy"
+    rows = {image.tobytes() for image in dataset.train.images}
+    assert not any(image.tobytes() in rows for image in dataset.test.images)
+    again, _ = load(DataOptions(DatasetName.MNIST5K))
+    assert np.array_equal(again.test.images, dataset.test.images)
+
+
+def test_another_mnist5k_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mnist5k, "SHA256", "0" * 64)
+    with pytest.raises(MnistCliError, match=r"mnist_5k\.csv\.gz cannot be used.*pip install"):
+        load(DataOptions(DatasetName.MNIST5K))
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_torchvisions_layout_is_read_in_place(compress: bool, published: Mirror) -> None:
+    write_dataset(Path("data", "MNIST"), compress)
+    before = sorted((path, path.stat().st_mtime_ns) for path in Path("data").rglob("*"))
+    for options in (MNIST, AUTO):
+        dataset, events = load(options)
+        assert events == []
+        assert (dataset.info.name, dataset.info.num_train, dataset.info.num_test) == (
+            "mnist",
+            40,
+            20,
+        )
+        assert np.array_equal(dataset.test.images, made_images(20)[0])
+        assert dataset.info.note is None
+    assert published.asked == []
+    assert sorted((path, path.stat().st_mtime_ns) for path in Path("data").rglob("*")) == before
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_enough(published: Mirror) -> None:
+    write_dataset(Path("data", "MNIST"))
+    Path("data", "MNIST", "raw").chmod(0o500)
+    load(MNIST)
+
+
+def test_the_archive_is_preferred_to_a_cut_extraction(published: Mirror) -> None:
+    write_dataset(Path("data", "MNIST"), compress=True)
+    Path("data", "MNIST", "raw", "train-images-idx3-ubyte").write_bytes(b"cut")
+    assert load(MNIST)[0].info.num_train == 40
+
+
+def test_missing_files_are_downloaded_once(published: Mirror) -> None:
+    write_dataset(Path("data", "MNIST"), compress=True)
+    Path("data", "MNIST", "raw", "t10k-images-idx3-ubyte.gz").unlink()
+    _, events = load(MNIST)
+    assert published.asked == ["/ok/t10k-images-idx3-ubyte.gz"]
+    assert all(isinstance(event, DownloadProgress) for event in events)
+    load(MNIST)
+    assert len(published.asked) == 1
+
+
+def test_auto_downloads_where_a_mirror_answers(published: Mirror) -> None:
+    dataset, _ = load(AUTO)
+    assert dataset.info.name == "mnist"
+    assert len(list(Path("data", "MNIST", "raw").iterdir())) == 4
+
+
+@pytest.mark.parametrize("behaviour", ["silent", "503", "stall", "wrong", "short"])
+def test_auto_falls_back_and_says_so(
+    published: Mirror, behaviour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_CLI_MIRROR", published.url(behaviour))
+    dataset, events = load(AUTO)
+    assert dataset.info.name == "mnist5k"
+    [notice] = [event for event in events if isinstance(event, Notice)]
+    assert "not comparable with published MNIST accuracy" in notice.text
+    assert published.url(behaviour) in notice.text
+    assert "\n" not in notice.text
+
+
+def test_auto_falls_back_where_it_cannot_write(published: Mirror) -> None:
+    Path("data").write_text("in the way")
+    dataset, events = load(AUTO)
+    assert dataset.info.name == "mnist5k"
+    assert any(isinstance(event, Notice) and "cannot write" in event.text for event in events)
+
+
+def test_mnist_never_falls_back(published: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_CLI_MIRROR", published.url("503"))
+    with pytest.raises(MnistCliError) as caught:
+        load(MNIST)
+    message = str(caught.value)
+    assert "HTTP 503" in message
+    for way_out in ("try again", str(Path("data", "MNIST", "raw")), "--dataset mnist5k"):
+        assert way_out in message
+
+
+def test_auto_does_not_hide_a_damaged_file(published: Mirror) -> None:
+    write_dataset(Path("data", "MNIST"))
+    path = Path("data", "MNIST", "raw", "train-images-idx3-ubyte")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(MnistCliError, match="train-images-idx3-ubyte is damaged"):
+        load(AUTO)
+
+
+def test_labels_must_match_images() -> None:
+    write_dataset(Path("data", "KMNIST"))
+    shutil.copy(RAW / "t10k-labels-idx1-ubyte", RAW / "train-labels-idx1-ubyte")
+    with pytest.raises(MnistCliError, match="20 labels for 40 images"):
+        load(KMNIST)
+
+
+def test_labels_must_be_classes() -> None:
+    write_dataset(Path("data", "KMNIST"))
+    labels = np.full(40, 10, dtype=np.uint8)
+    (RAW / "train-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    with pytest.raises(MnistCliError, match="label 10"):
+        load(KMNIST)
+
+
+@pytest.mark.parametrize("shape", [(0, 28, 28), (40, 28, 27)])
+def test_images_must_be_some_and_28_by_28(shape: tuple[int, ...]) -> None:
+    write_dataset(Path("data", "KMNIST"))
+    (RAW / "train-images-idx3-ubyte").write_bytes(idx_bytes(np.zeros(shape, dtype=np.uint8)))
+    with pytest.raises(MnistCliError, match="train-images-idx3-ubyte is damaged: it holds"):
+        load(KMNIST)
+
+
+def test_hashes_and_folders_are_torchvisions() -> None:
+    import torchvision.datasets
+
+    for source in SOURCES.values():
+        theirs = getattr(torchvision.datasets, source.folder)
+        assert theirs.mirrors
+        assert [(f"{file.name}.gz", file.md5) for file in source.files] == theirs.resources
+
+
+def test_torchvisions_mirrors_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torchvision.datasets
+
+    from mnist_cli.sources import mirrors
+
+    monkeypatch.delenv("MNIST_CLI_MIRROR")
+    assert mirrors(SOURCES[DatasetName.KMNIST]) == torchvision.datasets.KMNIST.mirrors
+
+
+def test_a_broken_torchvision_says_how_to_mend_it(
+    published: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("broken").mkdir()
+    Path("broken", "torchvision").mkdir()
+    Path("broken", "torchvision", "__init__.py").write_text(
+        "raise RuntimeError('operator torchvision::nms does not exist')"
+    )
+    monkeypatch.syspath_prepend("broken")
+    for name in [name for name in sys.modules if name.startswith("torchvision")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delenv("MNIST_CLI_MIRROR")
+    with pytest.raises(MnistCliError, match=r"nms does not exist.*pip install --force-reinstall"):
+        load(MNIST)

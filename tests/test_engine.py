@@ -1,0 +1,209 @@
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mnist_cli import datasets, engine, registry
+from mnist_cli.config import DataOptions, DatasetName, Protocol
+from mnist_cli.engine import Examples, fit
+from mnist_cli.errors import MnistCliError, UsageError
+from tests.conftest import made_images
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def examples() -> Examples:
+    """300 real images: not a multiple of the batch, so that the last batch is short."""
+    train = datasets.load(DataOptions(DatasetName.MNIST5K), lambda event: None).train
+    return engine.to_device(train.images[::13][:300], train.labels[::13][:300], CPU)
+
+
+def trained(
+    examples: Examples,
+    epochs: int = 2,
+    name: str = "strongcnn",
+    seed: int = 0,
+    between: Callable[[nn.Module], object] = lambda model: None,
+) -> dict[str, Tensor]:
+    model = engine.build(registry.resolve(name), seed)
+    protocol = Protocol(epochs=epochs)
+    for _ in fit(model, engine.make_optimizer(model, protocol), examples, protocol, seed):
+        between(model)
+    return model.state_dict()
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_pixels_are_scaled_as_to_tensor_does() -> None:
+    from torchvision.transforms.functional import to_tensor
+
+    images, labels = made_images(10)
+    examples = engine.to_device(images, labels, CPU)
+    assert examples.images.shape == (10, 1, 28, 28)
+    assert torch.equal(examples.images, torch.stack([to_tensor(image) for image in images]))
+    assert examples.labels.tolist() == labels.tolist()
+
+
+def test_a_step_is_the_textbooks(examples: Examples) -> None:
+    """One epoch equals a plain loop with unfused Adam, up to rounding."""
+    protocol = Protocol(epochs=1)
+    model = engine.build(registry.resolve("cnn"), seed=3)
+    plain = engine.build(registry.resolve("cnn"), seed=3)
+    [fitted] = fit(model, engine.make_optimizer(model, protocol), examples, protocol, seed=3)
+
+    adam, losses = torch.optim.Adam(plain.parameters(), lr=1e-3), []
+    for batch in engine.shuffled(300, seed=3, epoch=1).split(64):
+        loss = F.cross_entropy(plain(examples.images[batch]), examples.labels[batch])
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        losses += [loss.item()] * len(batch)
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert fitted.train_loss == pytest.approx(np.mean(losses), rel=1e-4)
+    assert fitted.train_seconds > 0
+
+
+def test_the_same_seed_gives_the_same_bits(examples: Examples) -> None:
+    first = trained(examples)
+    torch.rand(7)
+    assert same(first, trained(examples))
+    assert not same(first, trained(examples, seed=1))
+
+
+def test_evaluating_does_not_change_the_weights(examples: Examples) -> None:
+    def disturb(model: nn.Module) -> None:
+        engine.evaluate(model, examples)
+        torch.rand(5)
+
+    assert same(trained(examples), trained(examples, between=disturb))
+
+
+def test_more_epochs_begin_like_fewer(examples: Examples) -> None:
+    snapshots: list[dict[str, Tensor]] = []
+
+    def snapshot(model: nn.Module) -> None:
+        snapshots.append({key: value.clone() for key, value in model.state_dict().items()})
+
+    trained(examples, epochs=3, between=snapshot)
+    assert same(trained(examples, epochs=2), snapshots[1])
+
+
+def test_every_image_once_an_epoch_in_an_order_of_its_own() -> None:
+    orders = [engine.shuffled(1000, seed, epoch) for seed in (0, 1) for epoch in (1, 2)]
+    for order in orders:
+        assert order.sort().values.tolist() == list(range(1000))
+    assert len({tuple(order.tolist()) for order in orders}) == 4
+    assert orders[0].tolist() != list(range(1000))
+
+
+def test_warming_up_leaves_no_trace(examples: Examples) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784), nn.Linear(784, 10))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    engine._warm_up(model, examples, 64)
+    assert same(before, model.state_dict())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_progress_is_reported_within_an_epoch(
+    examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PROGRESS_SECONDS", 0)
+    model, protocol, seen = engine.build(registry.resolve("mlp"), 0), Protocol(epochs=2), []
+    for _ in fit(
+        model,
+        engine.make_optimizer(model, protocol),
+        examples,
+        protocol,
+        0,
+        on_step=lambda *step: seen.append(step),
+    ):
+        pass
+    assert seen == [(epoch, step, 5) for epoch in (1, 2) for step in range(1, 6)]
+
+
+def test_a_loss_that_is_not_finite_names_epoch_and_step(examples: Examples) -> None:
+    class Explodes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(784, 10)
+            self.calls = 0
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.calls += self.training
+            logits: Tensor = self.linear(images.flatten(1))
+            return logits / 0 if self.calls == 8 else logits
+
+    model, protocol = Explodes(), Protocol()
+    with pytest.raises(MnistCliError, match="not finite at epoch 2, step 3"):
+        for _ in fit(model, engine.make_optimizer(model, protocol), examples, protocol, 0):
+            pass
+
+
+def test_score_is_the_exact_mean() -> None:
+    logits = torch.randn(1501, 10, generator=torch.Generator().manual_seed(0)) * 5
+    labels = torch.arange(1501) % 10
+    evaluation = engine.score(logits, labels)
+    probabilities = np.exp(logits.double().numpy())
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    expected = -np.log(probabilities[np.arange(1501), labels.numpy()]).mean()
+    assert evaluation.test_loss == pytest.approx(expected, rel=1e-12)
+    right = [int(logit.argmax()) == label for logit, label in zip(logits, labels, strict=True)]
+    assert evaluation.test_accuracy == sum(right) / 1501
+    assert evaluation.num_samples == sum(map(sum, evaluation.confusion_matrix)) == 1501
+    assert sum(evaluation.confusion_matrix[4]) == 150  # rows are the truth
+
+
+def test_log_probabilities_score_like_logits() -> None:
+    logits, labels = torch.randn(50, 10), torch.arange(50) % 10
+    of_logits, of_logs = (engine.score(x, labels) for x in (logits, logits.log_softmax(1)))
+    assert of_logits.test_accuracy == of_logs.test_accuracy
+    assert math.isclose(of_logits.test_loss, of_logs.test_loss, rel_tol=1e-6)
+
+
+def test_a_score_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(MnistCliError, match="not finite"):
+        engine.score(torch.full((5, 10), torch.nan), torch.zeros(5, dtype=torch.int64))
+
+
+def test_predicting_switches_dropout_off(examples: Examples) -> None:
+    model = engine.build(registry.resolve("strongcnn"), 0).train()
+    assert torch.equal(
+        engine.predict(model, examples.images), engine.predict(model, examples.images)
+    )
+
+
+def test_auto_takes_the_accelerator_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for accelerator, index, expected in (
+        (None, 0, "cpu"),
+        (torch.device("cuda"), 1, "cuda:1"),
+        (torch.device("mps"), 0, "mps"),
+    ):
+        monkeypatch.setattr(
+            torch.accelerator, "current_accelerator", lambda check_available, a=accelerator: a
+        )
+        monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+        monkeypatch.setattr(torch.accelerator, "current_device_index", lambda i=index: i)
+        assert str(engine.resolve_device("auto")) == expected
+        assert str(engine.resolve_device("cpu")) == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("there", "count", "wanted"),
+    [(None, 0, "cuda"), (None, 0, "mps"), ("cuda", 2, "cuda:2"), ("cuda", 1, "xpu")],
+)
+def test_a_device_that_is_missing_is_never_replaced(
+    there: str | None, count: int, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = torch.device(there) if there else None
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: device)
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: count)
+    with pytest.raises(UsageError, match=f"--device {wanted} is not on this machine, .* cpu"):
+        engine.resolve_device(wanted)

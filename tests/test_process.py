@@ -1,0 +1,168 @@
+"""The real command as a process: start-up, signals, pipes and character sets."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnist_cli import __version__
+from tests.conftest import run_process, start
+
+posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+TRAIN = ("train", "cnn", "--dataset", "mnist5k", "--epochs", "5000")
+
+
+def files() -> list[str]:
+    return sorted(path.name for path in Path().iterdir() if path.is_file())
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("train", "--help"), ()])
+def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    code = (
+        "import sys; from mnist_cli.cli import run; run(sys.argv[1:]);"
+        "heavy = {'torch', 'torchvision', 'numpy', 'matplotlib', 'requests'} & set(sys.modules);"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+
+def test_summary_imports_neither_torchvision_nor_matplotlib() -> None:
+    code = (
+        "import sys; from mnist_cli.cli import run; run(['summary']);"
+        "heavy = {'torchvision', 'matplotlib', 'scipy', 'pandas'} & set(sys.modules);"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_version_and_no_command() -> None:
+    version = run_process("--version")
+    assert (version.code, version.out) == (0, f"mnist-cli {__version__}\n")
+    assert version.err == ""
+    assert run_process().code == 2
+
+
+def test_streams_are_kept_apart() -> None:
+    outcome = run_process("train", "mlp", "--epochs", "1", "--json")
+    assert outcome.code == 0
+    assert json.loads(outcome.out)["dataset"]["name"] == "mnist5k"
+    notice, epoch = outcome.err.splitlines()
+    assert notice.startswith("notice: ")
+    assert epoch.startswith("mlp: epoch 1/1")
+
+
+def test_colour_is_not_forced_into_a_pipe_and_can_be() -> None:
+    command = ("summary",)
+    assert "\x1b" not in run_process(*command).out
+    assert "\x1b" in run_process(*command, env={"FORCE_COLOR": "1"}).out
+    json.loads(run_process(*command, "--json", env={"FORCE_COLOR": "1"}).out)
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_quietly_and_loses_nothing(number: signal.Signals, code: int) -> None:
+    process = start(*TRAIN)
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    assert "epoch 1/5000" in first
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert out == ""
+    assert "Traceback" not in err
+    assert "go on with --resume cnn.safetensors" in err
+    assert files() == ["cnn.safetensors"]
+    assert run_process("eval", "cnn.safetensors").code == 0
+
+
+@posix
+def test_a_signal_before_the_first_epoch_leaves_no_file() -> None:
+    process = start("train", "strongcnn", "--dataset", "mnist5k", "--batch-size", "1")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(4)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "Traceback" not in err
+    assert files() == []
+
+
+@posix
+def test_a_kill_leaves_a_whole_checkpoint() -> None:
+    process = start(*TRAIN)
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.kill()
+    process.communicate()
+    assert run_process("eval", "cnn.safetensors").code == 0
+
+
+@posix
+@pytest.mark.parametrize("command", ["--help", "summary", "summary strongcnn", "summary --json"])
+def test_a_closed_pipe_changes_nothing(command: str) -> None:
+    shell = f"set -o pipefail; {sys.executable} -m mnist_cli {command} | true"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@posix
+def test_a_closed_pipe_does_not_hide_a_gate() -> None:
+    run_process("train", "mlp", "--epochs", "1", "--dataset", "mnist5k")
+    shell = (
+        f"set -o pipefail; {sys.executable} -m mnist_cli eval mlp.safetensors --min-accuracy 1 "
+        "2>&1 | true"
+    )
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        outcome = run_process("summary", stdout=full)
+    assert outcome.code == 1
+    assert outcome.err == "error: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_narrow_character_sets(encoding: str) -> None:
+    narrow = {"PYTHONIOENCODING": encoding}
+    for command in (("summary", "mlp"), ("summary",), ("show-samples", "--count", "1", "-q")):
+        outcome = run_process(*command, env=narrow)
+        assert (outcome.code, outcome.err) == (0, "")
+
+
+@posix
+def test_a_terminal_gets_bars_and_pictures() -> None:
+    import pty
+
+    command = ("compare", "mlp", "--dataset", "mnist5k", "--epochs", "1")
+    drawing = ("show-samples", "--dataset", "mnist5k", "--count", "1")
+    screens = []
+    for arguments in (command, drawing):
+        leader, follower = pty.openpty()
+        environment = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": "80"}
+        process = start(
+            *arguments, stdout=follower, stderr=follower, stdin=follower, env=environment
+        )
+        os.close(follower)
+        screen = b""
+        while True:
+            try:
+                part = os.read(leader, 65536)
+            except OSError:  # how Linux reports the end
+                break
+            if not part:
+                break
+            screen += part
+        os.close(leader)
+        assert process.wait(60) == 0
+        screens.append(screen.decode())
+    assert "mlp epoch 1/1" in screens[0]
+    assert "100 %" in screens[0]
+    assert "▀" in screens[1]
+    assert "\x1b[38;2;0;0;0;48;2;0;0;0m" in screens[1]
