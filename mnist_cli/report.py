@@ -154,7 +154,9 @@ def comparison(result: CompareResult) -> list[RenderableType]:
 def samples(result: SamplesResult, drawn: RenderableType) -> list[RenderableType]:
     """The chosen images, drawn elsewhere, under a line that says what they are."""
     judged = f", judged by {result.checkpoint}" if result.checkpoint else ""
-    title = f"{len(result.samples)} of the {result.split} images of {_dataset(result.dataset)}"
+    title = (
+        f"{len(result.samples)} images of the {result.split} split of {_dataset(result.dataset)}"
+    )
     return [f"{title}{judged}", "", drawn]
 
 
