@@ -58,8 +58,9 @@ Code = Annotated[
 Dataset = Annotated[
     DatasetName,
     typer.Option(
+        metavar="NAME",
         help="auto, mnist, mnist5k, fashion-mnist or kmnist. auto is the complete MNIST if it is "
-        "on disk or soon fetched, else mnist5k; for a checkpoint, what it was trained on."
+        "on disk or soon fetched, else mnist5k; for a checkpoint, what it was trained on.",
     ),
 ]
 DataDir = Annotated[
