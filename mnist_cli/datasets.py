@@ -55,24 +55,26 @@ def load(options: DataOptions, on_event: OnEvent) -> Dataset:
     folder = (options.data_dir or Path(platformdirs.user_cache_dir("mnist-cli"))) / source.folder
     raw = folder.absolute() / "raw"
     missing = [file for file in source.files if _on_disk(raw, file) is None]
-    if missing and options.dataset == DatasetName.AUTO:
+    if missing:
+        auto = options.dataset == DatasetName.AUTO
         try:
-            _fetch(missing, raw, source, IF_QUICK, on_event)
-        except MnistCliError as error:
+            _fetch(missing, raw, source, IF_QUICK if auto else IF_ASKED_FOR, on_event)
+        except (MnistCliError, OSError) as error:
+            reason, way_out = str(error), f"try again, put the files in {raw}"
+            if isinstance(error, OSError):
+                reason, way_out = (
+                    f"cannot write {raw}: {error.strerror}",
+                    "choose another --data-dir",
+                )
+            if not auto:
+                raise MnistCliError(f"{reason}; {way_out}, or use --dataset mnist5k") from error
             on_event(
                 Notice(
-                    f"MNIST is not in {raw} and {error}; using mnist5k, 5,000 of its images: "
+                    f"MNIST is not in {raw} and {reason}; using mnist5k, 5,000 of its images: "
                     f"{NOT_COMPARABLE} (--dataset mnist5k does so without asking the network)"
                 )
             )
             return _bundled()
-    elif missing:
-        try:
-            _fetch(missing, raw, source, IF_ASKED_FOR, on_event)
-        except MnistCliError as error:
-            raise MnistCliError(
-                f"{error}; try again, put the files in {raw}, or use --dataset mnist5k"
-            ) from error
     return _read(name, source, raw)
 
 

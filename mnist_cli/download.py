@@ -94,22 +94,18 @@ def download(
         on_bytes: called with the bytes so far and the total, if known.
 
     Raises:
-        MnistCliError: every attempt failed, each listed once, or `path` cannot be written.
+        MnistCliError: every attempt failed; the message lists each kind of failure once.
+        OSError: `path` cannot be written.
     """
     failures: dict[str, None] = {}  # in order, without repetition
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for pause in range(patience.rounds):
-            time.sleep(pause)
-            for url in urls:
-                try:
-                    return _fetch(url, path, md5, patience, on_bytes)
-                except NETWORK_ERRORS as error:
-                    failures[f"{url}: {_reason(error)}"] = None
-    except OSError as error:
-        raise MnistCliError(
-            f"cannot write {path}: {error.strerror or error}; choose another --data-dir"
-        ) from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for pause in range(patience.rounds):
+        time.sleep(pause)
+        for url in urls:
+            try:
+                return _fetch(url, path, md5, patience, on_bytes)
+            except NETWORK_ERRORS as error:
+                failures[f"{url}: {_reason(error)}"] = None
     raise MnistCliError(f"cannot download {path.name} ({'; '.join(failures)})")
 
 

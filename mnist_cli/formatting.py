@@ -21,6 +21,11 @@ def count(value: float) -> str:
     return f"{value / 1e9:.2f} G" if value >= 1e9 else f"{value / 1e6:.2f} M"
 
 
+def size(number: int) -> str:
+    """Bytes as `9.9 MB` or `4.5 kB`."""
+    return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{number / 1e3:.1f} kB"
+
+
 def epochs(number: int) -> str:
     """`1 epoch`, `5 epochs`."""
     return "1 epoch" if number == 1 else f"{number} epochs"

@@ -17,7 +17,7 @@ from mnist_cli.events import (
     RunFinished,
     TrainingProgress,
 )
-from mnist_cli.formatting import loss, percent, seconds
+from mnist_cli.formatting import loss, percent, seconds, size
 from mnist_cli.streams import say
 
 
@@ -54,8 +54,7 @@ class _Lines:
                 say(f"notice: {text}")
             case DownloadProgress(file, _, total) if file not in self._announced:
                 self._announced.add(file)
-                size = f" ({total / 1e6:.2f} MB)" if total else ""
-                say(f"downloading {file}{size}")
+                say(f"downloading {file}" + (f" ({size(total)})" if total else ""))
             case EpochFinished(model, epochs, result):
                 say(
                     f"{model}: epoch {result.epoch}/{epochs}, "

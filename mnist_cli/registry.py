@@ -85,8 +85,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, SyntaxError):  # its text names the place already
         return text
     frames = traceback.extract_tb(error.__traceback__)
-    here = str(Path(__file__).parent)
-    outside = [f for f in frames if not f.filename.startswith((here, "<frozen"))]
+    ours = (str(Path(__file__).parent), str(Path(importlib.__file__).parent), "<frozen")
+    outside = [frame for frame in frames if not frame.filename.startswith(ours)]
     return f"{text} ({outside[-1].filename}:{outside[-1].lineno})" if outside else text
 
 

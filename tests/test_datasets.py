@@ -133,6 +133,12 @@ def test_auto_falls_back_where_it_cannot_write(published: Mirror) -> None:
     assert any(isinstance(event, Notice) and "cannot write" in event.text for event in events)
 
 
+def test_a_folder_that_cannot_be_written_is_named(published: Mirror) -> None:
+    Path("data").write_text("in the way")
+    with pytest.raises(MnistCliError, match=r"cannot write .*raw: .*; choose another --data-dir"):
+        load(MNIST)
+
+
 def test_mnist_never_falls_back(published: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_CLI_MIRROR", published.url("503"))
     with pytest.raises(MnistCliError) as caught:
