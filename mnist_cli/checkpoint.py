@@ -127,6 +127,11 @@ def restore_optimizer(checkpoint: Checkpoint, optimizer: Optimizer) -> None:
     for key, value in _below(checkpoint.tensors, "optimizer.").items():
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = value
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for number, values in state.items():  # laid out in memory like their parameter
+        for name, value in values.items():
+            if value.shape == parameters[number].shape:
+                values[name] = torch.empty_like(parameters[number]).copy_(value).detach()
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 

@@ -19,6 +19,7 @@ from mnist_cli.config import (
     TrainOptions,
 )
 from mnist_cli.datasets import Dataset, LabelledImages
+from mnist_cli.device import environment, resolve_device
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.events import EpochFinished, Notice, OnEvent, RunFinished, TrainingProgress
 from mnist_cli.metrics import per_class
@@ -43,7 +44,7 @@ def train(options: TrainOptions, on_event: OnEvent) -> TrainResult:
         UsageError: the device does not exist, or the file to resume is of another training.
         MnistCliError: network, data, loss or output fails; finished epochs stay saved.
     """
-    device = engine.resolve_device(options.device)
+    device = resolve_device(options.device)
     model = engine.build(options.model, options.seed)
     resumed = checkpoint.load(options.resume) if options.resume else None
     if resumed:
@@ -51,7 +52,7 @@ def train(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     dataset = datasets.load(_data_of(options.data, resumed), on_event)
     examples, test = _examples(dataset.train, device), _examples(dataset.test, device)
 
-    model.to(device)
+    engine.place(model, device)
     optimizer = engine.make_optimizer(model, options.protocol)
     epochs: list[EpochResult] = []
     if resumed:
@@ -88,7 +89,7 @@ def train(options: TrainOptions, on_event: OnEvent) -> TrainResult:
                 model=name,
                 parameters=engine.count_parameters(model),
                 dataset=dataset.info,
-                environment=engine.environment(device),
+                environment=environment(device),
                 protocol=options.protocol,
                 seed=options.seed,
                 epochs=tuple(epochs),
@@ -119,14 +120,14 @@ def evaluate(options: EvalOptions, on_event: OnEvent) -> EvalResult:
         UsageError: the network is a custom one and was not named, or there is no such device.
         MnistCliError: the file or the data are damaged, or do not fit the network.
     """
-    device = engine.resolve_device(options.device)
+    device = resolve_device(options.device)
     saved, model = _trained(options.checkpoint, options.model)
     dataset = datasets.load(_data_of(options.data, saved), on_event)
     _warn_of_leak(saved.record, dataset, on_event)
-    evaluation = engine.evaluate(model.to(device), _examples(dataset.test, device))
+    evaluation = engine.evaluate(engine.place(model, device), _examples(dataset.test, device))
     figures = vars(saved.record) | {
         "dataset": dataset.info,
-        "environment": engine.environment(device),
+        "environment": environment(device),
         "test_accuracy": evaluation.test_accuracy,
         "test_loss": evaluation.test_loss,
         "checkpoint": str(options.checkpoint),
@@ -164,7 +165,7 @@ def compare(options: CompareOptions, on_event: OnEvent) -> CompareResult:
         UsageError: the device does not exist.
         MnistCliError: a network or the data fail.
     """
-    device = engine.resolve_device(options.device)
+    device = resolve_device(options.device)
     models = [engine.build(spec, options.seed) for spec in options.models]
     costs = [
         complexity.summarize(spec.name, model)[0]
@@ -174,7 +175,7 @@ def compare(options: CompareOptions, on_event: OnEvent) -> CompareResult:
     examples, test = _examples(dataset.train, device), _examples(dataset.test, device)
     rows = []
     for cost, model in zip(costs, models, strict=True):
-        model.to(device)
+        engine.place(model, device)
         optimizer = engine.make_optimizer(model, options.protocol)
         on_step = _progress(cost.model, options.protocol, on_event)
         fitted = engine.fit(
@@ -187,7 +188,7 @@ def compare(options: CompareOptions, on_event: OnEvent) -> CompareResult:
         on_event(RunFinished(cost.model, options.protocol.epochs, run))
     return CompareResult(
         dataset=dataset.info,
-        environment=engine.environment(device),
+        environment=environment(device),
         protocol=options.protocol,
         models=tuple(rows),
     )
@@ -205,7 +206,7 @@ def show_samples(
         UsageError: the network is a custom one and was not named, or there is no such device.
         MnistCliError: the file or the data are damaged.
     """
-    device = engine.resolve_device(options.device)
+    device = resolve_device(options.device)
     saved, model = (
         _trained(options.checkpoint, options.model) if options.checkpoint else (None, None)
     )
@@ -218,7 +219,7 @@ def show_samples(
         fits &= labelled.labels == options.label
     predictions = None
     if model is not None:
-        logits = engine.predict(model.to(device), _examples(labelled, device).images)
+        logits = engine.predict(engine.place(model, device), _examples(labelled, device).images)
         predictions = logits.argmax(1).numpy()
         if options.errors:
             fits &= predictions != labelled.labels

@@ -103,11 +103,11 @@ def test_the_same_command_gives_the_same_weights(run_cli: RunCli) -> None:
     assert results[0]["tensors_sha256"] == results[1]["tensors_sha256"]
 
 
-def test_a_resumed_training_equals_an_unbroken_one(run_cli: RunCli) -> None:
+@pytest.mark.parametrize("network", ["cnn", "own.py:net"])
+def test_a_resumed_training_equals_an_unbroken_one(run_cli: RunCli, network: str) -> None:
     # With randomness of its own and statistics beside the weights, as both must be restored.
     layers = "nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10), nn.BatchNorm1d(10)"
     Path("own.py").write_text(f"from torch import nn\ndef net(): return nn.Sequential({layers})")
-    network = "own.py:net"
     unbroken = run_cli("train", network, "--epochs", 3, "--output", "whole", "--json", *FAST)
     run_cli("train", network, "--epochs", 1, "--output", "part", *FAST)
     resumed = run_cli("train", network, "--epochs", 3, "--resume", "part", "--json", *FAST)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from mnist_cli import datasets, engine, registry
 from mnist_cli.config import DataOptions, DatasetName, Protocol
+from mnist_cli.device import resolve_device
 from mnist_cli.engine import Examples, fit
 from mnist_cli.errors import MnistCliError, UsageError
 from tests.conftest import made_images
@@ -107,7 +108,7 @@ def test_every_image_once_an_epoch_in_an_order_of_its_own() -> None:
 def test_warming_up_leaves_no_trace(examples: Examples) -> None:
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784), nn.Linear(784, 10))
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    engine._warm_up(model, examples, 64)
+    engine._warm_up(model, examples)
     assert same(before, model.state_dict())
     assert all(parameter.grad is None for parameter in model.parameters())
 
@@ -191,8 +192,8 @@ def test_auto_takes_the_accelerator_if_there_is_one(monkeypatch: pytest.MonkeyPa
         )
         monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
         monkeypatch.setattr(torch.accelerator, "current_device_index", lambda i=index: i)
-        assert str(engine.resolve_device("auto")) == expected
-        assert str(engine.resolve_device("cpu")) == "cpu"
+        assert str(resolve_device("auto")) == expected
+        assert str(resolve_device("cpu")) == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -206,4 +207,4 @@ def test_a_device_that_is_missing_is_never_replaced(
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: device)
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: count)
     with pytest.raises(UsageError, match=f"--device {wanted} is not on this machine, .* cpu"):
-        engine.resolve_device(wanted)
+        resolve_device(wanted)

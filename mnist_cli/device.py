@@ -1,0 +1,57 @@
+"""Which device computes, what it is, and waiting for it."""
+
+import platform
+
+import torch
+
+from mnist_cli import __version__
+from mnist_cli.errors import UsageError
+from mnist_cli.results import Environment
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that `name` asks for; `auto` is an accelerator if there is one, else the CPU.
+
+    Raises:
+        UsageError: this machine has no such device.
+    """
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if name == "cpu" or (name == "auto" and accelerator is None):
+        return torch.device("cpu")
+    wanted = torch.device(accelerator if name == "auto" and accelerator else name)
+    count = torch.accelerator.device_count()
+    if accelerator is None or accelerator.type != wanted.type or (wanted.index or 0) >= count:
+        kind = accelerator.type if accelerator else ""
+        there = ["cpu", *(f"{kind}:{index}" for index in range(count))]
+        raise UsageError(f"--device {name} is not on this machine, which has {', '.join(there)}")
+    if wanted.index is None and wanted.type != "mps":
+        wanted = torch.device(wanted.type, torch.accelerator.current_device_index())
+    if wanted.type == "cuda":  # the fastest algorithms may add up in another order every time
+        torch.backends.cudnn.deterministic = True
+    return wanted
+
+
+def environment(device: torch.device) -> Environment:
+    """Describe the machine for a result computed on `device`."""
+    return Environment(
+        device=str(device),
+        processor=_processor(device),
+        threads=torch.get_num_threads(),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        torch=torch.__version__,
+        python=platform.python_version(),
+        platform=platform.platform(terse=True),
+        mnist_cli=__version__,
+    )
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all it was given."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def _processor(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.machine())

@@ -1,0 +1,110 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mnist_cli import engine, registry
+from mnist_cli.rewrites import ByteDropout, is_faithful, rewritten
+
+IMAGES = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(64) % 10
+
+
+def build(name: str) -> nn.Module:
+    return engine.build(registry.resolve(name), seed=0)
+
+
+def gradients(model: nn.Module) -> tuple[Tensor, list[Tensor]]:
+    output = model(IMAGES)
+    model.zero_grad()
+    F.cross_entropy(output, LABELS).backward()
+    return output.detach(), [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+
+@pytest.mark.parametrize("name", registry.MODELS)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_outputs_and_gradients_are_the_plain_networks(
+    name: str, memory_format: torch.memory_format
+) -> None:
+    model = build(name).to(memory_format=memory_format)
+    plain_output, plain = gradients(model)
+    with rewritten(model):
+        output, exchanged = gradients(model)
+    torch.testing.assert_close(output, plain_output, rtol=1e-5, atol=1e-6)
+    assert len(exchanged) == len(plain) > 0
+    for ours, theirs in zip(exchanged, plain, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_layers_are_exchanged_within_the_context_only() -> None:
+    model = build("strongcnn")
+    before = [type(module) for module in model.modules()]
+    with rewritten(model):
+        within = [type(module) for module in model.modules()]
+        assert ByteDropout in within
+        assert nn.Dropout not in within
+        first_pool = within.index(nn.MaxPool2d)
+        assert within[first_pool + 1] is nn.ReLU
+    assert [type(module) for module in model.modules()] == before
+    with pytest.raises(KeyboardInterrupt), rewritten(model):
+        raise KeyboardInterrupt
+    assert [type(module) for module in model.modules()] == before
+
+
+@pytest.mark.parametrize("p", [0.25, 0.5])
+def test_bytes_drop_like_dropout(p: float) -> None:
+    torch.manual_seed(0)
+    dropout = ByteDropout(p)
+    ones = torch.ones(1000, 3, 41, requires_grad=True)
+    output = dropout(ones)
+    kept = output > 0
+    assert torch.equal(output[kept], torch.full_like(output[kept], 1 / (1 - p)))
+    # Within four standard deviations, in all and for each of eight neighbours (bytes of a word).
+    flat = kept.flatten()
+    for part in (flat, *(flat[start::8] for start in range(8))):
+        deviation = (p * (1 - p) / len(part)) ** 0.5
+        assert abs(part.double().mean().item() - (1 - p)) < 4 * deviation
+    assert abs(torch.corrcoef(torch.stack([flat[:-1], flat[1:]]).double())[0, 1]) < 0.015
+    output.sum().backward()
+    assert ones.grad is not None
+    assert torch.equal(ones.grad, output.detach())
+
+
+def test_bytes_follow_the_memory_and_the_seed() -> None:
+    dropout, last = ByteDropout(0.5), torch.ones(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    torch.manual_seed(3)
+    first = dropout(last)
+    torch.manual_seed(3)
+    assert torch.equal(first, dropout(last))
+    assert first.is_contiguous(memory_format=torch.channels_last)
+    assert dropout(torch.ones(4, 6)[:, ::2]).shape == (4, 3)
+    assert torch.equal(dropout.eval()(last), last)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 1.0])
+def test_other_probabilities_stay_with_torch(p: float) -> None:
+    model = nn.Sequential(nn.Dropout(p))
+    with rewritten(model):
+        assert type(model[0]) is nn.Dropout
+
+
+class Indexed(nn.Module):
+    """Takes layers by number, so that exchanging them would change what it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2))
+        self.out = nn.Linear(2 * 26 * 26, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.out(self.layers[1](self.layers[0](images)).flatten(1))
+        return logits
+
+
+@pytest.mark.parametrize(("make", "faithful"), [(lambda: build("cnn"), True), (Indexed, False)])
+def test_a_network_that_would_change_is_left_alone(
+    make: Callable[[], nn.Module], faithful: bool
+) -> None:
+    assert is_faithful(make(), IMAGES) is faithful
