@@ -11,6 +11,7 @@ from mnist_cli.config import (
     DataOptions,
     DatasetName,
     EvalOptions,
+    Precision,
     Protocol,
     SamplesOptions,
     Split,
@@ -72,6 +73,13 @@ DataDir = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, mps or xpu.")]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        metavar="FORMAT",
+        help="auto, fp32 or bf16. auto is bf16 for a large network where the device has it.",
+    ),
+]
 Epochs = Annotated[int, typer.Option(help="Passes over the training images.")]
 BatchSize = Annotated[int, typer.Option(help="Images in a training step.")]
 LearningRate = Annotated[float, typer.Option(help="Adam's learning rate.")]
@@ -108,6 +116,7 @@ def train(
     dataset: Dataset = DataOptions.dataset,
     data_dir: DataDir = None,
     device: Device = TrainOptions.device,
+    precision: PrecisionOption = TrainOptions.precision,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -118,6 +127,7 @@ def train(
         protocol=Protocol(epochs, batch_size, lr),
         data=DataOptions(dataset, data_dir),
         device=device,
+        precision=precision,
         seed=seed,
         output=output,
         resume=resume,
@@ -194,6 +204,7 @@ def compare(
     dataset: Dataset = DataOptions.dataset,
     data_dir: DataDir = None,
     device: Device = CompareOptions.device,
+    precision: PrecisionOption = CompareOptions.precision,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -204,6 +215,7 @@ def compare(
         protocol=Protocol(epochs, batch_size, lr),
         data=DataOptions(dataset, data_dir),
         device=device,
+        precision=precision,
         seed=seed,
     )
     from mnist_cli import runs

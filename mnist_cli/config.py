@@ -60,6 +60,14 @@ class Split(StrEnum):
     TEST = "test"
 
 
+class Precision(StrEnum):
+    """The number format of a training step; weights and evaluation are always float32."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
 @dataclass(frozen=True)
 class DataOptions:
     """Which dataset, and the folder that holds or will hold it (None: the user cache)."""
@@ -97,6 +105,7 @@ class TrainOptions:
     protocol: Protocol = Protocol()
     data: DataOptions = DataOptions()
     device: str = "auto"
+    precision: Precision = Precision.AUTO
     seed: int = 0
     output: Path | None = None
     resume: Path | None = None
@@ -144,6 +153,7 @@ class CompareOptions:
     protocol: Protocol = Protocol()
     data: DataOptions = DataOptions()
     device: str = "auto"
+    precision: Precision = Precision.AUTO
     seed: int = 0
 
     def __post_init__(self) -> None:

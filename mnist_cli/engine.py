@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from mnist_cli.config import NUM_CLASSES, Protocol
+from mnist_cli.config import NUM_CLASSES, Precision, Protocol
 from mnist_cli.device import synchronize
 from mnist_cli.errors import MnistCliError
 from mnist_cli.registry import ModelSpec, describe, factory
@@ -114,6 +114,7 @@ def fit(
     examples: Examples,
     protocol: Protocol,
     seed: int,
+    precision: Precision = Precision.FP32,
     first_epoch: int = 1,
     on_step: OnStep | None = None,
 ) -> Iterator[FittedEpoch]:
@@ -129,6 +130,7 @@ def fit(
         examples: the training set.
         protocol: epochs and batch size.
         seed: decides the order of the images and what the network itself draws.
+        precision: BF16 for autocast to bfloat16; weights, loss and optimizer stay float32.
         first_epoch: where to go on, counted from 1.
         on_step: called a few times a second with (epoch, steps done, steps of an epoch).
 
@@ -140,7 +142,9 @@ def fit(
     first = Examples(examples.images[: protocol.batch_size], examples.labels[: protocol.batch_size])
     fast = device.type == "cpu" and is_faithful(model, first.images)
     exchange = rewritten if fast else nullcontext
-    with exchange(model):
+    bf16 = precision == Precision.BF16
+    autocast = torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
+    with exchange(model), autocast:
         _warm_up(model, first)
     for epoch in range(first_epoch, protocol.epochs + 1):
         order = shuffled(len(examples.labels), seed, epoch).to(device)
@@ -151,8 +155,9 @@ def fit(
         started = reported = time.perf_counter()
         with exchange(model):
             for step, batch in enumerate(order.split(protocol.batch_size)):
-                logits = model(examples.images.index_select(0, batch))
-                loss = F.cross_entropy(logits, examples.labels.index_select(0, batch))
+                with autocast:
+                    logits = model(examples.images.index_select(0, batch))
+                loss = F.cross_entropy(logits.float(), examples.labels.index_select(0, batch))
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -19,6 +19,7 @@ from mnist_cli.results import (
     DatasetInfo,
     Environment,
     EvalResult,
+    ModelRuns,
     SamplesResult,
     SummaryResult,
     TrainResult,
@@ -61,7 +62,8 @@ def training(result: TrainResult) -> list[RenderableType]:
         )
     return [
         _title(f"{result.model} on {_dataset(result.dataset)}"),
-        f"{_protocol(result.protocol)}, seed {result.seed}, {result.parameters:,} parameters",
+        f"{_protocol(result.protocol)}, {result.precision}, seed {result.seed}, "
+        f"{result.parameters:,} parameters",
         table,
         f"Test accuracy {percent(result.test_accuracy)}, loss {loss(result.test_loss)}, "
         f"trained in {seconds(result.train_seconds)} on {_machine(result.environment)}.",
@@ -83,7 +85,7 @@ def evaluation(result: EvalResult) -> list[RenderableType]:
     return [
         _title(f"{result.checkpoint} on {_dataset(result.dataset)}"),
         f"{result.model}, trained on {result.trained_on}: {_protocol(result.protocol)}, "
-        f"seed {result.seed}",
+        f"{result.precision}, seed {result.seed}",
         f"Test accuracy {percent(result.test_accuracy)}, loss {loss(result.test_loss)}, "
         f"over {result.num_samples:,} images.",
         classes,
@@ -146,7 +148,7 @@ def comparison(result: CompareResult) -> list[RenderableType]:
         f"{_protocol(result.protocol)}, seed {runs[0].seed}",
         table,
         f"* is the best of a column. {ARTICLE_BATCH_NOTE} Ratio is to the fastest time.",
-        f"Trained on {_machine(result.environment)}.",
+        f"Trained on {_machine(result.environment)}, in {_precisions(result.models)}.",
         "One run each: differences of a few tenths of a point can be luck.",
     ]
 
@@ -196,6 +198,15 @@ def _protocol(protocol: Protocol) -> str:
         f"{epochs(protocol.epochs)}, batch size {protocol.batch_size}, "
         f"{protocol.optimizer} at {protocol.lr:g}"
     )
+
+
+def _precisions(models: tuple[ModelRuns, ...]) -> str:
+    """`fp32`, or `fp32 (mlp, cnn) and bf16 (strongcnn)`."""
+    used = sorted({model.precision for model in models}, reverse=True)
+    if len(used) == 1:
+        return used[0]
+    names = {name: [model.model for model in models if model.precision == name] for name in used}
+    return " and ".join(f"{name} ({', '.join(names[name])})" for name in used)
 
 
 def _machine(environment: Environment) -> str:

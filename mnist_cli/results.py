@@ -60,7 +60,7 @@ class TrainResult:
     """One network trained with one seed: what `train` prints and a checkpoint carries.
 
     `tensors_sha256` covers the weights and the optimizer state, `train_seconds` the training
-    steps alone.
+    steps alone. `precision` is fp32 or bf16, as it was used.
     """
 
     model: str
@@ -68,6 +68,7 @@ class TrainResult:
     dataset: DatasetInfo
     environment: Environment
     protocol: Protocol
+    precision: str
     seed: int
     epochs: tuple[EpochResult, ...]
     test_accuracy: float
@@ -164,6 +165,7 @@ class ModelRuns:
     model: str
     parameters: int
     mult_adds: int
+    precision: str
     runs: tuple[Run, ...]
 
 

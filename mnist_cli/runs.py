@@ -12,6 +12,7 @@ from mnist_cli.config import (
     DataOptions,
     DatasetName,
     EvalOptions,
+    Precision,
     Protocol,
     SamplesOptions,
     Split,
@@ -19,7 +20,7 @@ from mnist_cli.config import (
     TrainOptions,
 )
 from mnist_cli.datasets import Dataset, LabelledImages
-from mnist_cli.device import environment, resolve_device
+from mnist_cli.device import environment, resolve_device, resolve_precision
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.events import EpochFinished, Notice, OnEvent, RunFinished, TrainingProgress
 from mnist_cli.metrics import per_class
@@ -29,6 +30,7 @@ from mnist_cli.results import (
     EpochResult,
     EvalResult,
     ModelRuns,
+    ModelSummary,
     Run,
     Sample,
     SamplesResult,
@@ -46,9 +48,11 @@ def train(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     """
     device = resolve_device(options.device)
     model = engine.build(options.model, options.seed)
+    cost, _ = complexity.summarize(options.model.name, model)
+    precision = _precision(options.precision, device, cost)
     resumed = checkpoint.load(options.resume) if options.resume else None
     if resumed:
-        _check_same_training(options, resumed)
+        _check_same_training(options, precision, resumed)
     dataset = datasets.load(_data_of(options.data, resumed), on_event)
     examples, test = _examples(dataset.train, device), _examples(dataset.test, device)
 
@@ -71,6 +75,7 @@ def train(options: TrainOptions, on_event: OnEvent) -> TrainResult:
             examples,
             options.protocol,
             options.seed,
+            precision,
             first_epoch=len(epochs) + 1,
             on_step=_progress(name, options.protocol, on_event),
         ):
@@ -87,10 +92,11 @@ def train(options: TrainOptions, on_event: OnEvent) -> TrainResult:
             tensors = checkpoint.collect(model, optimizer)
             result = TrainResult(
                 model=name,
-                parameters=engine.count_parameters(model),
+                parameters=cost.parameters,
                 dataset=dataset.info,
                 environment=environment(device),
                 protocol=options.protocol,
+                precision=str(precision),
                 seed=options.seed,
                 epochs=tuple(epochs),
                 test_accuracy=evaluation.test_accuracy,
@@ -178,13 +184,14 @@ def compare(options: CompareOptions, on_event: OnEvent) -> CompareResult:
         engine.place(model, device)
         optimizer = engine.make_optimizer(model, options.protocol)
         on_step = _progress(cost.model, options.protocol, on_event)
+        precision = _precision(options.precision, device, cost)
         fitted = engine.fit(
-            model, optimizer, examples, options.protocol, options.seed, on_step=on_step
+            model, optimizer, examples, options.protocol, options.seed, precision, on_step=on_step
         )
         seconds = sum(epoch.train_seconds for epoch in fitted)
         evaluation = engine.evaluate(model, test)
         run = Run(options.seed, evaluation.test_accuracy, evaluation.test_loss, seconds)
-        rows.append(ModelRuns(cost.model, cost.parameters, cost.mult_adds, (run,)))
+        rows.append(ModelRuns(cost.model, cost.parameters, cost.mult_adds, str(precision), (run,)))
         on_event(RunFinished(cost.model, options.protocol.epochs, run))
     return CompareResult(
         dataset=dataset.info,
@@ -276,7 +283,13 @@ def _data_of(data: DataOptions, saved: checkpoint.Checkpoint | None) -> DataOpti
     return DataOptions(DatasetName(saved.record.dataset.name), data.data_dir)
 
 
-def _check_same_training(options: TrainOptions, resumed: checkpoint.Checkpoint) -> None:
+def _precision(precision: Precision, device: torch.device, cost: ModelSummary) -> Precision:
+    return resolve_precision(precision, device, cost.mult_adds / cost.batch_size)
+
+
+def _check_same_training(
+    options: TrainOptions, precision: Precision, resumed: checkpoint.Checkpoint
+) -> None:
     record, wanted = resumed.record, options.protocol
     both_custom = options.model.custom and record.model not in MODELS
     differences = [
@@ -285,6 +298,7 @@ def _check_same_training(options: TrainOptions, resumed: checkpoint.Checkpoint) 
             ("MODEL", record.model, record.model if both_custom else options.model.name),
             ("--batch-size", record.protocol.batch_size, wanted.batch_size),
             ("--lr", record.protocol.lr, wanted.lr),
+            ("--precision", record.precision, precision),
             ("--seed", record.seed, options.seed),
             ("--dataset", record.dataset.name, _data_of(options.data, resumed).dataset),
         )

@@ -25,6 +25,7 @@ def record(tensors: dict[str, Tensor]) -> TrainResult:
         dataset=DatasetInfo("mnist5k", 4000, 1000, "note"),
         environment=Environment("cpu", "p", 2, "AVX2", "2", "3", "os", "0"),
         protocol=Protocol(),
+        precision="fp32",
         seed=7,
         epochs=(EpochResult(1, 0.5, 0.25, 0.9, 1.5),),
         test_accuracy=0.9,

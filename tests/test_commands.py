@@ -63,6 +63,7 @@ def test_train_json(run_cli: RunCli) -> None:
         "dataset",
         "environment",
         "protocol",
+        "precision",
         "seed",
         "epochs",
         "test_accuracy",
@@ -133,6 +134,7 @@ def test_resuming_takes_the_dataset_of_the_checkpoint(run_cli: RunCli) -> None:
         (("mlp", "--epochs", 3, "--lr", 0.01), "to resume it give --lr 0.001"),
         (("mlp", "--epochs", 3, "--batch-size", 32), "to resume it give --batch-size 64"),
         (("mlp", "--epochs", 3, "--seed", 1), "to resume it give --seed 0"),
+        (("mlp", "--epochs", 3, "--precision", "bf16"), "to resume it give --precision fp32"),
         (("mlp", "--epochs", 3, "--dataset", "mnist"), "to resume it give --dataset mnist5k"),
         (("cnn", "--epochs", 3), "to resume it give MODEL mlp"),
         (("mlp", "--epochs", 1), "has 1 epochs already; ask for more with --epochs 2"),
@@ -369,7 +371,7 @@ def test_compare_trains_what_train_trains(run_cli: RunCli, own_network: str) -> 
     assert set(result) == {"dataset", "environment", "protocol", "models"}
     assert [model["model"] for model in result["models"]] == ["mlp", own_network, "tinycnn"]
     for model in result["models"]:
-        assert set(model) == {"model", "parameters", "mult_adds", "runs"}
+        assert set(model) == {"model", "parameters", "mult_adds", "precision", "runs"}
         alone = run_cli("train", model["model"], "--epochs", 1, "--json", *FAST).json
         [run] = model["runs"]
         assert set(run) == {"seed", "test_accuracy", "test_loss", "train_seconds"}
@@ -395,6 +397,23 @@ def test_compare_prints_all_four_and_marks_the_best(run_cli: RunCli) -> None:
     assert "1.0x*" in lines["mlp"]
     assert outcome.out.count("*") == 7 + 1  # one a column, and the legend
     assert "batch size 200, adam at 0.003" in outcome.out
+
+
+def test_precision_is_recorded_and_changes_the_steps_only(run_cli: RunCli) -> None:
+    losses = []
+    for precision in ("fp32", "bf16"):
+        result = run_cli(
+            "train", "cnn", "--epochs", 1, "--precision", precision, "--json", *FAST
+        ).json
+        assert result["precision"] == precision
+        losses.append(result["test_loss"])
+        evaluated = run_cli("eval", "cnn.safetensors", "--json").json
+        assert evaluated["test_loss"] == result["test_loss"]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    out = run_cli("compare", "mlp", "tinycnn", "--epochs", 1, "--precision", "bf16", *FAST).out
+    assert "in bf16." in out
+    assert {value.dtype for value in weights("cnn.safetensors").values()} == {torch.float32}
 
 
 def test_compare_checks_every_network_before_it_trains_one(run_cli: RunCli) -> None:

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mnist_cli import datasets, engine, registry
-from mnist_cli.config import DataOptions, DatasetName, Protocol
-from mnist_cli.device import resolve_device
+from mnist_cli.config import DataOptions, DatasetName, Precision, Protocol
+from mnist_cli.device import resolve_device, resolve_precision
 from mnist_cli.engine import Examples, fit
 from mnist_cli.errors import MnistCliError, UsageError
 from tests.conftest import made_images
@@ -194,6 +194,32 @@ def test_auto_takes_the_accelerator_if_there_is_one(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(torch.accelerator, "current_device_index", lambda i=index: i)
         assert str(resolve_device("auto")) == expected
         assert str(resolve_device("cpu")) == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("capability", "mult_adds", "expected"),
+    [
+        ("avx512_bf16", 19e6, Precision.BF16),
+        ("amx_bf16", 1e6, Precision.BF16),
+        ("avx512_bf16", 0.3e6, Precision.FP32),
+        ("avx2", 19e6, Precision.FP32),
+    ],
+)
+def test_auto_precision_is_a_rule_of_processor_and_size(
+    capability: str, mult_adds: float, expected: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {capability: True})
+    assert resolve_precision(Precision.AUTO, CPU, mult_adds) is expected
+    for asked in (Precision.FP32, Precision.BF16):
+        assert resolve_precision(asked, CPU, mult_adds) is asked
+
+
+def test_auto_precision_on_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
+    for capability, expected in (((8, 0), Precision.BF16), ((7, 5), Precision.FP32)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, c=capability: c)
+        cuda = torch.device("cuda", 0)
+        assert resolve_precision(Precision.AUTO, cuda, 19e6) is expected
+        assert resolve_precision(Precision.AUTO, torch.device("mps"), 19e6) is Precision.FP32
 
 
 @pytest.mark.parametrize(
