@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mnist_cli import __version__, registry, report
+from mnist_cli import __version__, recipes, registry, report
 from mnist_cli.config import (
     CompareOptions,
     DataOptions,
@@ -13,6 +13,7 @@ from mnist_cli.config import (
     EvalOptions,
     Precision,
     Protocol,
+    Recipe,
     SamplesOptions,
     Split,
     SummaryOptions,
@@ -80,9 +81,33 @@ PrecisionOption = Annotated[
         help="auto, fp32 or bf16. auto is bf16 for a large network where the device has it.",
     ),
 ]
-Epochs = Annotated[int, typer.Option(help="Passes over the training images.")]
-BatchSize = Annotated[int, typer.Option(help="Images in a training step.")]
-LearningRate = Annotated[float, typer.Option(help="Adam's learning rate.")]
+RecipeOption = Annotated[
+    Recipe,
+    typer.Option(
+        "--recipe",
+        metavar="NAME",
+        help="article or fast. fast needs fewer steps for the article's accuracy; "
+        "--epochs, --batch-size and --lr override either.",
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        help="Passes over the training images.", show_default=f"{Protocol.epochs}, or the recipe's"
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        help="Images in a training step.", show_default=f"{Protocol.batch_size}, or the recipe's"
+    ),
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(
+        help="Adam's learning rate, or its peak.", show_default=f"{Protocol.lr}, or the recipe's"
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Decides the first weights and the order of images.")]
 MinAccuracy = Annotated[
     float | None,
@@ -99,9 +124,10 @@ Quiet = Annotated[
 @app.command()
 def train(
     model: Model,
-    epochs: Epochs = Protocol.epochs,
-    batch_size: BatchSize = Protocol.batch_size,
-    lr: LearningRate = Protocol.lr,
+    recipe: RecipeOption = Protocol.recipe,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
     seed: Seed = TrainOptions.seed,
     output: Annotated[
         Path | None,
@@ -122,9 +148,10 @@ def train(
 ) -> int:
     """Train one network and save it as a checkpoint."""
     check_fraction(min_accuracy)
+    spec = registry.resolve(model)
     options = TrainOptions(
-        model=registry.resolve(model),
-        protocol=Protocol(epochs, batch_size, lr),
+        model=spec,
+        protocol=recipes.protocol(recipe, spec, epochs, batch_size, lr),
         data=DataOptions(dataset, data_dir),
         device=device,
         precision=precision,
@@ -197,9 +224,10 @@ def summary(
 @app.command()
 def compare(
     models: Models = None,
-    epochs: Epochs = Protocol.epochs,
-    batch_size: BatchSize = Protocol.batch_size,
-    lr: LearningRate = Protocol.lr,
+    recipe: RecipeOption = Protocol.recipe,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
     seed: Seed = CompareOptions.seed,
     dataset: Dataset = DataOptions.dataset,
     data_dir: DataDir = None,
@@ -209,10 +237,9 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Train several networks alike and compare accuracy, time and size."""
-    names = models or registry.MODELS
+    specs = [registry.resolve(name) for name in models or registry.MODELS]
     options = CompareOptions(
-        models=tuple(dict.fromkeys(registry.resolve(name) for name in names)),
-        protocol=Protocol(epochs, batch_size, lr),
+        models={spec: recipes.protocol(recipe, spec, epochs, batch_size, lr) for spec in specs},
         data=DataOptions(dataset, data_dir),
         device=device,
         precision=precision,

@@ -4,6 +4,7 @@ Every default stands here once; the command line reads it from these classes.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -68,6 +69,20 @@ class Precision(StrEnum):
     BF16 = "bf16"
 
 
+class Recipe(StrEnum):
+    """Named protocols; see recipes.py."""
+
+    ARTICLE = "article"
+    FAST = "fast"
+
+
+class Schedule(StrEnum):
+    """How the learning rate moves through a training."""
+
+    CONSTANT = "constant"
+    ONE_CYCLE = "one-cycle"
+
+
 @dataclass(frozen=True)
 class DataOptions:
     """Which dataset, and the folder that holds or will hold it (None: the user cache)."""
@@ -80,14 +95,22 @@ class DataOptions:
 class Protocol:
     """How a network is trained. The defaults are the article's: Adam, 5 epochs, batch 64.
 
+    `lr` is the rate throughout with the constant schedule, and the peak with the one-cycle one,
+    which rises in a straight line for the fraction `warmup` of all steps and then falls to zero
+    (Smith and Topin 2018, https://arxiv.org/abs/1708.07120). `beta2` is Adam's.
+
     Raises:
         UsageError: a value is out of range; the message names the option.
     """
 
+    recipe: Recipe = Recipe.ARTICLE
     epochs: int = 5
     batch_size: int = 64
     lr: float = 1e-3
     optimizer: str = "adam"
+    beta2: float = 0.999
+    schedule: Schedule = Schedule.CONSTANT
+    warmup: float = 0.0
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -147,10 +170,9 @@ class SummaryOptions:
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """`compare`: several networks under one protocol."""
+    """`compare`: several networks, each with its protocol."""
 
-    models: tuple[ModelSpec, ...]
-    protocol: Protocol = Protocol()
+    models: Mapping[ModelSpec, Protocol]
     data: DataOptions = DataOptions()
     device: str = "auto"
     precision: Precision = Precision.AUTO

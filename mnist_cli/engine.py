@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from mnist_cli.config import NUM_CLASSES, Precision, Protocol
+from mnist_cli.config import NUM_CLASSES, Precision, Protocol, Schedule
 from mnist_cli.device import synchronize
 from mnist_cli.errors import MnistCliError
 from mnist_cli.registry import ModelSpec, describe, factory
@@ -103,9 +103,18 @@ def place(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 def make_optimizer(model: nn.Module, protocol: Protocol) -> Adam:
-    """Adam with PyTorch's defaults but for the learning rate, in its one-kernel form."""
+    """Adam as `protocol` says, in its one-kernel form."""
     trainable = [p for p in model.parameters() if p.requires_grad]
-    return Adam(trainable, lr=protocol.lr, fused=True)
+    return Adam(trainable, lr=protocol.lr, betas=(0.9, protocol.beta2), fused=True)
+
+
+def learning_rate(protocol: Protocol, progress: float) -> float:
+    """The rate when the fraction `progress` of all steps, from 0 to 1, is done."""
+    if protocol.schedule == Schedule.CONSTANT:
+        return protocol.lr
+    if progress < protocol.warmup:
+        return protocol.lr * progress / protocol.warmup
+    return protocol.lr * (1 - progress) / (1 - protocol.warmup)
 
 
 def fit(
@@ -155,6 +164,9 @@ def fit(
         started = reported = time.perf_counter()
         with exchange(model):
             for step, batch in enumerate(order.split(protocol.batch_size)):
+                done = (epoch - 1 + (step + 0.5) / steps) / protocol.epochs
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(protocol, done)
                 with autocast:
                     logits = model(examples.images.index_select(0, batch))
                 loss = F.cross_entropy(logits.float(), examples.labels.index_select(0, batch))
@@ -226,7 +238,7 @@ def _warm_up(model: nn.Module, examples: Examples) -> None:
 
 def _mean_loss(losses: Tensor, order: Tensor, batch_size: int, epoch: int) -> float:
     """The mean over all images; looked at once an epoch, as a look waits for the device."""
-    values = losses.double().cpu()
+    values = losses.cpu().double()  # in this order: MPS has no float64
     bad = (~values.isfinite()).nonzero()
     if len(bad):
         raise MnistCliError(

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnist_cli.config import Protocol
+from mnist_cli.config import Protocol, Schedule
 from mnist_cli.formatting import count, epochs, loss, percent, seconds
 from mnist_cli.results import (
     CompareResult,
@@ -130,7 +130,7 @@ def comparison(result: CompareResult) -> list[RenderableType]:
         "Ratio",
     )
     runs = [model.runs[0] for model in result.models]
-    images = result.dataset.num_train * result.protocol.epochs
+    images = [result.dataset.num_train * model.protocol.epochs for model in result.models]
     fastest = min(run.train_seconds for run in runs)
     columns = [
         _marked([model.parameters for model in result.models], min, "{:,.0f}".format),
@@ -138,14 +138,18 @@ def comparison(result: CompareResult) -> list[RenderableType]:
         _marked([run.test_accuracy for run in runs], max, percent),
         _marked([run.test_loss for run in runs], min, loss),
         _marked([run.train_seconds for run in runs], min, seconds),
-        _marked([images / run.train_seconds for run in runs], max, "{:,.0f}".format),
+        _marked(
+            [n / run.train_seconds for n, run in zip(images, runs, strict=True)],
+            max,
+            "{:,.0f}".format,
+        ),
         _marked([run.train_seconds / fastest for run in runs], min, "{:,.1f}x".format),
     ]
     for model, *cells in zip(result.models, *columns, strict=True):
         table.add_row(model.model, *cells)
     return [
         _title(_dataset(result.dataset)),
-        f"{_protocol(result.protocol)}, seed {runs[0].seed}",
+        *_protocols(result.models),
         table,
         f"* is the best of a column. {ARTICLE_BATCH_NOTE} Ratio is to the fastest time.",
         f"Trained on {_machine(result.environment)}, in {_precisions(result.models)}.",
@@ -194,10 +198,20 @@ def _dataset(info: DatasetInfo) -> str:
 
 
 def _protocol(protocol: Protocol) -> str:
+    cycle = "" if protocol.schedule == Schedule.CONSTANT else " in one cycle"
     return (
         f"{epochs(protocol.epochs)}, batch size {protocol.batch_size}, "
-        f"{protocol.optimizer} at {protocol.lr:g}"
+        f"{protocol.optimizer} at {protocol.lr:g}{cycle}"
     )
+
+
+def _protocols(models: tuple[ModelRuns, ...]) -> list[str]:
+    """One line where all networks share a protocol, else one each."""
+    seed = f"seed {models[0].runs[0].seed}"
+    lines = [f"{_protocol(model.protocol)}, {seed}" for model in models]
+    if len(set(lines)) == 1:
+        return lines[:1]
+    return [f"{model.model}: {line}" for model, line in zip(models, lines, strict=True)]
 
 
 def _precisions(models: tuple[ModelRuns, ...]) -> str:

@@ -165,17 +165,17 @@ class ModelRuns:
     model: str
     parameters: int
     mult_adds: int
+    protocol: Protocol
     precision: str
     runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True)
 class CompareResult:
-    """Several networks under one protocol on one machine."""
+    """Several networks on one machine."""
 
     dataset: DatasetInfo
     environment: Environment
-    protocol: Protocol
     models: tuple[ModelRuns, ...]
 
 

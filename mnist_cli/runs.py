@@ -15,6 +15,7 @@ from mnist_cli.config import (
     Precision,
     Protocol,
     SamplesOptions,
+    Schedule,
     Split,
     SummaryOptions,
     TrainOptions,
@@ -173,6 +174,7 @@ def compare(options: CompareOptions, on_event: OnEvent) -> CompareResult:
     """
     device = resolve_device(options.device)
     models = [engine.build(spec, options.seed) for spec in options.models]
+    protocols = options.models.values()
     costs = [
         complexity.summarize(spec.name, model)[0]
         for spec, model in zip(options.models, models, strict=True)
@@ -180,23 +182,31 @@ def compare(options: CompareOptions, on_event: OnEvent) -> CompareResult:
     dataset = datasets.load(options.data, on_event)
     examples, test = _examples(dataset.train, device), _examples(dataset.test, device)
     rows = []
-    for cost, model in zip(costs, models, strict=True):
+    for cost, model, protocol in zip(costs, models, protocols, strict=True):
         engine.place(model, device)
-        optimizer = engine.make_optimizer(model, options.protocol)
-        on_step = _progress(cost.model, options.protocol, on_event)
+        optimizer = engine.make_optimizer(model, protocol)
+        on_step = _progress(cost.model, protocol, on_event)
         precision = _precision(options.precision, device, cost)
         fitted = engine.fit(
-            model, optimizer, examples, options.protocol, options.seed, precision, on_step=on_step
+            model, optimizer, examples, protocol, options.seed, precision, on_step=on_step
         )
         seconds = sum(epoch.train_seconds for epoch in fitted)
         evaluation = engine.evaluate(model, test)
         run = Run(options.seed, evaluation.test_accuracy, evaluation.test_loss, seconds)
-        rows.append(ModelRuns(cost.model, cost.parameters, cost.mult_adds, str(precision), (run,)))
-        on_event(RunFinished(cost.model, options.protocol.epochs, run))
+        rows.append(
+            ModelRuns(
+                model=cost.model,
+                parameters=cost.parameters,
+                mult_adds=cost.mult_adds,
+                protocol=protocol,
+                precision=str(precision),
+                runs=(run,),
+            )
+        )
+        on_event(RunFinished(cost.model, protocol.epochs, run))
     return CompareResult(
         dataset=dataset.info,
         environment=environment(device),
-        protocol=options.protocol,
         models=tuple(rows),
     )
 
@@ -291,11 +301,15 @@ def _check_same_training(
     options: TrainOptions, precision: Precision, resumed: checkpoint.Checkpoint
 ) -> None:
     record, wanted = resumed.record, options.protocol
+    # Where the rate depends on the number of epochs, so does every step.
+    epochs = record.protocol.epochs if wanted.schedule != Schedule.CONSTANT else wanted.epochs
     both_custom = options.model.custom and record.model not in MODELS
     differences = [
         f"{option} {was}"
         for option, was, now in (
             ("MODEL", record.model, record.model if both_custom else options.model.name),
+            ("--recipe", record.protocol.recipe, wanted.recipe),
+            ("--epochs", epochs, wanted.epochs),
             ("--batch-size", record.protocol.batch_size, wanted.batch_size),
             ("--lr", record.protocol.lr, wanted.lr),
             ("--precision", record.precision, precision),

@@ -10,7 +10,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from mnist_cli import recipes, registry, runs
+from mnist_cli.config import DataOptions, DatasetName, Recipe, TrainOptions
 from mnist_cli.errors import ExitCode
+from mnist_cli.events import EpochFinished
 from tests.conftest import RunCli
 
 FAST = ("--dataset", "mnist5k", "--quiet")
@@ -81,10 +84,14 @@ def test_train_json(run_cli: RunCli) -> None:
     }
     assert {"device", "threads", "torch", "python"} <= set(result["environment"])
     assert result["protocol"] == {
+        "recipe": "article",
         "epochs": 2,
         "batch_size": 64,
         "lr": 0.001,
         "optimizer": "adam",
+        "beta2": 0.999,
+        "schedule": "constant",
+        "warmup": 0.0,
     }
     last = result["epochs"][-1]
     assert set(last) == {"epoch", "train_loss", "test_loss", "test_accuracy", "train_seconds"}
@@ -368,10 +375,17 @@ def test_summary_of_one_is_torchinfos_table(run_cli: RunCli, own_network: str) -
 def test_compare_trains_what_train_trains(run_cli: RunCli, own_network: str) -> None:
     outcome = run_cli("compare", "mlp", own_network, "tinycnn", "--epochs", 1, "--json", *FAST)
     result = outcome.json
-    assert set(result) == {"dataset", "environment", "protocol", "models"}
+    assert set(result) == {"dataset", "environment", "models"}
     assert [model["model"] for model in result["models"]] == ["mlp", own_network, "tinycnn"]
     for model in result["models"]:
-        assert set(model) == {"model", "parameters", "mult_adds", "precision", "runs"}
+        assert set(model) == {
+            "model",
+            "parameters",
+            "mult_adds",
+            "protocol",
+            "precision",
+            "runs",
+        }
         alone = run_cli("train", model["model"], "--epochs", 1, "--json", *FAST).json
         [run] = model["runs"]
         assert set(run) == {"seed", "test_accuracy", "test_loss", "train_seconds"}
@@ -414,6 +428,46 @@ def test_precision_is_recorded_and_changes_the_steps_only(run_cli: RunCli) -> No
     out = run_cli("compare", "mlp", "tinycnn", "--epochs", 1, "--precision", "bf16", *FAST).out
     assert "in bf16." in out
     assert {value.dtype for value in weights("cnn.safetensors").values()} == {torch.float32}
+
+
+def test_the_fast_recipe_is_each_networks_own_and_can_be_overridden(run_cli: RunCli) -> None:
+    own = ("--epochs", 2, "--batch-size", 32, "--lr", 0.005)
+    fast = run_cli("compare", "mlp", "tinycnn", "--recipe", "fast", "--json", *FAST).json["models"]
+    assert [model["protocol"]["schedule"] for model in fast] == ["one-cycle", "one-cycle"]
+    assert fast[0]["protocol"] != fast[1]["protocol"]
+    given = run_cli("compare", "mlp", "--recipe", "fast", *own, "--json", *FAST).json["models"][0]
+    kept = {key: given["protocol"][key] for key in ("recipe", "schedule", "warmup", "beta2")}
+    assert kept == {key: fast[0]["protocol"][key] for key in kept}
+    assert [given["protocol"][key] for key in ("epochs", "batch_size", "lr")] == [2, 32, 0.005]
+    out = run_cli("compare", "mlp", "tinycnn", "--recipe", "fast", *FAST).out.splitlines()
+    assert out[1].startswith("mlp: ")
+    assert out[2].startswith("tinycnn: ")
+
+
+def test_a_resumed_cycle_is_the_same_cycle(run_cli: RunCli) -> None:
+    fast = ("--recipe", "fast", "--epochs", 3, *FAST)
+    run_cli("train", "mlp", *fast, "--output", "whole")
+
+    def stop_after_the_first(event: Any) -> None:
+        if isinstance(event, EpochFinished):
+            raise KeyboardInterrupt
+
+    spec = registry.resolve("mlp")
+    options = TrainOptions(
+        model=spec,
+        protocol=recipes.protocol(Recipe.FAST, spec, epochs=3),
+        data=DataOptions(DatasetName.MNIST5K),
+        output=Path("part"),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        runs.train(options, stop_after_the_first)
+    refused = run_cli("train", "mlp", "--recipe", "fast", "--epochs", 5, "--resume", "part")
+    assert "to resume it give --epochs 3" in refused.err
+    refused = run_cli("train", "mlp", "--epochs", 3, "--resume", "part")
+    assert "to resume it give --recipe fast" in refused.err
+    resumed = run_cli("train", "mlp", *fast, "--resume", "part")
+    assert resumed.code == ExitCode.OK
+    assert same_tensors("whole", "part")
 
 
 def test_compare_checks_every_network_before_it_trains_one(run_cli: RunCli) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mnist_cli import datasets, engine, registry
-from mnist_cli.config import DataOptions, DatasetName, Precision, Protocol
+from mnist_cli.config import DataOptions, DatasetName, Precision, Protocol, Schedule
 from mnist_cli.device import resolve_device, resolve_precision
 from mnist_cli.engine import Examples, fit
 from mnist_cli.errors import MnistCliError, UsageError
@@ -111,6 +111,33 @@ def test_warming_up_leaves_no_trace(examples: Examples) -> None:
     engine._warm_up(model, examples)
     assert same(before, model.state_dict())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_one_cycle_rises_to_the_peak_and_falls_to_zero() -> None:
+    protocol = Protocol(lr=0.02, schedule=Schedule.ONE_CYCLE, warmup=0.25)
+    rates = [engine.learning_rate(protocol, progress) for progress in (0, 0.125, 0.25, 0.625, 1)]
+    assert rates == pytest.approx([0, 0.01, 0.02, 0.01, 0])
+    assert engine.learning_rate(Protocol(lr=0.3), 0.7) == 0.3
+    no_warmup = Protocol(lr=0.02, schedule=Schedule.ONE_CYCLE)
+    assert engine.learning_rate(no_warmup, 0) == 0.02
+
+
+def test_every_step_has_the_rate_of_its_place(examples: Examples) -> None:
+    """One cycle over two epochs of three steps equals a plain loop that sets each rate."""
+    protocol = Protocol(epochs=2, lr=0.01, beta2=0.9, schedule=Schedule.ONE_CYCLE, warmup=0.5)
+    model, plain = (engine.build(registry.resolve("mlp"), 0) for _ in range(2))
+    list(fit(model, engine.make_optimizer(model, protocol), examples, protocol, seed=0))
+
+    adam = torch.optim.Adam(plain.parameters(), betas=(0.9, 0.9))
+    rates = iter([0.01 / 6, 0.03 / 6, 0.05 / 6, 0.05 / 6, 0.03 / 6, 0.01 / 6])
+    for epoch in (1, 2):
+        for batch in engine.shuffled(150, seed=0, epoch=epoch).split(64):
+            adam.param_groups[0]["lr"] = next(rates)
+            adam.zero_grad()
+            F.cross_entropy(plain(examples.images[batch]), examples.labels[batch]).backward()
+            adam.step()
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_progress_is_reported_within_an_epoch(

@@ -1,0 +1,53 @@
+"""Protocols by name: the article's, and a fast one for each network.
+
+The fast ones were chosen on 10,000 of the training images, held out, and without a look at the
+test images: tests/benchmarks/tune.py does it, and its log is beside it.
+"""
+
+from dataclasses import replace
+
+from mnist_cli.config import Protocol, Recipe, Schedule
+from mnist_cli.registry import ModelSpec
+
+
+def one_cycle(epochs: int, batch_size: int, lr: float, beta2: float, warmup: float) -> Protocol:
+    """A fast protocol: few epochs, and a rate that rises to `lr` and falls again."""
+    return Protocol(
+        recipe=Recipe.FAST,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        beta2=beta2,
+        schedule=Schedule.ONE_CYCLE,
+        warmup=warmup,
+    )
+
+
+FAST = {
+    "mlp": one_cycle(epochs=3, batch_size=128, lr=0.01, beta2=0.98, warmup=0.3),
+    "tinycnn": one_cycle(epochs=1, batch_size=64, lr=0.02, beta2=0.98, warmup=0.3),
+    "cnn": one_cycle(epochs=1, batch_size=64, lr=0.01, beta2=0.98, warmup=0.3),
+    "strongcnn": one_cycle(epochs=1, batch_size=128, lr=0.005, beta2=0.98, warmup=0.3),
+}
+FAST_CUSTOM = one_cycle(epochs=2, batch_size=128, lr=0.005, beta2=0.98, warmup=0.3)
+
+
+def protocol(
+    recipe: Recipe,
+    model: ModelSpec,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+) -> Protocol:
+    """The protocol of `recipe` for `model`, with what is not None in place of the recipe's.
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+    base = FAST.get(model.name, FAST_CUSTOM) if recipe == Recipe.FAST else Protocol()
+    return replace(
+        base,
+        epochs=base.epochs if epochs is None else epochs,
+        batch_size=base.batch_size if batch_size is None else batch_size,
+        lr=base.lr if lr is None else lr,
+    )

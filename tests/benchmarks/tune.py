@@ -1,0 +1,100 @@
+"""Choose the fast recipes: python -m tests.benchmarks.tune --data-dir FOLDER [NETWORK...]
+
+Each candidate trains on 50,000 of the training images and is judged on the other 10,000, in the
+mean of several seeds. The test images are never looked at. Each result is printed and appended to
+tune.log, one JSON document a line; the candidates are in order of their time.
+"""
+
+import json
+import statistics
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from mnist_cli import complexity, datasets, engine, registry
+from mnist_cli.config import DataOptions, DatasetName, Precision, Protocol
+from mnist_cli.device import environment, resolve_device, resolve_precision
+from mnist_cli.engine import Examples
+from mnist_cli.recipes import one_cycle
+
+HELD_OUT = 10_000
+LOG = Path(__file__).with_name("tune.log")
+
+
+def grid(
+    epochs: list[int], batch_sizes: list[int], lrs: list[float], beta2s: list[float]
+) -> list[Protocol]:
+    """Every combination, with a warm-up of three tenths."""
+    combinations = product(epochs, batch_sizes, lrs, beta2s)
+    return [one_cycle(*combination, warmup=0.3) for combination in combinations]
+
+
+CANDIDATES = {
+    "mlp": grid([2, 3, 4], [64, 128], [0.005, 0.01, 0.02], [0.98, 0.999]),
+    "tinycnn": grid([1, 2], [64, 128], [0.01, 0.02, 0.04], [0.98, 0.999]),
+    "cnn": grid([1, 2], [64, 128], [0.005, 0.01, 0.02], [0.98, 0.999]),
+    "strongcnn": grid([1], [64, 128], [0.002, 0.004, 0.008], [0.95, 0.98]),
+}
+
+
+def run(
+    name: str, protocol: Protocol, train: Examples, held_out: Examples, seed: int
+) -> Iterator[float]:
+    """Training seconds and accuracy on the held-out images."""
+    spec, device = registry.resolve(name), train.labels.device
+    model = engine.build(spec, seed)
+    cost, _ = complexity.summarize(name, model)
+    precision = resolve_precision(Precision.AUTO, device, cost.mult_adds / cost.batch_size)
+    engine.place(model, device)
+    optimizer = engine.make_optimizer(model, protocol)
+    yield sum(
+        e.train_seconds for e in engine.fit(model, optimizer, train, protocol, seed, precision)
+    )
+    yield engine.evaluate(model, held_out).test_accuracy
+
+
+def main(
+    networks: Annotated[list[str] | None, typer.Argument()] = None,
+    data_dir: Annotated[Path | None, typer.Option(envvar="MNIST_CLI_DATA_DIR")] = None,
+    seeds: int = 3,
+) -> None:
+    device = resolve_device("auto")
+    images = datasets.load(DataOptions(DatasetName.MNIST, data_dir), lambda event: None).train
+    order = np.random.default_rng(0).permutation(len(images.labels))
+    held_out, train = (
+        engine.to_device(images.images[part], images.labels[part], device)
+        for part in (order[:HELD_OUT], order[HELD_OUT:])
+    )
+    with open(LOG, "a", encoding="utf-8") as log:
+        for name in networks or CANDIDATES:
+            for protocol in CANDIDATES[name]:
+                results = [
+                    list(run(name, protocol, train, held_out, seed)) for seed in range(seeds)
+                ]
+                entry = {
+                    "model": name,
+                    "protocol": asdict(protocol),
+                    "seeds": seeds,
+                    "held_out_accuracy": statistics.mean(accuracy for _, accuracy in results),
+                    "worst": min(accuracy for _, accuracy in results),
+                    "train_seconds": statistics.median(seconds for seconds, _ in results),
+                    "environment": asdict(environment(device)),
+                }
+                log.write(json.dumps(entry) + "\n")
+                log.flush()
+                sys.stdout.write(
+                    f"{name} epochs {protocol.epochs} batch {protocol.batch_size} lr {protocol.lr} "
+                    f"beta2 {protocol.beta2}: {entry['held_out_accuracy']:.4f} "
+                    f"(worst {entry['worst']:.4f}) in {entry['train_seconds']:.2f} s\n"
+                )
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    typer.run(main)
