@@ -97,7 +97,8 @@ class Protocol:
 
     `lr` is the rate throughout with the constant schedule, and the peak with the one-cycle one,
     which rises in a straight line for the fraction `warmup` of all steps and then falls to zero
-    (Smith and Topin 2018, https://arxiv.org/abs/1708.07120). `beta2` is Adam's.
+    (Smith and Topin 2018, https://arxiv.org/abs/1708.07120). `beta2` is Adam's, and `dropout` a
+    factor on the network's own dropout probabilities.
 
     Raises:
         UsageError: a value is out of range; the message names the option.
@@ -111,6 +112,7 @@ class Protocol:
     beta2: float = 0.999
     schedule: Schedule = Schedule.CONSTANT
     warmup: float = 0.0
+    dropout: float = 1.0
 
     def __post_init__(self) -> None:
         if self.epochs < 1:

@@ -24,7 +24,7 @@ from mnist_cli.device import synchronize
 from mnist_cli.errors import MnistCliError
 from mnist_cli.registry import ModelSpec, describe, factory
 from mnist_cli.results import Evaluation
-from mnist_cli.rewrites import is_faithful, rewritten
+from mnist_cli.rewrites import dropout_scaled, is_faithful, rewritten
 
 EVALUATION_BATCH = 500
 PROGRESS_SECONDS = 0.25
@@ -162,7 +162,7 @@ def fit(
         model.train()
         synchronize(device)
         started = reported = time.perf_counter()
-        with exchange(model):
+        with dropout_scaled(model, protocol.dropout), exchange(model):
             for step, batch in enumerate(order.split(protocol.batch_size)):
                 done = (epoch - 1 + (step + 0.5) / steps) / protocol.epochs
                 for group in optimizer.param_groups:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -38,10 +39,10 @@ def stdout_console() -> Console:
 
 
 def show(*parts: RenderableType) -> None:
-    """Print for a person."""
+    """Print for a person, tables between blank lines."""
     console = stdout_console()
     for part in parts:
-        console.print(part)
+        console.print(Padding(part, (1, 0), expand=False) if isinstance(part, Table) else part)
 
 
 def show_json(result: Any) -> None:
@@ -97,7 +98,7 @@ def evaluation(result: EvalResult) -> list[RenderableType]:
 def summary(result: SummaryResult) -> list[RenderableType]:
     """A row for each network."""
     models = result.models
-    table = _table("Network", "Layers", "Parameters", "Mult-adds", "Weights", "In all")
+    table = _table("Network", "Layers", "Parameters", "Mult-adds", "Weights", "Total")
     for model in models:
         weighted = [layer.type for layer in model.layers if layer.parameters]
         kinds = dict.fromkeys(weighted)
@@ -111,8 +112,8 @@ def summary(result: SummaryResult) -> list[RenderableType]:
         )
     return [
         table,
-        f"Mult-adds and the size in all are for a batch of {models[0].batch_size} images, forward "
-        "and backward.",
+        "Total is weights, input and activations, forward and backward; it and the mult-adds are "
+        f"for a batch of {models[0].batch_size} images.",
         "mnist-cli summary MODEL shows one layer by layer.",
     ]
 
@@ -160,10 +161,8 @@ def comparison(result: CompareResult) -> list[RenderableType]:
 def samples(result: SamplesResult, drawn: RenderableType) -> list[RenderableType]:
     """The chosen images, drawn elsewhere, under a line that says what they are."""
     judged = f", judged by {result.checkpoint}" if result.checkpoint else ""
-    title = (
-        f"{len(result.samples)} images of the {result.split} split of {_dataset(result.dataset)}"
-    )
-    return [f"{title}{judged}", "", drawn]
+    title = f"From the {result.split} split of {_dataset(result.dataset)}"
+    return [f"{title}{judged}", drawn]
 
 
 def _title(text: str) -> Text:

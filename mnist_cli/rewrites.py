@@ -51,6 +51,20 @@ def rewritten(model: nn.Module) -> Iterator[None]:
             _fill(sequential, layers)
 
 
+@contextmanager
+def dropout_scaled(model: nn.Module, factor: float) -> Iterator[None]:
+    """Multiply each dropout probability of `model` by `factor` within the context."""
+    kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+    own = {module: module.p for module in model.modules() if isinstance(module, kinds)}
+    try:
+        for module, p in own.items():
+            module.p = p * factor
+        yield
+    finally:
+        for module, p in own.items():
+            module.p = p
+
+
 def is_faithful(model: nn.Module, images: Tensor) -> bool:
     """Whether the rewritten `model`, in eval mode, does with `images` what it does as it is.
 
@@ -76,10 +90,12 @@ def _exchange(layers: list[nn.Module]) -> list[nn.Module]:
         if type(first) is nn.ReLU and type(second) is nn.MaxPool2d:
             # They commute, and pooled first, a quarter is left for ReLU.
             layers[index : index + 2] = second, first
-    return [_with_bytes(layer) if type(layer) is nn.Dropout else layer for layer in layers]
+    return [_cheaper(layer) if type(layer) is nn.Dropout else layer for layer in layers]
 
 
-def _with_bytes(dropout: nn.Dropout) -> nn.Module:
-    if dropout.inplace or not 0 < dropout.p < 1 or not (dropout.p * 256).is_integer():
+def _cheaper(dropout: nn.Dropout) -> nn.Module:
+    if dropout.p == 0:
+        return nn.Identity()
+    if dropout.inplace or dropout.p == 1 or not (dropout.p * 256).is_integer():
         return dropout
     return ByteDropout(dropout.p).train(dropout.training)

@@ -92,6 +92,7 @@ def test_train_json(run_cli: RunCli) -> None:
         "beta2": 0.999,
         "schedule": "constant",
         "warmup": 0.0,
+        "dropout": 1.0,
     }
     last = result["epochs"][-1]
     assert set(last) == {"epoch", "train_loss", "test_loss", "test_accuracy", "train_seconds"}
@@ -399,7 +400,7 @@ def test_compare_prints_all_four_and_marks_the_best(run_cli: RunCli) -> None:
         "compare", "--epochs", 1, "--dataset", "mnist5k", "--batch-size", 200, "--lr", 0.003
     )
     assert outcome.code == ExitCode.OK
-    lines = {line.split()[0]: line for line in outcome.out.splitlines() if line}
+    lines = {line.split()[0]: line for line in outcome.out.splitlines() if line.strip()}
     assert [line.split(":")[0] for line in outcome.err.splitlines()] == [
         "mlp",
         "tinycnn",

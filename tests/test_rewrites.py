@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mnist_cli import engine, registry
-from mnist_cli.rewrites import ByteDropout, is_faithful, rewritten
+from mnist_cli.rewrites import ByteDropout, dropout_scaled, is_faithful, rewritten
 
 IMAGES = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(64) % 10
@@ -83,11 +83,20 @@ def test_bytes_follow_the_memory_and_the_seed() -> None:
     assert torch.equal(dropout.eval()(last), last)
 
 
-@pytest.mark.parametrize("p", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("p", [0.1, 1.0])
 def test_other_probabilities_stay_with_torch(p: float) -> None:
     model = nn.Sequential(nn.Dropout(p))
     with rewritten(model):
         assert type(model[0]) is nn.Dropout
+
+
+def test_dropout_is_scaled_within_the_context_only() -> None:
+    model = nn.Sequential(nn.Dropout(0.5), nn.Dropout2d(0.25))
+    with dropout_scaled(model, 0.5):
+        assert [layer.p for layer in model] == [0.25, 0.125]
+    assert [layer.p for layer in model] == [0.5, 0.25]
+    with dropout_scaled(model, 0), rewritten(model):
+        assert torch.equal(model(IMAGES), IMAGES)
 
 
 class Indexed(nn.Module):
