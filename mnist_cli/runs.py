@@ -67,6 +67,7 @@ def train(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     elif options.checkpoint.exists():
         on_event(Notice(f"{options.checkpoint} will be replaced; --output FILE writes elsewhere"))
 
+    checkpoint.collect(model, optimizer)  # what cannot be saved is refused before it is trained
     name, path = options.model.name, options.checkpoint
     result: TrainResult | None = None
     try:

@@ -179,6 +179,16 @@ def test_a_gate_that_is_not_met_still_prints_and_saves(run_cli: RunCli) -> None:
     assert "Confusion matrix" in missed.out
 
 
+def test_a_network_that_cannot_be_saved_is_not_trained(run_cli: RunCli) -> None:
+    Path("own.py").write_text(
+        f"{OWN}\nclass Counts(Net):\n    def get_extra_state(self):\n        return 3\n"
+        "    def set_extra_state(self, state):\n        pass\n"
+    )
+    outcome = run_cli("train", "own.py:Counts", "--dataset", "mnist5k")
+    assert outcome.code == ExitCode.FAILURE
+    assert outcome.err == "error: cannot save model._extra_state: its type is int, not Tensor\n"
+
+
 def test_a_diverging_training_stops_in_one_line(run_cli: RunCli) -> None:
     outcome = run_cli("train", "mlp", "--lr", "1e30", *FAST)
     assert (outcome.code, outcome.out) == (ExitCode.FAILURE, "")
