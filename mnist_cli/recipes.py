@@ -31,7 +31,7 @@ FAST = {
     "tinycnn": one_cycle(epochs=2, batch_size=128, lr=0.02, beta2=0.98),
     "cnn": one_cycle(epochs=1, batch_size=64, lr=0.02, beta2=0.999),
     # A single epoch is too short to overfit, and dropout only slows it.
-    "strongcnn": one_cycle(epochs=1, batch_size=64, lr=0.004, beta2=0.98, dropout=0),
+    "strongcnn": one_cycle(epochs=1, batch_size=64, lr=0.008, beta2=0.98, dropout=0),
 }
 FAST_CUSTOM = one_cycle(epochs=2, batch_size=128, lr=0.005, beta2=0.98)
 
