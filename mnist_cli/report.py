@@ -198,9 +198,10 @@ def _dataset(info: DatasetInfo) -> str:
 
 def _protocol(protocol: Protocol) -> str:
     cycle = "" if protocol.schedule == Schedule.CONSTANT else " in one cycle"
+    dropout = "" if protocol.dropout == 1 else f", dropout x {protocol.dropout:g}"
     return (
         f"{epochs(protocol.epochs)}, batch size {protocol.batch_size}, "
-        f"{protocol.optimizer} at {protocol.lr:g}{cycle}"
+        f"{protocol.optimizer} at {protocol.lr:g}{cycle}{dropout}"
     )
 
 
