@@ -163,10 +163,7 @@ def train(
 
     with reporter(quiet) as on_event:
         result = runs.train(options, on_event)
-    if json:
-        report.show_json(result)
-    else:
-        report.show(*report.training(result))
+    report.emit(result, report.training, as_json=json)
     return gate(result.test_accuracy, min_accuracy)
 
 
@@ -193,10 +190,7 @@ def evaluate(
 
     with reporter(quiet) as on_event:
         result = runs.evaluate(options, on_event)
-    if json:
-        report.show_json(result)
-    else:
-        report.show(*report.evaluation(result))
+    report.emit(result, report.evaluation, as_json=json)
     return gate(result.test_accuracy, min_accuracy)
 
 
@@ -249,10 +243,7 @@ def compare(
 
     with reporter(quiet) as on_event:
         result = runs.compare(options, on_event)
-    if json:
-        report.show_json(result)
-    else:
-        report.show(*report.comparison(result))
+    report.emit(result, report.comparison, as_json=json)
 
 
 @app.command()

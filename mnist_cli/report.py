@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -27,7 +27,8 @@ from mnist_cli.results import (
 )
 
 WIDTH_OF_A_FILE = 200
-ARTICLE_BATCH_NOTE = "Mult-adds are for a batch of 64 images."
+
+Result = TypeVar("Result")
 
 
 def stdout_console() -> Console:
@@ -48,6 +49,16 @@ def show(*parts: RenderableType) -> None:
 def show_json(result: Any) -> None:
     """Print a result, a dataclass, as one JSON document."""
     sys.stdout.write(json.dumps(asdict(result), indent=2, allow_nan=False) + "\n")
+
+
+def emit(
+    result: Result, render: Callable[[Result], list[RenderableType]], *, as_json: bool
+) -> None:
+    """Print a result as JSON, or as `render` draws it."""
+    if as_json:
+        show_json(result)
+    else:
+        show(*render(result))
 
 
 def training(result: TrainResult) -> list[RenderableType]:
@@ -152,7 +163,8 @@ def comparison(result: CompareResult) -> list[RenderableType]:
         _title(_dataset(result.dataset)),
         *_protocols(result.models),
         table,
-        f"* is the best of a column. {ARTICLE_BATCH_NOTE} Ratio is to the fastest time.",
+        "* is the best of a column. Mult-adds are for a batch of 64 images. Ratio is to the fastest "
+        "time.",
         f"Trained on {_machine(result.environment)}, in {_precisions(result.models)}.",
         "One run each: differences of a few tenths of a point can be luck.",
     ]
