@@ -163,8 +163,8 @@ def comparison(result: CompareResult) -> list[RenderableType]:
         _title(_dataset(result.dataset)),
         *_protocols(result.models),
         table,
-        "* is the best of a column. Mult-adds are for a batch of 64 images. Ratio is to the fastest "
-        "time.",
+        "* is the best of a column. Mult-adds are for a batch of 64 images. "
+        "Ratio is to the fastest time.",
         f"Trained on {_machine(result.environment)}, in {_precisions(result.models)}.",
         "One run each: differences of a few tenths of a point can be luck.",
     ]
