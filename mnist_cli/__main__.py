@@ -6,6 +6,7 @@ from types import FrameType
 from typing import NoReturn
 
 from mnist_cli import streams
+from mnist_cli.errors import Terminated
 
 
 def main() -> NoReturn:
@@ -19,6 +20,8 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
+    except Terminated:
+        code = 128 + signal.SIGTERM
     except OSError as error:
         streams.say(f"error: {error}")
         code = 1
@@ -27,9 +30,9 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _terminate(signum: int, _frame: FrameType | None) -> NoReturn:
+def _terminate(_signum: int, _frame: FrameType | None) -> NoReturn:
     # As an exception, so that unfinished files are removed on the way out.
-    sys.exit(128 + signum)
+    raise Terminated
 
 
 if __name__ == "__main__":

@@ -122,16 +122,25 @@ def restore_model(checkpoint: Checkpoint, model: nn.Module) -> None:
 
 
 def restore_optimizer(checkpoint: Checkpoint, optimizer: Optimizer) -> None:
-    """Give `optimizer` the state of `checkpoint`; its own options stay."""
+    """Give `optimizer` the state of `checkpoint`; its own options stay.
+
+    Raises:
+        MnistCliError: it is the state of other parameters.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _below(checkpoint.tensors, "optimizer.").items():
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = value
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    shapes = dict(enumerate(parameter.shape for parameter in parameters))
+    if any(shapes.get(number) != values["exp_avg"].shape for number, values in state.items()):
+        raise MnistCliError(
+            f"{checkpoint.path} was trained with other trainable parameters; "
+            "resume it with the network as it was"
+        )
     for number, values in state.items():  # laid out in memory like their parameter
-        for name, value in values.items():
-            if value.shape == parameters[number].shape:
-                values[name] = torch.empty_like(parameters[number]).copy_(value).detach()
+        for name in ("exp_avg", "exp_avg_sq"):
+            values[name] = torch.empty_like(parameters[number]).copy_(values[name]).detach()
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 

@@ -69,6 +69,7 @@ DataDir = Annotated[
     Path | None,
     typer.Option(
         envvar="MNIST_CLI_DATA_DIR",
+        readable=False,  # looked at where it is read, with a better message
         help="Folder with MNIST/raw in it, as torchvision has it.",
         show_default="the user cache",
     ),
@@ -206,11 +207,12 @@ def summary(
     options = SummaryOptions(registry.resolve(model) if model else None, batch_size)
     from mnist_cli import runs
 
-    result, tables = runs.summary(options)
+    with reporter(quiet=True):
+        result, tables = runs.summary(options)
     if json:
         report.show_json(result)
     elif model:
-        report.show(*tables)
+        report.show_verbatim(*tables)
     else:
         report.show(*report.summary(result))
 
@@ -339,7 +341,7 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         code: int | None = app(arguments, prog_name="mnist-cli", standalone_mode=False)
     except MnistCliError as error:
-        say(f"error: {error}")
+        say(f"error: {' '.join(str(error).split())}")
         return error.exit_code
     except typer.TyperException as error:
         context: typer.Context | None = getattr(error, "ctx", None)

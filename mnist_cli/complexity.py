@@ -31,7 +31,9 @@ def summarize(
             model, input_size=(batch_size, 1, 28, 28), mode="eval", device="cpu", verbose=0
         )
     except RuntimeError as error:
-        raise MnistCliError(f"torchinfo cannot summarize {name}: {describe(error)}") from error
+        raise MnistCliError(
+            f"torchinfo cannot summarize {name}: {describe(error.__cause__ or error)}"
+        ) from error
     total_bytes = stats.total_input + stats.total_output_bytes + stats.total_param_bytes
     figures = ModelSummary(
         model=name,

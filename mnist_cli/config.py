@@ -3,6 +3,7 @@
 Every default stands here once; the command line reads it from these classes.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +13,16 @@ from pathlib import Path
 from mnist_cli.errors import UsageError
 from mnist_cli.registry import ModelSpec
 
-DEVICE_FORM = re.compile(r"auto|cpu|mps|xpu|cuda(:\d+)?")
+DEVICE_FORM = re.compile(r"auto|cpu|mps|xpu|cuda(:\d{1,3})?")
 GRID_SUFFIXES = (".png", ".svg", ".pdf")
 NUM_CLASSES = 10
+MAX_BATCH_SIZE = 1_000_000
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Raise UsageError unless `batch_size` is at least 1."""
-    if batch_size < 1:
-        raise UsageError(f"--batch-size must be at least 1, not {batch_size}")
+    """Raise UsageError unless `batch_size` is one that may fit in a memory."""
+    if not 1 <= batch_size <= MAX_BATCH_SIZE:
+        raise UsageError(f"--batch-size must be from 1 to {MAX_BATCH_SIZE:,}, not {batch_size}")
 
 
 def check_seed(seed: int) -> None:
@@ -39,9 +41,13 @@ def check_output(path: Path) -> None:
     """Raise UsageError where `path` cannot become a regular file, before any work is done."""
     folder = path.resolve().parent
     if not folder.is_dir():
-        raise UsageError(f"--output {path}: the folder {folder} does not exist; create it first")
+        raise UsageError(
+            f"cannot write {path}: the folder {folder} does not exist; create it first"
+        )
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"cannot write {path}: no permission in {folder}; choose another --output")
     if path.exists() and not path.is_file():
-        raise UsageError(f"--output {path} is not a regular file; name one that can be written")
+        raise UsageError(f"cannot write {path}: it is not a regular file; choose another --output")
 
 
 class DatasetName(StrEnum):

@@ -52,8 +52,8 @@ def load(options: DataOptions, on_event: OnEvent) -> Dataset:
         return _bundled()
     name = DatasetName.MNIST if options.dataset == DatasetName.AUTO else options.dataset
     source = SOURCES[name]
-    folder = (options.data_dir or Path(platformdirs.user_cache_dir("mnist-cli"))) / source.folder
-    raw = folder.absolute() / "raw"
+    root = options.data_dir or Path(platformdirs.user_cache_dir("mnist-cli"))
+    raw = root.expanduser().absolute() / source.folder / "raw"
     missing = [file for file in source.files if _on_disk(raw, file) is None]
     if missing:
         auto = options.dataset == DatasetName.AUTO

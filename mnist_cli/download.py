@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -98,7 +99,6 @@ def download(
         OSError: `path` cannot be written.
     """
     failures: dict[str, None] = {}  # in order, without repetition
-    path.parent.mkdir(parents=True, exist_ok=True)
     for pause in range(patience.rounds):
         time.sleep(pause)
         for url in urls:
@@ -119,11 +119,13 @@ def _fetch(
     deadline = time.monotonic() + patience.file_seconds
     received = hashlib.md5(usedforsecurity=False)
     done = 0
-    with (
-        requests.get(url, stream=True, timeout=patience.stall_seconds) as response,
-        replacing(path) as file,
-    ):
+    with ExitStack() as stack:
+        response = stack.enter_context(
+            requests.get(url, stream=True, timeout=patience.stall_seconds)
+        )
         response.raise_for_status()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = stack.enter_context(replacing(path))
         total = int(response.headers.get("Content-Length", 0)) or None
         # read1 takes what has come, so that a slow drip meets the deadline; undecoded, as some
         # servers call a .gz file an encoding of its content.

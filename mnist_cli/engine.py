@@ -9,7 +9,7 @@ weights whether or not the run was interrupted before it, and whatever was evalu
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +49,15 @@ class FittedEpoch:
     train_seconds: float
 
 
+@contextmanager
+def naming_failures(what: str) -> Iterator[None]:
+    """Turn whatever a network's own code raises into one line that starts with `what`."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise MnistCliError(f"{what}: {describe(error)}") from error
+
+
 def build(spec: ModelSpec, seed: int) -> nn.Module:
     """Make a network with the weights that `seed` gives it, on the CPU, and try it once.
 
@@ -57,18 +66,12 @@ def build(spec: ModelSpec, seed: int) -> nn.Module:
     """
     make = factory(spec)
     torch.manual_seed(seed)
-    try:
+    with naming_failures(f"{spec.name} cannot be made"):
         model = make()
-        if not isinstance(model, nn.Module):
-            raise MnistCliError(f"{spec.name} returned {type(model).__name__}, not an nn.Module")
-        with torch.no_grad():
-            output = model.eval()(torch.zeros(2, 1, 28, 28))
-    except MnistCliError:
-        raise
-    except Exception as error:
-        raise MnistCliError(
-            f"{spec.name} failed on a batch of 2x1x28x28 images: {describe(error)}"
-        ) from error
+    if not isinstance(model, nn.Module):
+        raise MnistCliError(f"{spec.name} returned {type(model).__name__}, not an nn.Module")
+    with naming_failures(f"{spec.name} failed on a batch of 2x1x28x28 images"), torch.no_grad():
+        output = model.eval()(torch.zeros(2, 1, 28, 28))
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if shape != (2, NUM_CLASSES):
         raise MnistCliError(
@@ -144,7 +147,8 @@ def fit(
         on_step: called a few times a second with (epoch, steps done, steps of an epoch).
 
     Raises:
-        MnistCliError: the loss became infinite or NaN; the message names epoch and step.
+        MnistCliError: the network's code failed, or the loss became infinite or NaN; the message
+            names the epoch.
     """
     device = examples.labels.device
     steps = -(-len(examples.labels) // protocol.batch_size)
@@ -153,7 +157,7 @@ def fit(
     exchange = rewritten if fast else nullcontext
     bf16 = precision == Precision.BF16
     autocast = torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
-    with exchange(model), autocast:
+    with naming_failures("the network failed in its first step"), exchange(model), autocast:
         _warm_up(model, first)
     for epoch in range(first_epoch, protocol.epochs + 1):
         order = shuffled(len(examples.labels), seed, epoch).to(device)
@@ -162,7 +166,8 @@ def fit(
         model.train()
         synchronize(device)
         started = reported = time.perf_counter()
-        with dropout_scaled(model, protocol.dropout), exchange(model):
+        failing = naming_failures(f"the network failed in epoch {epoch}")
+        with failing, dropout_scaled(model, protocol.dropout), exchange(model):
             for step, batch in enumerate(order.split(protocol.batch_size)):
                 done = (epoch - 1 + (step + 0.5) / steps) / protocol.epochs
                 for group in optimizer.param_groups:
@@ -195,7 +200,9 @@ def predict(model: nn.Module, images: Tensor) -> Tensor:
     The batch is always the same, so that the same weights give the same bits.
     """
     model.eval()
-    return torch.cat([model(batch) for batch in images.split(EVALUATION_BATCH)]).float().cpu()
+    with naming_failures("the network failed in evaluation"):
+        batches = [model(batch) for batch in images.split(EVALUATION_BATCH)]
+        return torch.cat(batches).float().cpu()
 
 
 def score(logits: Tensor, labels: Tensor) -> Evaluation:
@@ -231,6 +238,8 @@ def _stream(seed: int, epoch: int, purpose: str) -> int:
 
 def _warm_up(model: nn.Module, examples: Examples) -> None:
     """One forward and backward pass that leaves no trace: eval mode spares batch statistics."""
+    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        return  # cuDNN has no backward pass for it in eval mode
     model.eval()
     F.cross_entropy(model(examples.images), examples.labels).backward()
     model.zero_grad()

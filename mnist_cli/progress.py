@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -23,7 +23,17 @@ from mnist_cli.streams import say
 
 @contextmanager
 def reporter(quiet: bool = False) -> Iterator[OnEvent]:
-    """What to call with each event; with `quiet`, nothing is shown."""
+    """What to call with each event; with `quiet`, nothing is shown.
+
+    Within the context, standard output is standard error: what a custom network prints is no
+    result.
+    """
+    with redirect_stdout(sys.stderr), _reporter(quiet) as on_event:
+        yield on_event
+
+
+@contextmanager
+def _reporter(quiet: bool) -> Iterator[OnEvent]:
     if quiet:
         yield lambda event: None
     elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,13 +101,16 @@ def _import_name(name: str) -> ModuleType:
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise FileNotFoundError("no such file")
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:  # the file may import its neighbours, as a script may
-        sys.path.insert(0, folder)
-    name = f"mnist_cli_custom_{path.stem}"
+    folder = path.resolve().parent
+    sys.path.insert(0, str(folder))  # the file may import its neighbours, as a script may
+    name = f"mnist_cli_custom_{zlib.crc32(bytes(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # the suffix is .py
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    before = set(sys.modules)
     spec.loader.exec_module(module)
+    for neighbour in set(sys.modules) - before:  # another file may have others of the same name
+        if Path(getattr(sys.modules[neighbour], "__file__", None) or "/").parent == folder:
+            del sys.modules[neighbour]
     return module

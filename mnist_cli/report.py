@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from rich import box
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -42,8 +43,22 @@ def stdout_console() -> Console:
 def show(*parts: RenderableType) -> None:
     """Print for a person, tables between blank lines."""
     console = stdout_console()
+    tables = [part for part in parts if isinstance(part, Table)]
+    unbounded = console.options.update_width(WIDTH_OF_A_FILE)
+    least = [Measurement.get(console, unbounded, table).minimum for table in tables]
+    console.width = max(console.width, *least, 0)  # numbers are not cut, however narrow it is
     for part in parts:
         console.print(Padding(part, (1, 0), expand=False) if isinstance(part, Table) else part)
+
+
+def show_verbatim(*texts: str) -> None:
+    """Print text that is laid out already, its tree in ASCII where the stream has nothing else."""
+    for text in texts:
+        try:
+            text.encode(sys.stdout.encoding)
+        except UnicodeEncodeError:
+            text = text.translate(str.maketrans("├└│─", "|`|-"))  # noqa: PLW2901
+        sys.stdout.write(f"{text}\n")
 
 
 def show_json(result: Any) -> None:
@@ -185,10 +200,10 @@ def _table(*headers: str) -> Table:
     """The first column is a name, which folds where it must; the others are numbers."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for position, header in enumerate(headers):
-        numbers = position > 0
-        table.add_column(
-            header, justify="right" if numbers else "left", no_wrap=numbers, overflow="fold"
-        )
+        if position:
+            table.add_column(header, justify="right", no_wrap=True)
+        else:
+            table.add_column(header, overflow="fold", min_width=len(header))
     return table
 
 
@@ -236,7 +251,5 @@ def _precisions(models: tuple[ModelRuns, ...]) -> str:
 
 
 def _machine(environment: Environment) -> str:
-    return (
-        f"{environment.device} ({environment.processor}, {environment.threads} threads), "
-        f"torch {environment.torch}"
-    )
+    threads = "1 thread" if environment.threads == 1 else f"{environment.threads} threads"
+    return f"{environment.device} ({environment.processor}, {threads}), torch {environment.torch}"

@@ -46,7 +46,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One epoch: `train_loss` is the mean over its steps, the rest was measured after it."""
+    """One epoch: `train_loss` is the mean over its images, the rest was measured after it."""
 
     epoch: int
     train_loss: float
@@ -106,10 +106,12 @@ class ClassResult:
 class EvalResult(TrainResult):
     """A checkpoint on a test set: its training's record, with the test figures measured anew.
 
-    `dataset` is what it was measured on, `trained_on` the name of what it was trained on.
+    `dataset` and `environment` are those of the evaluation, `trained_on` names the dataset and
+    `trained_in` the environment of the training, to which its seconds belong.
     """
 
     trained_on: str
+    trained_in: Environment
     num_samples: int
     per_class: tuple[ClassResult, ...]
     confusion_matrix: tuple[tuple[int, ...], ...]

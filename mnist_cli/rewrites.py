@@ -76,7 +76,7 @@ def is_faithful(model: nn.Module, images: Tensor) -> bool:
         try:
             with rewritten(model):
                 return torch.allclose(model(images), expected, rtol=1e-3, atol=1e-5)
-        except (RuntimeError, TypeError, AttributeError, IndexError):
+        except Exception:  # the network's own, which works as it is
             return False
 
 
@@ -87,10 +87,19 @@ def _fill(sequential: nn.Sequential, layers: list[nn.Module]) -> None:
 
 def _exchange(layers: list[nn.Module]) -> list[nn.Module]:
     for index, (first, second) in enumerate(pairwise(layers)):
-        if type(first) is nn.ReLU and type(second) is nn.MaxPool2d:
+        if type(first) is nn.ReLU and type(second) is nn.MaxPool2d and not _hooked(first, second):
             # They commute, and pooled first, a quarter is left for ReLU.
             layers[index : index + 2] = second, first
-    return [_cheaper(layer) if type(layer) is nn.Dropout else layer for layer in layers]
+    return [
+        _cheaper(layer) if type(layer) is nn.Dropout and not _hooked(layer) else layer
+        for layer in layers
+    ]
+
+
+def _hooked(*layers: nn.Module) -> bool:
+    """Whether somebody watches or changes what goes through one of `layers`."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(layer, kind) for layer in layers for kind in kinds)
 
 
 def _cheaper(dropout: nn.Dropout) -> nn.Module:

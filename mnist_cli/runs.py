@@ -22,7 +22,7 @@ from mnist_cli.config import (
 )
 from mnist_cli.datasets import Dataset, LabelledImages
 from mnist_cli.device import environment, resolve_device, resolve_precision
-from mnist_cli.errors import MnistCliError, UsageError
+from mnist_cli.errors import MnistCliError, Terminated, UsageError
 from mnist_cli.events import EpochFinished, Notice, OnEvent, RunFinished, TrainingProgress
 from mnist_cli.metrics import per_class
 from mnist_cli.registry import MODELS, ModelSpec
@@ -69,7 +69,7 @@ def train(options: TrainOptions, on_event: OnEvent) -> TrainResult:
 
     checkpoint.collect(model, optimizer)  # what cannot be saved is refused before it is trained
     name, path = options.model.name, options.checkpoint
-    result: TrainResult | None = None
+    saved: TrainResult | None = None
     try:
         for fitted in engine.fit(
             model,
@@ -108,17 +108,15 @@ def train(options: TrainOptions, on_event: OnEvent) -> TrainResult:
                 checkpoint=str(path),
             )
             checkpoint.save(path, result, tensors)
+            saved = result
             on_event(EpochFinished(name, options.protocol.epochs, epochs[-1]))
-    except (KeyboardInterrupt, SystemExit, MnistCliError):
-        if result is not None:
-            on_event(
-                Notice(
-                    f"{path} holds {len(result.epochs)} finished epochs; go on with --resume {path}"
-                )
-            )
+    except (KeyboardInterrupt, Terminated, MnistCliError):
+        if saved is not None:
+            done = f"{len(saved.epochs)} of {options.protocol.epochs} epochs"
+            on_event(Notice(f"{path} holds {done}; go on with --resume {path}"))
         raise
-    assert result is not None  # a protocol has at least one epoch, a resumed one another
-    return result
+    assert saved is not None  # a protocol has at least one epoch, a resumed one another
+    return saved
 
 
 def evaluate(options: EvalOptions, on_event: OnEvent) -> EvalResult:
@@ -143,6 +141,7 @@ def evaluate(options: EvalOptions, on_event: OnEvent) -> EvalResult:
     return EvalResult(
         **figures,
         trained_on=saved.record.dataset.name,
+        trained_in=saved.record.environment,
         num_samples=evaluation.num_samples,
         per_class=per_class(evaluation.confusion_matrix),
         confusion_matrix=evaluation.confusion_matrix,

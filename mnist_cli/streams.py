@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -34,8 +35,10 @@ class _PipeSafe(io.FileIO):
 def protect() -> None:
     """Replace sys.stdout and sys.stderr where they are no terminals; escape what they lack."""
     for name in ("stdout", "stderr"):
-        stream: TextIO = getattr(sys, name)
-        if stream.isatty():
+        stream: TextIO | None = getattr(sys, name)
+        if stream is None:  # closed by the caller, as by >&-
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif stream.isatty():
             stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
         else:
             raw = _PipeSafe(stream.fileno(), "w", closefd=False)

@@ -189,6 +189,107 @@ def test_a_network_that_cannot_be_saved_is_not_trained(run_cli: RunCli) -> None:
     assert outcome.err == "error: cannot save model._extra_state: its type is int, not Tensor\n"
 
 
+FAILING = """
+import torch
+from torch import nn
+
+class Base(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(784, 10)
+
+class Raises(Base):
+    def forward(self, images):
+        if self.training:
+            raise ValueError("only when\\nit trains")
+        return self.linear(images.flatten(1))
+
+class Detached(Base):
+    def forward(self, images):
+        return self.linear(images.flatten(1)).detach()
+
+class Leaves(Base):
+    def forward(self, images):
+        if self.training:
+            raise SystemExit(0)
+        return self.linear(images.flatten(1))
+
+def last_batch_of_one():
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.BatchNorm1d(10))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Raises", "ValueError: only when it trains"),
+        ("Detached", "does not require grad"),
+        ("Leaves", "SystemExit: 0"),
+        ("last_batch_of_one", "Expected more than 1 value per channel"),
+    ],
+)
+def test_a_network_that_fails_in_training_is_one_line(
+    run_cli: RunCli, name: str, reason: str
+) -> None:
+    Path("own.py").write_text(FAILING)
+    outcome = run_cli("train", f"own.py:{name}", "--batch-size", 3999, *FAST)
+    assert (outcome.code, outcome.out) == (ExitCode.FAILURE, "")
+    assert outcome.err.startswith("error: the network failed in ")
+    assert reason in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_what_a_network_prints_is_no_result(run_cli: RunCli) -> None:
+    Path("own.py").write_text(f"print('imported')\n{OWN}\n        print('made')")
+    for command in (("train", "own.py:Net", "--epochs", 1, *FAST), ("summary", "own.py:Net")):
+        outcome = run_cli(*command, "--json")
+        assert outcome.code == ExitCode.OK
+        assert outcome.json
+        assert outcome.err.split()[:2] == ["imported", "made"]
+
+
+def test_resuming_other_parameters_is_refused(run_cli: RunCli) -> None:
+    layers = "net = nn.Sequential(nn.Flatten(), nn.Linear(784, 9), nn.Linear(9, 10))"
+    Path("own.py").write_text(
+        f"from torch import nn\ndef make():\n    {layers}\n    return net\n"
+        "def frozen():\n    net = make()\n    net[1].requires_grad_(False)\n    return net\n"
+    )
+    run_cli("train", "own.py:make", "--epochs", 1, "--output", "x", *FAST)
+    outcome = run_cli("train", "own.py:frozen", "--epochs", 2, "--resume", "x", *FAST)
+    assert outcome.code == ExitCode.FAILURE
+    assert "trained with other trainable parameters" in outcome.err
+
+
+def test_a_failed_save_claims_nothing(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path) -> Any:
+        raise OSError(28, "No space left on device", path)
+
+    monkeypatch.setattr("mnist_cli.checkpoint.replacing", full)
+    outcome = run_cli("train", "mlp", "--epochs", 1, "--dataset", "mnist5k")
+    assert outcome.code == ExitCode.FAILURE
+    assert outcome.err == (
+        "error: cannot write mlp.safetensors: No space left on device; choose another --output\n"
+    )
+
+
+def test_a_narrow_terminal_cuts_no_number(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out = run_cli("compare", "mlp", "--epochs", 1, *FAST).out
+    row = next(line for line in out.splitlines() if line.startswith("mlp"))
+    assert row.split()[1:3] == ["25,450*", "1.63"]
+    assert row.endswith("1.0x*")
+
+
+def test_a_home_folder_is_expanded(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.conftest import write_dataset
+
+    write_dataset(Path("home", "KMNIST"))
+    monkeypatch.setenv("HOME", str(Path("home").resolve()))
+    monkeypatch.setenv("USERPROFILE", str(Path("home").resolve()))
+    result = run_cli("show-samples", "--dataset", "kmnist", "--data-dir", "~", "--json")
+    assert result.json["dataset"]["num_train"] == 40
+
+
 def test_a_diverging_training_stops_in_one_line(run_cli: RunCli) -> None:
     outcome = run_cli("train", "mlp", "--lr", "1e30", *FAST)
     assert (outcome.code, outcome.out) == (ExitCode.FAILURE, "")
@@ -204,20 +305,22 @@ def test_a_diverging_training_stops_in_one_line(run_cli: RunCli) -> None:
         (("train",), "Missing argument 'MODEL'"),
         (("train", "mlp", "--epochs", "0"), "--epochs must be at least 1"),
         (("train", "mlp", "--epochs", "many"), "Invalid value for '--epochs'"),
-        (("train", "mlp", "--batch-size", "0"), "--batch-size must be at least 1"),
+        (("train", "mlp", "--batch-size", "0"), "--batch-size must be from 1 to 1,000,000"),
         (("train", "mlp", "--lr", "0"), "--lr must be a positive number"),
         (("train", "mlp", "--lr", "nan"), "--lr must be a positive number"),
         (("train", "mlp", "--seed", "-1"), "--seed must be from 0"),
+        (("train", "mlp", "--batch-size", "9" * 30), "--batch-size must be from 1 to 1,000,000"),
+        (("train", "mlp", "--device", "cuda:" + "9" * 20), "is not one of auto, cpu"),
         (("train", "mlp", "--device", "tpu"), "--device tpu is not one of"),
         (("train", "mlp", "--device", "cuda:99"), "--device cuda:99 is not on this machine"),
         (("train", "mlp", "--dataset", "cifar"), "Invalid value for '--dataset'"),
         (("train", "mlp", "--min-accuracy", "97"), "--min-accuracy is a fraction"),
         (("train", "mlp", "--output", "absent/x"), "does not exist; create it first"),
-        (("train", "mlp", "--output", "."), "not a regular file"),
+        (("train", "mlp", "--output", "."), "is not a regular file"),
         (("train", "mlp", "--wrong"), "No such option"),
         (("compare", "mlp", "resnet"), "unknown model 'resnet'"),
         (("summary", "resnet"), "unknown model 'resnet'"),
-        (("summary", "--batch-size", "0"), "--batch-size must be at least 1"),
+        (("summary", "--batch-size", "0"), "--batch-size must be from 1 to 1,000,000"),
         (("show-samples", "--count", "0"), "--count must be at least 1"),
         (("show-samples", "--label", "10"), "--label must be a class from 0 to 9"),
         (("show-samples", "--errors"), "--errors needs --checkpoint"),

@@ -82,6 +82,12 @@ def test_a_failure_leaves_no_file(files: Mirror) -> None:
     assert leftovers() == []
 
 
+def test_a_refusal_leaves_no_folder(files: Mirror) -> None:
+    with pytest.raises(MnistCliError):
+        fetch(files, "503", "403")
+    assert list(Path().iterdir()) == []
+
+
 def test_a_dripping_mirror_meets_the_deadline(files: Mirror) -> None:
     started = time.monotonic()
     with pytest.raises(MnistCliError, match="timed out"):
@@ -107,8 +113,8 @@ def test_mirrors_are_asked_again_in_rounds(files: Mirror) -> None:
 def test_an_unwritable_folder_is_not_the_mirrors_fault(files: Mirror) -> None:
     Path("new").write_text("in the way")
     with pytest.raises(OSError, match="folder"):
-        fetch(files, "ok")
-    assert files.asked == []
+        fetch(files, "ok", "ok")
+    assert len(files.asked) == 1
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(files: Mirror) -> None:

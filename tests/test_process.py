@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,26 @@ def test_a_signal_before_the_first_epoch_leaves_no_file() -> None:
     assert process.returncode == 143
     assert "Traceback" not in err
     assert files() == []
+
+
+@posix
+def test_a_signal_while_a_network_is_imported() -> None:
+    Path("slow.py").write_text("import time\nopen('begun', 'w').close()\ntime.sleep(60)")
+    process = start("train", "slow.py:net", "--dataset", "mnist5k")
+    deadline = time.monotonic() + 60
+    while not Path("begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (143, "")
+
+
+@posix
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_no_bug(closed: str) -> None:
+    shell = f"{sys.executable} -m mnist_cli --version {closed}"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @posix

@@ -69,7 +69,7 @@ def test_a_file_may_import_its_neighbours() -> None:
         ("own.py:number", "own.py:number is not callable"),
         ("own.py:none", "own.py:none returned NoneType, not an nn.Module"),
         ("own.py:frozen", "no trainable parameters"),
-        ("own.py:needs", "own.py:needs failed.*missing 1 required positional argument"),
+        ("own.py:needs", "own.py:needs cannot be made: TypeError.*missing 1 required positional"),
         ("own.py:broken", r"ValueError: no luck \(.*own\.py:16\)"),
         ("own.py:tuples", r"maps 2x1x28x28 images to tuple, not to \(2, 10\)"),
     ],
@@ -94,6 +94,24 @@ def test_one_line_says_what_is_wrong_with_the_code(source: str, message: str) ->
     with pytest.raises(MnistCliError, match=message) as caught:
         custom("own.py:Net", source)
     assert "\n" not in str(caught.value)
+
+
+def test_files_of_two_folders_have_their_own_neighbours() -> None:
+    for folder, outputs in (("a", 8), ("b", 64)):
+        Path(folder).mkdir()
+        Path(folder, "width_of_net.py").write_text(f"WIDTH = {outputs}")
+        Path(folder, "net.py").write_text(
+            "from torch import nn\nfrom width_of_net import WIDTH\n"
+            "def net():\n"
+            "    return nn.Sequential(nn.Flatten(), nn.Linear(784, WIDTH), nn.Linear(WIDTH, 10))"
+        )
+    networks = [engine.build(registry.resolve(f"{folder}/net.py:net"), 0) for folder in "ab"]
+    assert [engine.count_parameters(network) for network in networks] == [6370, 50890]
+
+
+def test_a_network_cannot_choose_the_exit_code() -> None:
+    with pytest.raises(MnistCliError, match=r"own\.py:leave cannot be made: SystemExit: 3"):
+        custom("own.py:leave", "def leave(): raise SystemExit(3)")
 
 
 def test_a_lazy_network_is_complete_after_building() -> None:

@@ -99,6 +99,17 @@ def test_dropout_is_scaled_within_the_context_only() -> None:
         assert torch.equal(model(IMAGES), IMAGES)
 
 
+def test_layers_with_hooks_stay() -> None:
+    model = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.5))
+    seen: list[torch.Size] = []
+    model[0].register_forward_hook(lambda module, args, output: seen.append(output.shape))
+    model[2].register_forward_pre_hook(lambda module, args: None)
+    with rewritten(model):
+        assert [type(layer) for layer in model] == [nn.ReLU, nn.MaxPool2d, nn.Dropout]
+        model(IMAGES)
+    assert seen == [IMAGES.shape]
+
+
 class Indexed(nn.Module):
     """Takes layers by number, so that exchanging them would change what it does."""
 
