@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from rich import box
 from rich.console import Console, RenderableType
-from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -28,6 +27,7 @@ from mnist_cli.results import (
 )
 
 WIDTH_OF_A_FILE = 200
+LEAST_WIDTH = 80  # what the tables need: a narrower terminal breaks lines, but no number is cut
 
 Result = TypeVar("Result")
 
@@ -43,10 +43,7 @@ def stdout_console() -> Console:
 def show(*parts: RenderableType) -> None:
     """Print for a person, tables between blank lines."""
     console = stdout_console()
-    tables = [part for part in parts if isinstance(part, Table)]
-    unbounded = console.options.update_width(WIDTH_OF_A_FILE)
-    least = [Measurement.get(console, unbounded, table).minimum for table in tables]
-    console.width = max(console.width, *least, 0)  # numbers are not cut, however narrow it is
+    console.width = max(console.width, LEAST_WIDTH)
     for part in parts:
         console.print(Padding(part, (1, 0), expand=False) if isinstance(part, Table) else part)
 
