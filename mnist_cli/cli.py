@@ -212,7 +212,7 @@ def summary(
     if json:
         report.show_json(result)
     elif model:
-        report.show_verbatim(*tables)
+        report.show_verbatim(tables[0])
     else:
         report.show(*report.summary(result))
 

@@ -153,12 +153,13 @@ def fit(
     device = examples.labels.device
     steps = -(-len(examples.labels) // protocol.batch_size)
     first = Examples(examples.images[: protocol.batch_size], examples.labels[: protocol.batch_size])
-    fast = device.type == "cpu" and is_faithful(model, first.images)
-    exchange = rewritten if fast else nullcontext
     bf16 = precision == Precision.BF16
     autocast = torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
-    with naming_failures("the network failed in its first step"), exchange(model), autocast:
-        _warm_up(model, first)
+    with naming_failures("the network failed in its first step"):
+        fast = device.type == "cpu" and is_faithful(model, first.images)
+        exchange = rewritten if fast else nullcontext
+        with exchange(model), autocast:
+            _warm_up(model, first)
     for epoch in range(first_epoch, protocol.epochs + 1):
         order = shuffled(len(examples.labels), seed, epoch).to(device)
         torch.manual_seed(_stream(seed, epoch, "network"))

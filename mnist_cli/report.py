@@ -48,14 +48,13 @@ def show(*parts: RenderableType) -> None:
         console.print(Padding(part, (1, 0), expand=False) if isinstance(part, Table) else part)
 
 
-def show_verbatim(*texts: str) -> None:
+def show_verbatim(text: str) -> None:
     """Print text that is laid out already, its tree in ASCII where the stream has nothing else."""
-    for text in texts:
-        try:
-            text.encode(sys.stdout.encoding)
-        except UnicodeEncodeError:
-            text = text.translate(str.maketrans("├└│─", "|`|-"))  # noqa: PLW2901
-        sys.stdout.write(f"{text}\n")
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        text = text.translate(str.maketrans("├└│─", "|`|-"))
+    sys.stdout.write(f"{text}\n")
 
 
 def show_json(result: Any) -> None:
@@ -154,7 +153,10 @@ def comparison(result: CompareResult) -> list[RenderableType]:
         "Ratio",
     )
     runs = [model.runs[0] for model in result.models]
-    images = [result.dataset.num_train * model.protocol.epochs for model in result.models]
+    rates = [
+        result.dataset.num_train * model.protocol.epochs / run.train_seconds
+        for model, run in zip(result.models, runs, strict=True)
+    ]
     fastest = min(run.train_seconds for run in runs)
     columns = [
         _marked([model.parameters for model in result.models], min, "{:,.0f}".format),
@@ -162,11 +164,7 @@ def comparison(result: CompareResult) -> list[RenderableType]:
         _marked([run.test_accuracy for run in runs], max, percent),
         _marked([run.test_loss for run in runs], min, loss),
         _marked([run.train_seconds for run in runs], min, seconds),
-        _marked(
-            [n / run.train_seconds for n, run in zip(images, runs, strict=True)],
-            max,
-            "{:,.0f}".format,
-        ),
+        _marked(rates, max, "{:,.0f}".format),
         _marked([run.train_seconds / fastest for run in runs], min, "{:,.1f}x".format),
     ]
     for model, *cells in zip(result.models, *columns, strict=True):

@@ -26,7 +26,7 @@ from mnist_cli import complexity, datasets, engine, recipes, registry
 from mnist_cli.config import DataOptions, DatasetName, Precision, Protocol, Recipe
 from mnist_cli.device import environment, resolve_device, resolve_precision, synchronize
 from mnist_cli.engine import Examples
-from tests.benchmarks.article import Images, train_epoch
+from tests.benchmarks.loops import Images, train_epoch, train_with_engine
 
 ARTICLE_EPOCHS = 5
 DTYPES = {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16}
@@ -69,10 +69,7 @@ class Contest:
 
     def fit(self, protocol: Protocol, seed: int) -> tuple[torch.nn.Module, float]:
         """Train a new network with the engine; returns it and its training seconds."""
-        model = engine.place(engine.build(self.spec, seed), self.device)
-        optimizer = engine.make_optimizer(model, protocol)
-        epochs = engine.fit(model, optimizer, self.examples, protocol, seed, self.precision)
-        return model, sum(epoch.train_seconds for epoch in epochs)
+        return train_with_engine(self.spec, protocol, self.examples, seed, self.precision)
 
     def result(self) -> dict[str, Any]:
         """The figures so far; seconds are for an epoch."""

@@ -8,7 +8,6 @@ tune.log, one JSON document a line.
 import json
 import statistics
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -22,6 +21,7 @@ from mnist_cli.config import DataOptions, DatasetName, Precision, Protocol
 from mnist_cli.device import environment, resolve_device, resolve_precision
 from mnist_cli.engine import Examples
 from mnist_cli.recipes import one_cycle
+from tests.benchmarks.loops import train_with_engine
 
 HELD_OUT = 10_000
 LOG = Path(__file__).with_name("tune.log")
@@ -42,18 +42,15 @@ CANDIDATES = {
 
 def run(
     name: str, protocol: Protocol, train: Examples, held_out: Examples, seed: int
-) -> Iterator[float]:
+) -> tuple[float, float]:
     """Training seconds and accuracy on the held-out images."""
-    spec, device = registry.resolve(name), train.labels.device
-    model = engine.build(spec, seed)
-    cost, _ = complexity.summarize(name, model)
-    precision = resolve_precision(Precision.AUTO, device, cost.mult_adds / cost.batch_size)
-    engine.place(model, device)
-    optimizer = engine.make_optimizer(model, protocol)
-    yield sum(
-        e.train_seconds for e in engine.fit(model, optimizer, train, protocol, seed, precision)
+    spec = registry.resolve(name)
+    cost, _ = complexity.summarize(name, engine.build(spec, seed))
+    precision = resolve_precision(
+        Precision.AUTO, train.labels.device, cost.mult_adds / cost.batch_size
     )
-    yield engine.evaluate(model, held_out).test_accuracy
+    model, seconds = train_with_engine(spec, protocol, train, seed, precision)
+    return seconds, engine.evaluate(model, held_out).test_accuracy
 
 
 def main(
@@ -71,9 +68,7 @@ def main(
     with open(LOG, "a", encoding="utf-8") as log:
         for name in networks or CANDIDATES:
             for protocol in CANDIDATES[name]:
-                results = [
-                    list(run(name, protocol, train, held_out, seed)) for seed in range(seeds)
-                ]
+                results = [run(name, protocol, train, held_out, seed) for seed in range(seeds)]
                 entry = {
                     "model": name,
                     "protocol": asdict(protocol),
