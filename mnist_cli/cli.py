@@ -5,22 +5,46 @@ from typing import Annotated
 
 import typer
 
-from mnist_cli import __version__, recipes, registry, report
+from mnist_cli import __version__, recipes, registry
 from mnist_cli.config import (
+    CheckpointsOptions,
     CompareOptions,
     DataOptions,
-    DatasetName,
     EvalOptions,
-    Precision,
+    ExportOptions,
+    GateOptions,
     Protocol,
-    Recipe,
     SamplesOptions,
     Split,
     SummaryOptions,
     TrainOptions,
+    check_fraction,
+    check_picture,
 )
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
+from mnist_cli.gates import unmet
+from mnist_cli.parameters import (
+    BatchSize,
+    Code,
+    Codes,
+    DataDir,
+    Dataset,
+    Device,
+    Epochs,
+    Export,
+    Json,
+    LearningRate,
+    MinAccuracy,
+    Model,
+    Models,
+    OptionalModel,
+    PrecisionOption,
+    Quiet,
+    RecipeOption,
+    Seed,
+)
 from mnist_cli.progress import reporter
+from mnist_cli.report import comparison, console, export, single
 from mnist_cli.streams import say
 
 app = typer.Typer(
@@ -30,96 +54,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-MODEL_HELP = "mlp, tinycnn, cnn, strongcnn, package.module:Name or path/file.py:Name."
-
-
-def complete_model(incomplete: str) -> list[str]:
-    """Shell completion of registered names."""
-    return [name for name in registry.MODELS if name.startswith(incomplete.lower())]
-
-
-Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help=MODEL_HELP, autocompletion=complete_model)
-]
-OptionalModel = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[MODEL]", help=f"{MODEL_HELP} All if omitted.", autocompletion=complete_model
-    ),
-]
-Models = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[MODELS]...", help=f"{MODEL_HELP} All if omitted.", autocompletion=complete_model
-    ),
-]
-Code = Annotated[
-    str | None,
-    typer.Option("--model", metavar="TARGET", help="The code of a checkpoint's custom network."),
-]
-Dataset = Annotated[
-    DatasetName,
-    typer.Option(
-        metavar="NAME",
-        help="auto, mnist, mnist5k, fashion-mnist or kmnist. auto is the complete MNIST if it is "
-        "on disk or soon fetched, else mnist5k; for a checkpoint, what it was trained on.",
-    ),
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="MNIST_CLI_DATA_DIR",
-        readable=False,  # looked at where it is read, with a better message
-        help="Folder with MNIST/raw in it, as torchvision has it.",
-        show_default="the user cache",
-    ),
-]
-Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, mps or xpu.")]
-PrecisionOption = Annotated[
-    Precision,
-    typer.Option(
-        metavar="FORMAT",
-        help="auto, fp32 or bf16. auto is bf16 for a large network where the device has it.",
-    ),
-]
-RecipeOption = Annotated[
-    Recipe,
-    typer.Option(
-        "--recipe",
-        metavar="NAME",
-        help="article or fast. fast needs fewer steps for the article's accuracy; "
-        "--epochs, --batch-size and --lr override either.",
-    ),
-]
-Epochs = Annotated[
-    int | None,
-    typer.Option(
-        help="Passes over the training images.", show_default=f"{Protocol.epochs}, or the recipe's"
-    ),
-]
-BatchSize = Annotated[
-    int | None,
-    typer.Option(
-        help="Images in a training step.", show_default=f"{Protocol.batch_size}, or the recipe's"
-    ),
-]
-LearningRate = Annotated[
-    float | None,
-    typer.Option(
-        help="Adam's learning rate, or its peak.", show_default=f"{Protocol.lr}, or the recipe's"
-    ),
-]
-Seed = Annotated[int, typer.Option(help="Decides the first weights and the order of images.")]
-MinAccuracy = Annotated[
-    float | None,
-    typer.Option(
-        metavar="FRACTION", help="Exit with code 3 if the test accuracy is lower, e.g. 0.97."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress and no notices on standard error.")
-]
+DISAGREEMENTS_SHOWN = 9
 
 
 @app.command()
@@ -139,6 +74,9 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(help="Checkpoint to continue, up to --epochs in all.")
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the learning curve in FILE.png, .svg or .pdf.")
+    ] = None,
     min_accuracy: MinAccuracy = None,
     dataset: Dataset = DataOptions.dataset,
     data_dir: DataDir = None,
@@ -148,7 +86,9 @@ def train(
     quiet: Quiet = False,
 ) -> int:
     """Train one network and save it as a checkpoint."""
-    check_fraction(min_accuracy)
+    check_fraction(min_accuracy, "--min-accuracy")
+    if plot:
+        check_picture(plot, "--plot")
     spec = registry.resolve(model)
     options = TrainOptions(
         model=spec,
@@ -160,11 +100,15 @@ def train(
         output=output,
         resume=resume,
     )
-    from mnist_cli import runs
+    from mnist_cli.runs import train as training
 
     with reporter(quiet) as on_event:
-        result = runs.train(options, on_event)
-    report.emit(result, report.training, as_json=json)
+        result = training.train(options, on_event)
+    if plot:
+        from mnist_cli.plots import plot_training
+
+        plot_training(plot, result)
+    console.emit(result, single.training, as_json=json)
     return gate(result.test_accuracy, min_accuracy)
 
 
@@ -180,18 +124,18 @@ def evaluate(
     quiet: Quiet = False,
 ) -> int:
     """Measure a checkpoint on the test images, class by class."""
-    check_fraction(min_accuracy)
+    check_fraction(min_accuracy, "--min-accuracy")
     options = EvalOptions(
         checkpoint=checkpoint,
         model=registry.resolve(model) if model else None,
         data=DataOptions(dataset, data_dir),
         device=device,
     )
-    from mnist_cli import runs
+    from mnist_cli.runs import evaluate as evaluating
 
     with reporter(quiet) as on_event:
-        result = runs.evaluate(options, on_event)
-    report.emit(result, report.evaluation, as_json=json)
+        result = evaluating.evaluate(options, on_event)
+    console.emit(result, single.evaluation, as_json=json)
     return gate(result.test_accuracy, min_accuracy)
 
 
@@ -205,47 +149,177 @@ def summary(
 ) -> None:
     """Show the layers, parameters and operations of one network, or the sizes of all."""
     options = SummaryOptions(registry.resolve(model) if model else None, batch_size)
-    from mnist_cli import runs
+    from mnist_cli.runs import summary as summarizing
 
     with reporter(quiet=True):
-        result, tables = runs.summary(options)
+        result, tables = summarizing.summary(options)
     if json:
-        report.show_json(result)
+        console.show_json(result)
     elif model:
-        report.show_verbatim(tables[0])
+        console.show_verbatim(tables[0])
     else:
-        report.show(*report.summary(result))
+        console.show(*single.summary(result))
 
 
 @app.command()
 def compare(
+    context: typer.Context,
     models: Models = None,
     recipe: RecipeOption = Protocol.recipe,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: LearningRate = None,
     seed: Seed = CompareOptions.seed,
+    seeds: Annotated[
+        int, typer.Option(help="Runs of each network, from --seed on; verdicts need 2, better 5.")
+    ] = CompareOptions.seeds,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FRACTION",
+            help="Train each network until it has this test accuracy, and rank by time.",
+        ),
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep finished runs in FILE; the same command goes on from there.",
+            show_default="a new one in the user state folder",
+        ),
+    ] = None,
+    export_json: Export = None,
+    export_csv: Export = None,
+    export_markdown: Export = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw accuracy against size and time in FILE.png, .svg or .pdf."),
+    ] = None,
+    min_accuracy: MinAccuracy = None,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(help="Exit with code 3 if a network's training time is surely longer."),
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Show what changed since this file of --export-json.")
+    ] = None,
+    fail_on_regression: Annotated[
+        bool,
+        typer.Option(
+            "--fail-on-regression",
+            help="Exit with code 3 if an accuracy is surely lower than in --baseline.",
+        ),
+    ] = GateOptions.fail_on_regression,
+    show_disagreements: Annotated[
+        bool,
+        typer.Option(
+            "--show-disagreements", help="Draw images that not all checkpoints get right or wrong."
+        ),
+    ] = False,
+    model: Codes = None,
     dataset: Dataset = DataOptions.dataset,
     data_dir: DataDir = None,
     device: Device = CompareOptions.device,
     precision: PrecisionOption = CompareOptions.precision,
     json: Json = False,
     quiet: Quiet = False,
-) -> None:
-    """Train several networks alike and compare accuracy, time and size."""
-    specs = [registry.resolve(name) for name in models or registry.MODELS]
+) -> int:
+    """Train several networks alike, or take checkpoints: which is better, and how surely?"""
+    data = DataOptions(dataset, data_dir)
+    names = models or list(registry.MODELS)
+    if any(map(is_checkpoint, names)):
+        check_mode(context, names)
+        return compare_checkpoints(
+            CheckpointsOptions(
+                checkpoints=tuple(map(Path, names)),
+                models=tuple(map(registry.resolve, model or ())),
+                data=data,
+                device=device,
+                seed=seed,
+                show_disagreements=DISAGREEMENTS_SHOWN if show_disagreements else 0,
+            ),
+            json=json,
+            quiet=quiet,
+        )
+    if show_disagreements or model:
+        option = "--show-disagreements" if show_disagreements else "--model"
+        raise UsageError(f"{option} is for checkpoints; name two or more files from train")
+    specs = [registry.resolve(name) for name in names]
     options = CompareOptions(
         models={spec: recipes.protocol(recipe, spec, epochs, batch_size, lr) for spec in specs},
-        data=DataOptions(dataset, data_dir),
+        data=data,
         device=device,
         precision=precision,
         seed=seed,
+        seeds=seeds,
+        target=target,
+        journal=journal,
+        baseline=baseline,
     )
-    from mnist_cli import runs
+    gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
+    if fail_on_regression and not baseline:
+        raise UsageError("--fail-on-regression needs --baseline FILE.json")
+    files = ExportOptions(export_json, export_csv, export_markdown, plot)
+    if json and files.to_stdout:
+        raise UsageError("--json and an export to - cannot both have standard output")
+    from mnist_cli.runs import compare as comparing
 
     with reporter(quiet) as on_event:
-        result = runs.compare(options, on_event)
-    report.emit(result, report.comparison, as_json=json)
+        for result in comparing.compare(options, on_event):
+            export.write(result, files)
+    if plot:
+        from mnist_cli.plots import plot_comparison
+
+        plot_comparison(plot, result)
+    if files.to_stdout:
+        export.write_stdout(result, files)
+    else:
+        console.emit(result, comparison.comparison, as_json=json)
+    reasons = unmet(result, gates)
+    if reasons:
+        say(f"gate: {'; '.join(reasons)}")
+    if any(row.failure for row in result.models):
+        return ExitCode.FAILURE
+    return ExitCode.GATE_NOT_MET if reasons else ExitCode.OK
+
+
+def compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool) -> int:
+    """`compare` with files from `train`."""
+    from mnist_cli import drawing
+    from mnist_cli.runs import checkpoints
+
+    with reporter(quiet) as on_event:
+        result, images = checkpoints.compare_checkpoints(options, on_event)
+    if json:
+        console.show_json(result)
+        return ExitCode.OK
+    captions = [drawing.disputed_caption(image) for image in result.disputed]
+    drawn = drawing.draw(console.stdout_console(), images.images, captions) if captions else None
+    console.show(*comparison.checkpoints(result, drawn))
+    return ExitCode.OK
+
+
+def is_checkpoint(name: str) -> bool:
+    """Whether an argument of `compare` is a file from `train` rather than a network."""
+    if name.lower() in registry.MODELS or name.endswith(".py"):
+        return False
+    return name.endswith(".safetensors") or Path(name).is_file()
+
+
+def check_mode(context: typer.Context, names: list[str]) -> None:
+    """Refuse what does not go with checkpoints: networks to train, and options of training."""
+    others = [name for name in names if not is_checkpoint(name)]
+    if others:
+        raise UsageError(
+            f"{others[0]} is no checkpoint: compare checkpoints with each other, or train networks"
+        )
+    fit = {"models", "seed", "show_disagreements", "model", "dataset", "data_dir", "device"}
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        given = source is not None and source.name == "COMMANDLINE"
+        if given and parameter.name not in fit | {"json", "quiet"}:
+            raise UsageError(
+                f"{parameter.opts[0]} is for training; checkpoints are taken as they are"
+            )
 
 
 @app.command()
@@ -288,21 +362,23 @@ def show_samples(
         data=DataOptions(dataset, data_dir),
         device=device,
     )
-    from mnist_cli import drawing, runs
+    from mnist_cli import drawing
+    from mnist_cli.runs import samples
 
     with reporter(quiet) as on_event:
-        result, chosen = runs.show_samples(options, on_event)
+        result, chosen = samples.show_samples(options, on_event)
+    captions = [drawing.caption(sample) for sample in result.samples]
     if output:
         from mnist_cli.grid import save_grid
 
-        save_grid(output, chosen.images, [drawing.caption(sample) for sample in result.samples])
+        save_grid(output, chosen.images, captions)
     if json:
-        report.show_json(result)
+        console.show_json(result)
     elif output:
-        report.show(f"Saved as {output}.")
+        console.show(f"Saved as {output}.")
     else:
-        drawn = drawing.draw(report.stdout_console(), chosen.images, result.samples)
-        report.show(*report.samples(result, drawn))
+        drawn = drawing.draw(console.stdout_console(), chosen.images, captions)
+        console.show(*single.samples(result, drawn))
 
 
 @app.callback(invoke_without_command=True)
@@ -312,17 +388,11 @@ def main(
 ) -> None:
     """Print the version, or the help where there is no command."""
     if version:
-        report.show(f"mnist-cli {__version__}")
+        console.show(f"mnist-cli {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        report.show(context.get_help())
+        console.show(context.get_help())
         raise typer.Exit(ExitCode.USAGE)
-
-
-def check_fraction(min_accuracy: float | None) -> None:
-    """Raise UsageError unless a threshold is a fraction; 97 for 0.97 would never be met."""
-    if min_accuracy is not None and not 0 <= min_accuracy <= 1:
-        raise UsageError(f"--min-accuracy is a fraction from 0 to 1, not {min_accuracy}")
 
 
 def gate(test_accuracy: float, min_accuracy: float | None) -> ExitCode:

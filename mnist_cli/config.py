@@ -14,9 +14,11 @@ from mnist_cli.errors import UsageError
 from mnist_cli.registry import ModelSpec
 
 DEVICE_FORM = re.compile(r"auto|cpu|mps|xpu|cuda(:\d{1,3})?")
-GRID_SUFFIXES = (".png", ".svg", ".pdf")
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 NUM_CLASSES = 10
 MAX_BATCH_SIZE = 1_000_000
+MAX_SEEDS = 1000
+STDOUT = Path("-")
 
 
 def check_batch_size(batch_size: int) -> None:
@@ -37,7 +39,7 @@ def check_device(device: str) -> None:
         raise UsageError(f"--device {device} is not one of auto, cpu, cuda, cuda:N, mps, xpu")
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, option: str = "--output") -> None:
     """Raise UsageError where `path` cannot become a regular file, before any work is done."""
     folder = path.resolve().parent
     if not folder.is_dir():
@@ -45,9 +47,22 @@ def check_output(path: Path) -> None:
             f"cannot write {path}: the folder {folder} does not exist; create it first"
         )
     if not os.access(folder, os.W_OK):
-        raise UsageError(f"cannot write {path}: no permission in {folder}; choose another --output")
+        raise UsageError(f"cannot write {path}: no permission in {folder}; choose another {option}")
     if path.exists() and not path.is_file():
-        raise UsageError(f"cannot write {path}: it is not a regular file; choose another --output")
+        raise UsageError(f"cannot write {path}: it is not a regular file; choose another {option}")
+
+
+def check_picture(path: Path, option: str) -> None:
+    """Raise UsageError unless `path` can become a picture in a format we write."""
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise UsageError(f"{option} {path} must end in {', '.join(PICTURE_SUFFIXES)}")
+    check_output(path, option)
+
+
+def check_fraction(value: float | None, option: str) -> None:
+    """Raise UsageError unless an accuracy is a fraction; 97 for 0.97 would never be met."""
+    if value is not None and not 0 <= value <= 1:
+        raise UsageError(f"{option} is a fraction from 0 to 1, not {value}")
 
 
 class DatasetName(StrEnum):
@@ -178,17 +193,97 @@ class SummaryOptions:
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """`compare`: several networks, each with its protocol."""
+    """`compare`: several networks, each with its protocol, trained with the same `seeds` seeds.
+
+    With a `target`, each is trained until it has that test accuracy, for its epochs at most.
+    """
 
     models: Mapping[ModelSpec, Protocol]
     data: DataOptions = DataOptions()
     device: str = "auto"
     precision: Precision = Precision.AUTO
     seed: int = 0
+    seeds: int = 1
+    target: float | None = None
+    journal: Path | None = None
+    baseline: Path | None = None
 
     def __post_init__(self) -> None:
         check_device(self.device)
         check_seed(self.seed)
+        if not 1 <= self.seeds <= MAX_SEEDS:
+            raise UsageError(f"--seeds must be from 1 to {MAX_SEEDS:,}, not {self.seeds}")
+        check_seed(self.seed + self.seeds - 1)
+        check_fraction(self.target, "--target")
+        if self.baseline is not None and self.seeds < 2:
+            raise UsageError("--baseline needs --seeds 2 or more, to tell a change from luck")
+        if self.journal is not None:
+            check_output(self.journal, "--journal")
+
+
+@dataclass(frozen=True)
+class CheckpointsOptions:
+    """`compare` with checkpoints: `models` are the codes of the custom networks among them.
+
+    `show_disagreements` is how many of the disputed images to choose, by `seed`.
+    """
+
+    checkpoints: tuple[Path, ...]
+    models: tuple[ModelSpec, ...] = ()
+    data: DataOptions = DataOptions()
+    device: str = "auto"
+    seed: int = 0
+    show_disagreements: int = 0
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
+        check_seed(self.seed)
+        if len(set(self.checkpoints)) < max(2, len(self.checkpoints)):
+            raise UsageError("name two or more checkpoints to compare, each once")
+
+
+@dataclass(frozen=True)
+class GateOptions:
+    """What a comparison must reach; None where nothing is asked."""
+
+    min_accuracy: float | None = None
+    max_seconds: float | None = None
+    fail_on_regression: bool = False
+
+    def __post_init__(self) -> None:
+        check_fraction(self.min_accuracy, "--min-accuracy")
+        if self.max_seconds is not None and not 0 < self.max_seconds < float("inf"):
+            raise UsageError(f"--max-seconds must be a positive number, not {self.max_seconds}")
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Files that a comparison is written to; the path `-` is standard output."""
+
+    json: Path | None = None
+    csv: Path | None = None
+    markdown: Path | None = None
+    plot: Path | None = None
+
+    def __post_init__(self) -> None:
+        exports = {
+            "--export-json": self.json,
+            "--export-csv": self.csv,
+            "--export-markdown": self.markdown,
+        }
+        for option, path in exports.items():
+            if path is not None and path != STDOUT:
+                check_output(path, option)
+        if self.plot is not None:
+            check_picture(self.plot, "--plot")
+        used = [path.resolve() for path in (*exports.values(), self.plot) if path is not None]
+        if len(set(used)) < len(used):
+            raise UsageError("two exports cannot go to the same place")
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether standard output is taken by an export."""
+        return STDOUT in {self.json, self.csv, self.markdown}
 
 
 @dataclass(frozen=True)
@@ -221,6 +316,4 @@ class SamplesOptions:
             option = "--errors" if self.errors else "--model"
             raise UsageError(f"{option} needs --checkpoint FILE, the network to look at")
         if self.output is not None:
-            if self.output.suffix.lower() not in GRID_SUFFIXES:
-                raise UsageError(f"--output {self.output} must end in {', '.join(GRID_SUFFIXES)}")
-            check_output(self.output)
+            check_picture(self.output, "--output")

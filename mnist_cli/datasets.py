@@ -1,5 +1,6 @@
 """A dataset by name: found on disk, fetched, or the bundled subset, and always checked."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,5 +140,8 @@ def _bundled() -> Dataset:
 def _dataset(
     name: DatasetName, train: LabelledImages, test: LabelledImages, note: str | None = None
 ) -> Dataset:
-    info = DatasetInfo(str(name), len(train.labels), len(test.labels), note)
+    total = hashlib.sha256()
+    for array in (train.images, train.labels, test.images, test.labels):
+        total.update(array.tobytes())
+    info = DatasetInfo(str(name), len(train.labels), len(test.labels), total.hexdigest(), note)
     return Dataset(info, train, test)

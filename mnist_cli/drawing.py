@@ -9,13 +9,14 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from mnist_cli.comparison import DisputedImage
 from mnist_cli.results import Sample
 
 ASCII_RAMP = " .:-=+*#%@"  # from black to white
 GAP = 2
 
 
-def draw(console: Console, images: NDArray[np.uint8], samples: tuple[Sample, ...]) -> Table:
+def draw(console: Console, images: NDArray[np.uint8], captions: list[str]) -> Table:
     """Captioned images side by side, as many as `console` is wide.
 
     Half-block characters in grey where the console has colour and the characters, ASCII
@@ -26,8 +27,8 @@ def draw(console: Console, images: NDArray[np.uint8], samples: tuple[Sample, ...
     columns = max(1, (console.width + GAP) // (images.shape[2] + GAP))
     grid = Table.grid(padding=(0, GAP, 1, 0))
     cells = [
-        Text.assemble(caption(sample), "\n", paint(image), no_wrap=True)
-        for image, sample in zip(images, samples, strict=True)
+        Text.assemble(caption, "\n", paint(image), no_wrap=True)
+        for image, caption in zip(images, captions, strict=True)
     ]
     for start in range(0, len(cells), columns):
         grid.add_row(*cells[start : start + columns])
@@ -40,6 +41,11 @@ def caption(sample: Sample) -> str:
         return str(sample.label)
     wrong = " (wrong)" if sample.prediction != sample.label else ""
     return f"{sample.label}, predicted {sample.prediction}{wrong}"
+
+
+def disputed_caption(image: DisputedImage) -> str:
+    """`7: 7, 1`: the label, and what each checkpoint makes of it in their order."""
+    return f"{image.label}: {', '.join(map(str, image.predictions))}"
 
 
 def _half_blocks(image: NDArray[np.uint8]) -> Text:

@@ -7,10 +7,12 @@ weights whether or not the run was interrupted before it, and whatever was evalu
 """
 
 import hashlib
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,26 +61,35 @@ def naming_failures(what: str) -> Iterator[None]:
 
 
 def build(spec: ModelSpec, seed: int) -> nn.Module:
+    """Import the code of a network and `instantiate` it; raises MnistCliError as both do."""
+    return instantiate(spec.name, factory(spec), seed)
+
+
+def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
     """Make a network with the weights that `seed` gives it, on the CPU, and try it once.
+
+    Args:
+        name: what messages call it.
+        make: a callable without arguments that returns the network.
+        seed: of the random states of torch, numpy and Python, all set anew.
 
     Raises:
         MnistCliError: it cannot be made, or does not map N×1×28×28 to N×10.
     """
-    make = factory(spec)
-    torch.manual_seed(seed)
-    with naming_failures(f"{spec.name} cannot be made"):
+    _seed_all(seed)
+    with naming_failures(f"{name} cannot be made"):
         model = make()
     if not isinstance(model, nn.Module):
-        raise MnistCliError(f"{spec.name} returned {type(model).__name__}, not an nn.Module")
-    with naming_failures(f"{spec.name} failed on a batch of 2x1x28x28 images"), torch.no_grad():
+        raise MnistCliError(f"{name} returned {type(model).__name__}, not an nn.Module")
+    with naming_failures(f"{name} failed on a batch of 2x1x28x28 images"), torch.no_grad():
         output = model.eval()(torch.zeros(2, 1, 28, 28))
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if shape != (2, NUM_CLASSES):
         raise MnistCliError(
-            f"{spec.name} maps 2x1x28x28 images to {shape}, not to (2, {NUM_CLASSES}) logits"
+            f"{name} maps 2x1x28x28 images to {shape}, not to (2, {NUM_CLASSES}) logits"
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise MnistCliError(f"{spec.name} has no trainable parameters")
+        raise MnistCliError(f"{name} has no trainable parameters")
     return model
 
 
@@ -133,8 +144,8 @@ def fit(
     """Train `model` in place, and yield after each epoch; the caller may evaluate in between.
 
     The clock runs from the first to the last step of an epoch, and is read when the device has
-    finished. A first step, thrown away, keeps one-time costs out of it. torch's global random
-    state is set anew at each epoch.
+    finished. A first step, thrown away, keeps one-time costs out of it. The global
+    random states are set anew at each epoch.
 
     Args:
         model: on the device of `examples`.
@@ -162,7 +173,7 @@ def fit(
             _warm_up(model, first)
     for epoch in range(first_epoch, protocol.epochs + 1):
         order = shuffled(len(examples.labels), seed, epoch).to(device)
-        torch.manual_seed(_stream(seed, epoch, "network"))
+        _seed_all(_stream(seed, epoch, "network"))
         losses = torch.empty(steps, device=device)
         model.train()
         synchronize(device)
@@ -235,6 +246,13 @@ def _stream(seed: int, epoch: int, purpose: str) -> int:
     """A seed for one purpose in one epoch: hashed, so that no two streams are neighbours."""
     digest = hashlib.sha256(f"{seed}/{epoch}/{purpose}".encode()).digest()
     return int.from_bytes(digest[:8], "big")
+
+
+def _seed_all(seed: int) -> None:
+    """Torch's random state, and those that a network's own code may use."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global one is what is meant
+    random.seed(seed)
 
 
 def _warm_up(model: nn.Module, examples: Examples) -> None:

@@ -6,7 +6,8 @@ The work calls `on_event`; how an event looks, or whether it is shown, is the ca
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mnist_cli.results import EpochResult, Run
+from mnist_cli.comparison import Run
+from mnist_cli.results import EpochResult
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,10 @@ class DownloadProgress:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Steps done in epoch `epoch` (from 1) of `epochs`."""
+    """Steps done in epoch `epoch` (from 1) of `epochs`; `seed` is None where there is one only."""
 
     model: str
+    seed: int | None
     epoch: int
     epochs: int
     step: int
@@ -46,13 +48,34 @@ class EpochFinished:
 
 
 @dataclass(frozen=True)
+class RunsLeft:
+    """How far a comparison is; `at_least` says that the seconds are but a lower bound."""
+
+    total: int
+    left: int
+    seconds: float
+    at_least: bool
+
+
+@dataclass(frozen=True)
 class RunFinished:
-    """A network of a comparison was trained and evaluated."""
+    """A network of a comparison was trained and evaluated; `epochs` is the most it could take."""
 
     model: str
+    seed: int | None
     epochs: int
     run: Run
+    remaining: RunsLeft
 
 
-Event = Notice | DownloadProgress | TrainingProgress | EpochFinished | RunFinished
+@dataclass(frozen=True)
+class RunFailed:
+    """A network of a comparison failed and will not be tried with other seeds."""
+
+    model: str
+    reason: str
+    remaining: RunsLeft
+
+
+Event = Notice | DownloadProgress | TrainingProgress | EpochFinished | RunFinished | RunFailed
 OnEvent = Callable[[Event], None]

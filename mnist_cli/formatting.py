@@ -1,5 +1,7 @@
 """Numbers as people read them, the same in tables and in progress."""
 
+from mnist_cli.comparison import Estimate
+
 
 def percent(fraction: float | None) -> str:
     """0.9822 as `98.22 %`; a dash for what is not defined."""
@@ -16,6 +18,19 @@ def seconds(value: float) -> str:
     return f"{value:.2f} s" if value < 100 else f"{value:,.1f} s"
 
 
+def rough_time(value: float) -> str:
+    """A wait as `40 s`, `12 min` or `1 h 20 min`."""
+    if value < 90:
+        return f"{value:.0f} s"
+    minutes = round(value / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def span(low: float, high: float) -> str:
+    """A range of seconds as `(8.21-8.90)`."""
+    return f"({seconds(low)[:-2]}-{seconds(high)[:-2]})"
+
+
 def count(value: float) -> str:
     """Operations in millions or billions: `1.63 M`, `1.20 G`."""
     return f"{value / 1e9:.2f} G" if value >= 1e9 else f"{value / 1e6:.2f} M"
@@ -26,6 +41,40 @@ def size(number: int) -> str:
     return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{number / 1e3:.1f} kB"
 
 
-def epochs(number: int) -> str:
-    """`1 epoch`, `5 epochs`."""
-    return "1 epoch" if number == 1 else f"{number} epochs"
+def plural(number: int, noun: str) -> str:
+    """`1 seed`, `5 seeds`."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def accuracy(value: Estimate) -> str:
+    """An estimated fraction as `98.22 ± 0.15 %`, or `98.22 %` from one value."""
+    return f"{_interval(value, 100)} %"
+
+
+def loss_estimate(value: Estimate) -> str:
+    """An estimated cross-entropy as `0.0508 ± 0.0021`."""
+    return (
+        loss(value.mean)
+        if value.half_width is None
+        else (f"{loss(value.mean)} ± {loss(value.half_width)}")
+    )
+
+
+def points(value: Estimate) -> str:
+    """A difference of fractions as `0.31 ± 0.09 points`."""
+    return f"{_interval(value, 100)} points"
+
+
+def signed_points(value: Estimate) -> str:
+    """A change of fractions as `-0.31 ± 0.09 points`."""
+    return f"{'+' if value.mean > 0 else ''}{points(value)}"
+
+
+def duration(value: Estimate) -> str:
+    """Estimated seconds as `8.35 ± 0.12 s`."""
+    return f"{_interval(value, 1)} s"
+
+
+def _interval(value: Estimate, scale: float) -> str:
+    mean = f"{value.mean * scale:,.2f}"
+    return mean if value.half_width is None else f"{mean} ± {value.half_width * scale:,.2f}"

@@ -3,39 +3,26 @@
 import math
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mnist_cli.atomic import replacing
-from mnist_cli.errors import MnistCliError
+from mnist_cli.figures import save_figure
 
 
 def save_grid(path: Path, images: NDArray[np.uint8], captions: list[str]) -> None:
     """Write N×28×28 images, as square a grid as N allows, in the format of the suffix.
-
-    The same images give the same file, byte for byte, with one version of matplotlib.
 
     Raises:
         MnistCliError: the file cannot be written.
     """
     columns = max(1, math.ceil(math.sqrt(len(images))))
     rows = max(1, math.ceil(len(images) / columns))
-    suffix = path.suffix.lower().removeprefix(".")
-    with matplotlib.rc_context({"svg.hashsalt": "mnist-cli"}):
-        figure = Figure(figsize=(2 * columns, 2.2 * rows), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axis in axes:
-            axis.axis("off")
-        for axis, image, caption in zip(axes, images, captions, strict=False):
-            axis.imshow(image, cmap="gray", vmin=0, vmax=255)
-            axis.set_title(caption)
-        dates = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-        try:
-            with replacing(path) as file:
-                figure.savefig(file, format=suffix, metadata=dates[suffix])
-        except OSError as error:
-            raise MnistCliError(
-                f"cannot write {path}: {error.strerror or error}; choose another --output"
-            ) from error
+    figure = Figure(figsize=(2 * columns, 2.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.axis("off")
+    for axis, image, caption in zip(axes, images, captions, strict=False):
+        axis.imshow(image, cmap="gray", vmin=0, vmax=255)
+        axis.set_title(caption)
+    save_figure(figure, path, "--output")

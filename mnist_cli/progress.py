@@ -8,16 +8,19 @@ from contextlib import contextmanager, redirect_stdout
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from mnist_cli.comparison import Run
 from mnist_cli.events import (
     DownloadProgress,
     EpochFinished,
     Event,
     Notice,
     OnEvent,
+    RunFailed,
     RunFinished,
+    RunsLeft,
     TrainingProgress,
 )
-from mnist_cli.formatting import loss, percent, seconds, size
+from mnist_cli.formatting import loss, percent, plural, rough_time, seconds, size
 from mnist_cli.streams import say
 
 
@@ -72,11 +75,14 @@ class _Lines:
                     f"test accuracy {percent(result.test_accuracy)}, "
                     f"{seconds(result.train_seconds)}"
                 )
-            case RunFinished(model, _, run):
+            case RunFinished(model, seed, _, run, left):
                 say(
-                    f"{model}: test loss {loss(run.test_loss)}, "
+                    f"{_named(model, seed)}: test loss {loss(run.test_loss)}, "
                     f"test accuracy {percent(run.test_accuracy)}, {seconds(run.train_seconds)}"
+                    f"{_target(run)} ({_left(left)})"
                 )
+            case RunFailed(model, reason, left):
+                say(f"{model} failed: {reason} ({_left(left)})")
 
 
 class _Bars:
@@ -92,19 +98,30 @@ class _Bars:
                 self._bars.console.print(f"notice: {text}", markup=False, highlight=False)
             case DownloadProgress(file, done, total):
                 self._show(file, f"downloading {file}", done, total)
-            case TrainingProgress(model, epoch, epochs, step, steps):
+            case TrainingProgress(model, seed, epoch, epochs, step, steps):
                 done = (epoch - 1) * steps + step
-                self._show(model, f"{model} epoch {epoch}/{epochs}", done, epochs * steps)
+                label = f"{_named(model, seed)} epoch {epoch}/{epochs}"
+                self._show(model, label, done, epochs * steps)
             case EpochFinished(model, epochs, result):
                 # The bar of a fast network may not have been drawn yet: count in epochs then.
-                self._finish(model, result.epoch, epochs, result.test_accuracy)
-            case RunFinished(model, epochs, run):
-                self._finish(model, epochs, epochs, run.test_accuracy)
+                self._finish(model, None, result.epoch, epochs, result.test_accuracy)
+            case RunFinished(model, seed, epochs, run, left):
+                self._finish(model, seed, run.epochs, epochs, run.test_accuracy)
+                self._count(left)
+            case RunFailed(model, reason, left):
+                self._bars.console.print(f"{model} failed: {reason}", markup=False, highlight=False)
+                self._count(left)
 
-    def _finish(self, model: str, epoch: int, epochs: int, accuracy: float) -> None:
+    def _count(self, left: RunsLeft) -> None:
+        if left.total > 1:
+            self._show("", "all runs", left.total - left.left, left.total, _left(left))
+
+    def _finish(
+        self, model: str, seed: int | None, epoch: int, epochs: int, accuracy: float
+    ) -> None:
         task = self._tasks.get(model)
         total = (task is not None and self._bars.tasks[task].total) or epochs
-        description = f"{model} epoch {epoch}/{epochs}"
+        description = f"{_named(model, seed)} epoch {epoch}/{epochs}"
         self._show(
             model, description, total * epoch / epochs, total, f"accuracy {percent(accuracy)}"
         )
@@ -124,3 +141,25 @@ class _Bars:
         if status is not None:
             self._bars.update(task, status=status)
         self._bars.refresh()
+
+
+def _named(model: str, seed: int | None) -> str:
+    return model if seed is None else f"{model} seed {seed}"
+
+
+def _target(run: Run) -> str:
+    if run.reached_target is None:
+        return ""
+    return (
+        f", {'reached' if run.reached_target else 'not reached'} in {plural(run.epochs, 'epoch')}"
+    )
+
+
+def _left(left: RunsLeft) -> str:
+    """`7 of 20 runs, about 3 min left`; honest where not every network has been timed yet."""
+    done = f"{left.total - left.left} of {plural(left.total, 'run')}"
+    if not left.left:
+        return done
+    if not left.seconds:
+        return done
+    return f"{done}, {'over' if left.at_least else 'about'} {rough_time(left.seconds)} left"

@@ -3,6 +3,7 @@
 Importing this module does not import torch; only `factory` does.
 """
 
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -78,6 +79,19 @@ def factory(spec: ModelSpec) -> Callable[[], Any]:
     if not callable(made):
         raise MnistCliError(f"{spec.target} is not callable; name a class or a function")
     return made  # type: ignore[no-any-return]
+
+
+def code_sha256(spec: ModelSpec) -> str | None:
+    """The hash of the file that defines a custom network; what it imports is not covered."""
+    if not spec.custom:
+        return None
+    source, _, _ = spec.target.rpartition(":")
+    if source.endswith(".py"):
+        path = source
+    else:
+        found = importlib.util.find_spec(source)
+        path = (found and found.origin) or ""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if Path(path).is_file() else None
 
 
 def describe(error: BaseException) -> str:

@@ -12,11 +12,15 @@ from mnist_cli.config import Protocol
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """The images that a number was measured on; `note` warns where it misleads."""
+    """The images that a number was measured on; `note` warns where it misleads.
+
+    `sha256` covers the pixels and labels of both splits, in their order.
+    """
 
     name: str
     num_train: int
     num_test: int
+    sha256: str
     note: str | None = None
 
 
@@ -148,37 +152,6 @@ class SummaryResult:
     """The sizes of one network or of all."""
 
     models: tuple[ModelSummary, ...]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One network trained with one seed, as `compare` lists it."""
-
-    seed: int
-    test_accuracy: float
-    test_loss: float
-    train_seconds: float
-
-
-@dataclass(frozen=True)
-class ModelRuns:
-    """One row of a comparison; `mult_adds` is for a batch of 64, as in the article."""
-
-    model: str
-    parameters: int
-    mult_adds: int
-    protocol: Protocol
-    precision: str
-    runs: tuple[Run, ...]
-
-
-@dataclass(frozen=True)
-class CompareResult:
-    """Several networks on one machine."""
-
-    dataset: DatasetInfo
-    environment: Environment
-    models: tuple[ModelRuns, ...]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Standard output and error that survive a closed pipe and a narrow character set."""
 
+import codecs
 import errno
 import io
 import os
@@ -8,6 +9,23 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+
+READABLE = "mnist-cli.readable"  # how characters that a stream does not have are written
+IN_ASCII = {"±": "+/-", "×": "x", "●": "o", "─": "-", "└": "`"}
+IN_ASCII |= dict.fromkeys("├│┤", "|") | dict.fromkeys("█▉▊▋▌▍▎▏", "#")
+
+
+def _readable(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)  # it is for output only
+    lacking = error.object[error.start : error.end]
+    text = "".join(
+        IN_ASCII.get(char) or char.encode("ascii", "backslashreplace").decode() for char in lacking
+    )
+    return text, error.end
+
+
+codecs.register_error(READABLE, _readable)
 
 
 class _PipeSafe(io.FileIO):
@@ -39,11 +57,11 @@ def protect() -> None:
         if stream is None:  # closed by the caller, as by >&-
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif stream.isatty():
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
+            stream.reconfigure(errors=READABLE)  # type: ignore[attr-defined]
         else:
             raw = _PipeSafe(stream.fileno(), "w", closefd=False)
             safe = io.TextIOWrapper(
-                io.BufferedWriter(raw), stream.encoding, "backslashreplace", line_buffering=True
+                io.BufferedWriter(raw), stream.encoding, READABLE, line_buffering=True
             )
             setattr(sys, name, safe)
 

@@ -39,10 +39,13 @@ RunCli = Callable[..., Outcome]
 
 
 @pytest.fixture(autouse=True)
-def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def isolated(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An empty working directory and data folder, and mirrors where nothing listens."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MNIST_CLI_DATA_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("MNIST_CLI_STATE_DIR", str(tmp_path_factory.mktemp("state")))
     monkeypatch.setenv("MNIST_CLI_MIRROR", "http://127.0.0.1:9/")
     for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)

@@ -22,7 +22,7 @@ def record(tensors: dict[str, Tensor]) -> TrainResult:
     return TrainResult(
         model="mlp",
         parameters=25_450,
-        dataset=DatasetInfo("mnist5k", 4000, 1000, "note"),
+        dataset=DatasetInfo("mnist5k", 4000, 1000, "0" * 64, "note"),
         environment=Environment("cpu", "p", 2, "AVX2", "2", "3", "os", "0"),
         protocol=Protocol(),
         precision="fp32",

@@ -10,12 +10,14 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from mnist_cli import recipes, registry, runs
+from mnist_cli import recipes, registry
 from mnist_cli.config import DataOptions, DatasetName, Recipe, TrainOptions
 from mnist_cli.errors import ExitCode
 from mnist_cli.events import EpochFinished
+from mnist_cli.runs.train import train
 from tests.conftest import RunCli
 
+MNIST5K_SHA256 = "116356584b3a172cab8e864640b2d802a262359680d07ff969c0d6dc617f0a6b"
 FAST = ("--dataset", "mnist5k", "--quiet")
 NOT_COMPARABLE = "not comparable with published MNIST accuracy"
 OWN = """
@@ -80,6 +82,7 @@ def test_train_json(run_cli: RunCli) -> None:
         "name": "mnist5k",
         "num_train": 4000,
         "num_test": 1000,
+        "sha256": MNIST5K_SHA256,
         "note": NOT_COMPARABLE,
     }
     assert {"device", "threads", "torch", "python"} <= set(result["environment"])
@@ -276,14 +279,6 @@ def test_a_failed_save_claims_nothing(run_cli: RunCli, monkeypatch: pytest.Monke
     assert outcome.err == (
         "error: cannot write mlp.safetensors: No space left on device; choose another --output\n"
     )
-
-
-def test_a_narrow_terminal_cuts_no_number(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    out = run_cli("compare", "mlp", "--epochs", 1, *FAST).out
-    row = next(line for line in out.splitlines() if line.startswith("mlp"))
-    assert row.split()[1:3] == ["25,450*", "1.63"]
-    assert row.endswith("1.0x*")
 
 
 def test_a_home_folder_is_expanded(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -489,48 +484,7 @@ def test_summary_of_one_is_torchinfos_table(run_cli: RunCli, own_network: str) -
     assert model["layers"][1]["output_size"] == [3, 10]
 
 
-# compare
-
-
-def test_compare_trains_what_train_trains(run_cli: RunCli, own_network: str) -> None:
-    outcome = run_cli("compare", "mlp", own_network, "tinycnn", "--epochs", 1, "--json", *FAST)
-    result = outcome.json
-    assert set(result) == {"dataset", "environment", "models"}
-    assert [model["model"] for model in result["models"]] == ["mlp", own_network, "tinycnn"]
-    for model in result["models"]:
-        assert set(model) == {
-            "model",
-            "parameters",
-            "mult_adds",
-            "protocol",
-            "precision",
-            "runs",
-        }
-        alone = run_cli("train", model["model"], "--epochs", 1, "--json", *FAST).json
-        [run] = model["runs"]
-        assert set(run) == {"seed", "test_accuracy", "test_loss", "train_seconds"}
-        assert run["test_accuracy"] == alone["test_accuracy"]
-        assert run["test_loss"] == alone["test_loss"]
-        assert run["train_seconds"] > 0
-
-
-def test_compare_prints_all_four_and_marks_the_best(run_cli: RunCli) -> None:
-    outcome = run_cli(
-        "compare", "--epochs", 1, "--dataset", "mnist5k", "--batch-size", 200, "--lr", 0.003
-    )
-    assert outcome.code == ExitCode.OK
-    lines = {line.split()[0]: line for line in outcome.out.splitlines() if line.strip()}
-    assert [line.split(":")[0] for line in outcome.err.splitlines()] == [
-        "mlp",
-        "tinycnn",
-        "cnn",
-        "strongcnn",
-    ]
-    assert "4,266*" in lines["tinycnn"]
-    assert "1.63 M*" in lines["mlp"]
-    assert "1.0x*" in lines["mlp"]
-    assert outcome.out.count("*") == 7 + 1  # one a column, and the legend
-    assert "batch size 200, adam at 0.003" in outcome.out
+# protocols
 
 
 def test_precision_is_recorded_and_changes_the_steps_only(run_cli: RunCli) -> None:
@@ -580,7 +534,7 @@ def test_a_resumed_cycle_is_the_same_cycle(run_cli: RunCli) -> None:
         output=Path("part"),
     )
     with pytest.raises(KeyboardInterrupt):
-        runs.train(options, stop_after_the_first)
+        train(options, stop_after_the_first)
     refused = run_cli("train", "mlp", "--recipe", "fast", "--epochs", 5, "--resume", "part")
     assert "to resume it give --epochs 3" in refused.err
     refused = run_cli("train", "mlp", "--epochs", 3, "--resume", "part")
@@ -588,13 +542,6 @@ def test_a_resumed_cycle_is_the_same_cycle(run_cli: RunCli) -> None:
     resumed = run_cli("train", "mlp", *fast, "--resume", "part")
     assert resumed.code == ExitCode.OK
     assert same_tensors("whole", "part")
-
-
-def test_compare_checks_every_network_before_it_trains_one(run_cli: RunCli) -> None:
-    Path("own.py").write_text("import torch\ndef make(): return torch.nn.Identity()")
-    outcome = run_cli("compare", "strongcnn", "own.py:make", "--dataset", "mnist5k")
-    assert outcome.code == ExitCode.FAILURE
-    assert outcome.err.startswith("error: own.py:make maps")
 
 
 # show-samples

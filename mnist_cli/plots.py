@@ -1,0 +1,139 @@
+"""Results as plots: readable in print, in grey, and for the colour-blind.
+
+Networks differ by marker and by a label beside it; the colours are those of Okabe and Ito (2008).
+"""
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mnist_cli.comparison import CompareResult, Figures
+from mnist_cli.figures import save_figure
+from mnist_cli.results import TrainResult
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX*<>"
+OPTION = "--plot"
+
+
+def plot_comparison(path: Path, result: CompareResult) -> None:
+    """Accuracy against parameters and against training time, both on logarithmic axes.
+
+    Bars are the 95 % interval of the accuracy and the range of the times; the grey line joins the
+    networks that no other beats at their cost.
+
+    Raises:
+        MnistCliError: the file cannot be written.
+    """
+    rows = [
+        (model.model, model.parameters, model.figures)
+        for model in result.models
+        if model.figures and model.parameters
+    ]
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    by_size, by_time = figure.subplots(1, 2, sharey=True)
+    for position, (name, parameters, figures) in enumerate(rows):
+        largest = parameters == max(size for _, size, _ in rows)
+        seconds = figures.train_seconds_median
+        slowest = seconds == max(other.train_seconds_median for _, _, other in rows)
+        _point(by_size, name, position, parameters, figures, last=largest)
+        _point(by_time, name, position, seconds, figures, last=slowest, spread=True)
+    _front(by_size, [(p, f) for _, p, f in rows if f.pareto_parameters])
+    _front(by_time, [(f.train_seconds_median, f) for _, _, f in rows if f.pareto_seconds])
+    by_size.set(xlabel="parameters", ylabel="test accuracy (%)")
+    by_time.set(xlabel="training time (s)")
+    seeds = len(result.seeds)
+    figure.suptitle(
+        f"{result.dataset.name}, {result.dataset.num_test:,} test images, "
+        + ("1 seed, no interval" if seeds == 1 else f"{seeds} seeds, 95 % intervals"),
+        fontsize="medium",
+    )
+    save_figure(figure, path, OPTION)
+
+
+def plot_training(path: Path, result: TrainResult) -> None:
+    """The learning curve: loss on training and test images, and test accuracy, by epoch.
+
+    Raises:
+        MnistCliError: the file cannot be written.
+    """
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    losses, accuracies = figure.subplots(1, 2)
+    epochs = [epoch.epoch for epoch in result.epochs]
+    for label, values, marker, colour in (
+        ("training, mean over the epoch", [e.train_loss for e in result.epochs], "o", COLOURS[0]),
+        ("test, after the epoch", [e.test_loss for e in result.epochs], "s", COLOURS[1]),
+    ):
+        losses.plot(epochs, values, marker=marker, color=colour, label=label)
+    losses.legend(frameon=False)
+    losses.set(xlabel="epoch", ylabel="cross-entropy (nats)", ylim=(0, None))
+    accuracies.plot(
+        epochs, [e.test_accuracy * 100 for e in result.epochs], marker="s", color=COLOURS[1]
+    )
+    accuracies.set(xlabel="epoch", ylabel="test accuracy (%)")
+    for axes in (losses, accuracies):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _plain(axes)
+    figure.suptitle(
+        f"{result.model} on {result.dataset.name}, seed {result.seed}", fontsize="medium"
+    )
+    save_figure(figure, path, OPTION)
+
+
+def _point(
+    axes: Axes,
+    name: str,
+    position: int,
+    cost: float,
+    figures: Figures,
+    *,
+    last: bool,
+    spread: bool = False,
+) -> None:
+    accuracy = figures.test_accuracy
+    times = [[cost - figures.train_seconds_min], [figures.train_seconds_max - cost]]
+    axes.errorbar(
+        cost,
+        accuracy.mean * 100,
+        yerr=None if accuracy.half_width is None else accuracy.half_width * 100,
+        xerr=times if spread else None,
+        capsize=4,
+        markersize=7,
+        linestyle="none",
+        zorder=3,
+        color=COLOURS[position % len(COLOURS)],
+        marker=MARKERS[position % len(MARKERS)],
+    )
+    axes.annotate(
+        name,
+        (cost, accuracy.mean * 100),
+        xytext=(-8 if last else 8, -12),
+        textcoords="offset points",
+        horizontalalignment="right" if last else "left",
+    )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.margins(x=0.18, y=0.1)
+    _plain(axes)
+
+
+def _front(axes: Axes, points: list[tuple[float, Figures]]) -> None:
+    points.sort(key=lambda point: point[0])
+    axes.plot(
+        [cost for cost, _ in points],
+        [figures.test_accuracy.mean * 100 for _, figures in points],
+        color="0.6",
+        linestyle="--",
+        zorder=1,
+        label="best at its cost",
+    )
+    if points:
+        axes.legend(frameon=False, loc="lower right")
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)

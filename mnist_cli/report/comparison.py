@@ -1,0 +1,156 @@
+"""What a person reads of several networks."""
+
+from statistics import median
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mnist_cli.comparison import CheckpointComparison, CompareResult, Figures, ModelRuns
+from mnist_cli.formatting import accuracy, count, loss, loss_estimate, percent, seconds, span
+from mnist_cli.report import layout, phrases
+from mnist_cli.report.bars import bar, interval, nice_scale
+
+INTERVAL_WIDTH = 24
+BAR_WIDTH = 10
+
+
+def comparison(result: CompareResult) -> list[RenderableType]:
+    """What was learned and what it cost, network by network; then the verdicts."""
+    headline, *protocols = phrases.headline(result)
+    tables = [_accuracies(result), _costs(result)] if result.target is None else [_times(result)]
+    legend = "Mult-adds are for a batch of 64 images."
+    if result.target is None:
+        legend = f"* no other network is both more accurate and cheaper. {legend}"
+    else:
+        legend = (
+            f"Training time to {percent(result.target)} of the test images, looked at after each "
+            f"epoch. {legend}"
+        )
+    return [
+        layout.title(headline),
+        *protocols,
+        *tables,
+        legend,
+        phrases.trained_on(result),
+        *phrases.findings(result),
+        *phrases.sampling(result),
+        *([f"Journal: {result.journal}"] if result.journal else []),
+    ]
+
+
+def checkpoints(result: CheckpointComparison, drawn: RenderableType | None) -> list[RenderableType]:
+    """A row for each checkpoint, a line for each pair, and the disputed images if asked for."""
+    table = layout.table("Checkpoint", "Network", "Seed", "Params", "Accuracy", "Loss")
+    for row in result.checkpoints:
+        table.add_row(
+            row.name,
+            row.model,
+            str(row.seed),
+            f"{row.parameters:,}",
+            percent(row.test_accuracy),
+            loss(row.test_loss),
+        )
+    parts: list[RenderableType] = [
+        layout.title(layout.dataset(result.dataset)),
+        table,
+        *phrases.disagreements(result),
+        "Exact McNemar tests on these images; they say nothing about other seeds.",
+    ]
+    if drawn is not None:
+        parts += ["", drawn]
+    return parts
+
+
+def _accuracies(result: CompareResult) -> Table:
+    figures = [model.figures.test_accuracy for model in result.models if model.figures]
+    ends = [value.mean + side * (value.half_width or 0) for value in figures for side in (-1, 1)]
+    low, high, digits = nice_scale(min(ends, default=0) * 100, max(ends, default=1) * 100)
+    table = layout.table("Network", "Accuracy", "n", "Loss")
+    table.add_column(f"{low:.{digits}f} to {high:.{digits}f} %", no_wrap=True)
+    for model in result.models:
+        if model.figures is None:
+            table.add_row(model.model, *_unmeasured(model))
+            continue
+        value = model.figures.test_accuracy
+        half = value.half_width or 0
+        table.add_row(
+            model.model,
+            accuracy(value),
+            str(value.n),
+            loss_estimate(model.figures.test_loss),
+            interval(value.mean * 100, half * 100, low, high, INTERVAL_WIDTH),
+        )
+    return table
+
+
+def _costs(result: CompareResult) -> Table:
+    several = len(result.seeds) > 1
+    table = layout.table(
+        "Network", "Params", "Mult-adds", *_time_headers("Time", several), "Images/s"
+    )
+    table.add_column("Time", no_wrap=True)
+    most = _longest(result)
+    for model in result.models:
+        figures = model.figures
+        small, quick = (figures.pareto_parameters, figures.pareto_seconds) if figures else (0, 0)
+        table.add_row(
+            model.model,
+            _starred("-" if model.parameters is None else f"{model.parameters:,}", bool(small)),
+            "-" if model.mult_adds is None else count(model.mult_adds),
+            _starred(seconds(figures.train_seconds_median) if figures else "-", bool(quick)),
+            *_range(figures, several),
+            f"{figures.images_per_second:,.0f}" if figures else "-",
+            bar(figures.train_seconds_median, most, BAR_WIDTH) if figures else "",
+        )
+    return table
+
+
+def _times(result: CompareResult) -> Table:
+    """Those that reached the target in every run first, by their median time."""
+    several = len(result.seeds) > 1
+    table = layout.table(
+        "Network", "Reached", *_time_headers("Time", several), "Epochs", "Params", "Mult-adds"
+    )
+    table.add_column("Time", no_wrap=True)
+    most = _longest(result)
+
+    def order(model: ModelRuns) -> tuple[bool, float]:
+        arrived = model.figures is not None and phrases.arrived(model)
+        return not arrived, model.figures.train_seconds_median if model.figures else most
+
+    for model in sorted(result.models, key=order):
+        figures = model.figures if phrases.arrived(model) else None
+        table.add_row(
+            model.model,
+            "failed" if model.failure else phrases.reached(model),
+            seconds(figures.train_seconds_median) if figures else "-",
+            *_range(figures, several),
+            f"{median(run.epochs for run in model.runs):g}" if figures else "-",
+            "-" if model.parameters is None else f"{model.parameters:,}",
+            "-" if model.mult_adds is None else count(model.mult_adds),
+            bar(figures.train_seconds_median, most, BAR_WIDTH) if figures else "",
+        )
+    return table
+
+
+def _time_headers(name: str, several: bool) -> list[str]:
+    return ["Median time", "(min-max)"] if several else [name]
+
+
+def _range(figures: Figures | None, several: bool) -> list[str]:
+    if not several:
+        return []
+    return [span(figures.train_seconds_min, figures.train_seconds_max) if figures else "-"]
+
+
+def _longest(result: CompareResult) -> float:
+    return max((m.figures.train_seconds_median for m in result.models if m.figures), default=1.0)
+
+
+def _unmeasured(model: ModelRuns) -> list[str]:
+    return ["failed" if model.failure else "-", str(len(model.runs)), "-", ""]
+
+
+def _starred(text: str, star: bool) -> Text:
+    return Text(f"{text}*", "bold") if star else Text(f"{text} ")

@@ -1,0 +1,58 @@
+"""Standard output: Rich for a person, JSON for a script."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+
+WIDTH_OF_A_FILE = 200
+LEAST_WIDTH = 80  # what the tables need: a narrower terminal breaks lines, but no number is cut
+
+Result = TypeVar("Result")
+
+
+def stdout_console() -> Console:
+    """A console as wide as its terminal; a pipe or a file is wide, so that nothing is cut."""
+    fixed = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(
+        file=sys.stdout, width=WIDTH_OF_A_FILE if fixed else None, highlight=False, markup=False
+    )
+
+
+def show(*parts: RenderableType) -> None:
+    """Print for a person, tables between blank lines."""
+    console = stdout_console()
+    console.width = max(console.width, LEAST_WIDTH)
+    for part in parts:
+        console.print(Padding(part, (1, 0), expand=False) if isinstance(part, Table) else part)
+
+
+def show_verbatim(text: str) -> None:
+    """Print text that is laid out already."""
+    sys.stdout.write(f"{text}\n")
+
+
+def to_json(result: Any) -> str:
+    """A result, a dataclass, as one JSON document."""
+    return json.dumps(asdict(result), indent=2, allow_nan=False) + "\n"
+
+
+def show_json(result: Any) -> None:
+    """Print a result, a dataclass, as one JSON document."""
+    sys.stdout.write(to_json(result))
+
+
+def emit(
+    result: Result, render: Callable[[Result], list[RenderableType]], *, as_json: bool
+) -> None:
+    """Print a result as JSON, or as `render` draws it."""
+    if as_json:
+        show_json(result)
+    else:
+        show(*render(result))

@@ -1,0 +1,122 @@
+"""A comparison in files: JSON and CSV for programs, Markdown for documents."""
+
+import csv
+import io
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from mnist_cli.atomic import replacing
+from mnist_cli.comparison import CompareResult, ModelRuns
+from mnist_cli.config import STDOUT, ExportOptions
+from mnist_cli.errors import MnistCliError
+from mnist_cli.formatting import accuracy, count, loss_estimate, seconds, span
+from mnist_cli.report import phrases
+from mnist_cli.report.console import to_json
+
+
+def write(result: CompareResult, options: ExportOptions) -> None:
+    """Write the files that were asked for, each in one step.
+
+    Raises:
+        MnistCliError: a file cannot be written.
+    """
+    for path, form in _forms(options):
+        if path != STDOUT:
+            try:
+                with replacing(path) as file:
+                    file.write(form(result).encode())
+            except OSError as error:
+                raise MnistCliError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_stdout(result: CompareResult, options: ExportOptions) -> None:
+    """Write the one export that was asked for on standard output."""
+    for path, form in _forms(options):
+        if path == STDOUT:
+            sys.stdout.write(form(result))
+
+
+def to_csv(result: CompareResult) -> str:
+    """A row for each run, with everything that it depends on."""
+    rows = [
+        {"model": model.model, "parameters": model.parameters, "mult_adds": model.mult_adds}
+        | asdict(run)
+        | {"precision": model.precision}
+        | _prefixed("protocol", asdict(model.protocol))
+        | {"target": result.target}
+        | _prefixed("dataset", asdict(result.dataset))
+        | _prefixed("environment", asdict(result.environment))
+        for model in result.models
+        for run in model.runs
+    ]
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
+def to_markdown(result: CompareResult) -> str:
+    """One table, and the findings as a list."""
+    headline, *protocols = phrases.headline(result)
+    target = ["reached"] if result.target is not None else []
+    headers = ["network", "accuracy", "n", "loss", *target, "median time (min-max)", "images/s"]
+    headers += ["parameters", "mult-adds"]
+    lines = [
+        f"**{headline}**",
+        "",
+        *[f"{line}  " for line in protocols],
+        "",
+        _row(headers),
+        _row(["---", *["---:"] * (len(headers) - 1)]),
+        *[_row(_cells(model, result)) for model in result.models],
+        "",
+        phrases.trained_on(result),
+        "",
+        *[f"- {line}" for line in (*phrases.findings(result), *phrases.sampling(result))],
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(model: ModelRuns, result: CompareResult) -> list[str]:
+    figures = model.figures
+    reached = [phrases.reached(model)] if result.target is not None else []
+    size = [
+        "-" if model.parameters is None else f"{model.parameters:,}",
+        "-" if model.mult_adds is None else count(model.mult_adds),
+    ]
+    if figures is None:
+        state = "failed" if model.failure else "-"
+        return [model.model, state, str(len(model.runs)), "-", *reached, "-", "-", *size]
+    small = " \\*" if figures.pareto_parameters else ""
+    quick = " \\*" if figures.pareto_seconds else ""
+    time = seconds(figures.train_seconds_median)
+    spread = span(figures.train_seconds_min, figures.train_seconds_max)
+    return [
+        model.model,
+        accuracy(figures.test_accuracy),
+        str(figures.test_accuracy.n),
+        loss_estimate(figures.test_loss),
+        *reached,
+        f"{time}{quick}" if len(model.runs) == 1 else f"{time} {spread}{quick}",
+        f"{figures.images_per_second:,.0f}",
+        f"{size[0]}{small}",
+        size[1],
+    ]
+
+
+def _row(cells: list[str]) -> str:
+    escaped = [cell.replace("|", "\\|") for cell in cells]
+    return f"| {' | '.join(escaped)} |"
+
+
+def _prefixed(name: str, values: dict[str, object]) -> dict[str, object]:
+    return {f"{name}_{key}": value for key, value in values.items()}
+
+
+def _forms(options: ExportOptions) -> list[tuple[Path, Callable[[CompareResult], str]]]:
+    forms = ((options.json, to_json), (options.csv, to_csv), (options.markdown, to_markdown))
+    return [(path, form) for path, form in forms if path is not None]

@@ -1,0 +1,50 @@
+"""What several reports have in common."""
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from mnist_cli.config import Protocol, Schedule
+from mnist_cli.formatting import plural
+from mnist_cli.results import (
+    DatasetInfo,
+    Environment,
+)
+
+
+def title(text: str) -> Text:
+    """A heading."""
+    return Text(text, "bold")
+
+
+def table(*headers: str) -> Table:
+    """The first column is a name, which folds where it must; the others are numbers."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for position, header in enumerate(headers):
+        if position:
+            table.add_column(header, justify="right", no_wrap=True)
+        else:
+            table.add_column(header, overflow="fold", min_width=len(header))
+    return table
+
+
+def dataset(info: DatasetInfo) -> str:
+    """Which images, how many, and what to bear in mind."""
+    note = f" ({info.note})" if info.note else ""
+    return f"{info.name}, {info.num_train:,} training and {info.num_test:,} test images{note}"
+
+
+def protocol(protocol: Protocol) -> str:
+    """How a network is trained, in one line."""
+    cycle = "" if protocol.schedule == Schedule.CONSTANT else " in one cycle"
+    dropout = "" if protocol.dropout == 1 else f", dropout x {protocol.dropout:g}"
+    return (
+        f"{plural(protocol.epochs, 'epoch')}, batch size {protocol.batch_size}, "
+        f"{protocol.optimizer} at {protocol.lr:g}{cycle}{dropout}"
+    )
+
+
+def machine(environment: Environment) -> str:
+    """What computed."""
+    threads = "1 thread" if environment.threads == 1 else f"{environment.threads} threads"
+    return f"{environment.device} ({environment.processor}, {threads}), torch {environment.torch}"

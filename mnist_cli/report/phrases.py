@@ -1,0 +1,145 @@
+"""What a comparison says in sentences, for the terminal and for Markdown alike."""
+
+from dataclasses import replace
+
+from mnist_cli.comparison import (
+    CheckpointComparison,
+    CompareResult,
+    Disagreement,
+    Measure,
+    ModelRuns,
+    Verdict,
+)
+from mnist_cli.formatting import duration, plural, points, seconds, signed_points
+from mnist_cli.report import layout
+
+
+def headline(result: CompareResult) -> list[str]:
+    """The images, and under which protocol they were learned: one line where all share it."""
+    first, last = result.seeds[0], result.seeds[-1]
+    seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
+    lines = [f"{layout.protocol(model.protocol)}, {seeds}" for model in result.models]
+    if len(set(lines)) > 1:
+        names = [model.model for model in result.models]
+        lines = [f"{name}: {line}" for name, line in zip(names, lines, strict=True)]
+    return [layout.dataset(result.dataset), *dict.fromkeys(lines)]
+
+
+def findings(result: CompareResult) -> list[str]:
+    """What the figures mean, and what they do not."""
+    lines = [f"{model.model} failed: {model.failure}" for model in result.models if model.failure]
+    lines += verdicts(result)
+    lines += _since_baseline(result)
+    lines += [
+        f"{model.model}: seed {seed} took far from the median time of "
+        f"{seconds(model.figures.train_seconds_median)}; was the machine busy?"
+        for model in result.models
+        if model.figures
+        for seed in model.figures.outlier_seeds
+    ]
+    return lines
+
+
+def verdicts(result: CompareResult) -> list[str]:
+    """A line for each pair under one that says how they were judged."""
+    if not result.verdicts:
+        alone = sum(model.figures is not None for model in result.models) < 2
+        if len(result.seeds) > 1 or alone:
+            return []
+        return [
+            "One seed cannot rank: differences of a few tenths of a point can be luck. "
+            "Give --seeds 5."
+        ]
+    count = len(result.verdicts)
+    together = f"{count} verdicts that hold together at 95 % (Holm)" if count > 1 else "at 95 %"
+    return [f"Differences, paired by seed, {together}:", *map(_verdict, result.verdicts)]
+
+
+def sampling(result: CompareResult) -> list[str]:
+    """How much the choice of test images matters, which no number of seeds changes."""
+    errors = {
+        model.model: model.figures.sampling_error * 100 for model in result.models if model.figures
+    }
+    if not errors or result.target is not None:
+        return []
+    least, most = min(errors, key=errors.__getitem__), max(errors, key=errors.__getitem__)
+    both = f"{errors[least]:.2f} ({least}) to ±{errors[most]:.2f} ({most})"
+    amount = f"{errors[least]:.2f}" if len(errors) == 1 else both
+    return [
+        f"Apart from seeds: with another {result.dataset.num_test:,} test images, an accuracy may "
+        f"differ by ±{amount} points."
+    ]
+
+
+def trained_on(result: CompareResult) -> str:
+    """The machine and the number formats: `in fp32`, `in fp32 (mlp) and bf16 (strongcnn)`."""
+    names: dict[str, list[str]] = {}
+    for model in result.models:
+        if model.precision:
+            names.setdefault(model.precision, []).append(model.model)
+    formats = [
+        name if len(names) == 1 else f"{name} ({', '.join(names[name])})"
+        for name in sorted(names, reverse=True)
+    ]
+    suffix = f", in {' and '.join(formats)}" if formats else ""
+    return f"Trained on {layout.machine(result.environment)}{suffix}."
+
+
+def arrived(model: ModelRuns) -> bool:
+    """Whether a network got to the target in each of its runs."""
+    return bool(model.runs) and all(run.reached_target for run in model.runs)
+
+
+def reached(model: ModelRuns) -> str:
+    """How many of a network's runs got to the target: `5/5`."""
+    return f"{sum(run.reached_target is True for run in model.runs)}/{len(model.runs)}"
+
+
+def disagreements(result: CheckpointComparison) -> list[str]:
+    """A line for each pair of checkpoints."""
+    return [_disagreement(pair) for pair in result.disagreements]
+
+
+def _verdict(verdict: Verdict) -> str:
+    by_time = verdict.measure == Measure.TRAIN_SECONDS
+    size = replace(verdict.difference, mean=abs(verdict.difference.mean))
+    amount = duration(size) if by_time else points(size)
+    if verdict.better:
+        other = verdict.second if verdict.better == verdict.first else verdict.first
+        return f"{verdict.better} {'is faster than' if by_time else 'beats'} {other} by {amount}"
+    if verdict.seeds_needed is None:
+        outlook = "more than 1,000 seeds might be needed"
+    else:
+        outlook = f"about {max(verdict.seeds_needed, size.n + 1)} seeds would settle it"
+    return (
+        f"{verdict.first} and {verdict.second} are not distinguishable with n = {size.n} "
+        f"({amount}); {outlook}"
+    )
+
+
+def _since_baseline(result: CompareResult) -> list[str]:
+    if result.baseline is None:
+        return []
+    lines = [f"Since {result.baseline.file}:"]
+    for change in result.baseline.changes:
+        if change.difference is None:
+            lines.append(f"{change.model}: no change known; it has no runs here or there")
+        else:
+            clear = change.adjusted_p is not None and change.adjusted_p < 0.05
+            doubt = "" if clear else ", not distinguishable from no change"
+            lines.append(f"{change.model}: {signed_points(change.difference)}{doubt}")
+    return lines
+
+
+def _disagreement(pair: Disagreement) -> str:
+    counts = (
+        f"{pair.first} alone is right on {plural(pair.only_first_right, 'image')}, "
+        f"{pair.second} alone on {plural(pair.only_second_right, 'image')}"
+    )
+    if pair.better is None:
+        return f"{counts}: not distinguishable (p = {pair.adjusted_p:.2g})"
+    low, high = sorted((abs(pair.low), abs(pair.high)))
+    return (
+        f"{counts}: {pair.better} is better by {abs(pair.difference) * 100:.2f} points "
+        f"({low * 100:.2f} to {high * 100:.2f}, p = {pair.adjusted_p:.2g})"
+    )

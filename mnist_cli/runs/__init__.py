@@ -1,0 +1,1 @@
+"""One module a command: options in, result out, events on the way."""

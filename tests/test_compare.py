@@ -1,0 +1,483 @@
+"""`compare` with networks, as it is typed: figures, verdicts, exports, gates."""
+
+import csv
+import json
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import mnist_cli
+from mnist_cli.errors import ExitCode
+from tests.conftest import RunCli
+
+FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
+SCHEMA = json.loads(
+    Path(mnist_cli.__file__).with_name("comparison.schema.json").read_text(encoding="utf-8")
+)
+
+OWN = """
+import random
+import numpy
+import torch
+from torch import nn
+
+
+def linear():
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+def drawn():
+    scale = random.random() + numpy.random.random()
+    model = linear()
+    torch.nn.init.constant_(model[1].weight, scale / 784)
+    return model
+
+
+class Raises(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = linear()
+
+    def forward(self, images):
+        if self.training:
+            raise RuntimeError("out of luck")
+        return self.layers(images)
+
+
+class Diverges(Raises):
+    def forward(self, images):
+        return self.layers(images) * (float("nan") if self.training else 1)
+
+
+def broken():
+    raise ValueError("no luck")
+
+
+ONE = linear()
+
+
+def same():
+    return ONE
+"""
+
+
+@pytest.fixture(autouse=True)
+def own() -> None:
+    Path("own.py").write_text(OWN)
+
+
+def accuracies(result: Any) -> dict[tuple[str, int], tuple[float, float]]:
+    return {
+        (model["model"], run["seed"]): (run["test_accuracy"], run["test_loss"])
+        for model in result["models"]
+        for run in model["runs"]
+    }
+
+
+# What is trained
+
+
+def test_compare_trains_what_train_trains(run_cli: RunCli) -> None:
+    models = ("mlp", "own.py:linear")
+    result = run_cli("compare", *models, "--seed", 3, "--seeds", 2, "--json", *FAST).json
+    assert [model["model"] for model in result["models"]] == list(models)
+    assert result["seeds"] == [3, 4]
+    for model in result["models"]:
+        alone = run_cli("train", model["model"], "--seed", 4, "--json", *FAST).json
+        run = model["runs"][1]
+        assert run["seed"] == 4
+        assert run["test_accuracy"] == alone["test_accuracy"]
+        assert run["test_loss"] == alone["test_loss"]
+        assert run["epochs"] == 1
+
+
+def test_neither_order_nor_company_changes_a_result(run_cli: RunCli) -> None:
+    one = run_cli("compare", "mlp", "own.py:drawn", "tinycnn", "--seeds", 2, "--json", *FAST).json
+    other = run_cli("compare", "tinycnn", "own.py:drawn", "--seeds", 2, "--json", *FAST).json
+    assert accuracies(other).items() <= accuracies(one).items()
+    assert len(accuracies(other)) == 4
+    assert accuracies(one) == accuracies(
+        run_cli("compare", "tinycnn", "mlp", "own.py:drawn", "--seeds", 2, "--json", *FAST).json
+    )
+
+
+def test_runs_are_interleaved_by_seed_and_progress_counts_them(run_cli: RunCli) -> None:
+    command = ("compare", "mlp", "own.py:linear", "--seeds", 2, *FAST[:-1])
+    lines = run_cli(*command).err.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "mlp seed 0",
+        "own.py",
+        "mlp seed 1",
+        "own.py",
+    ]
+    assert "(1 of 4 runs, over " in lines[0]
+    assert "(2 of 4 runs, about " in lines[1]
+    assert lines[3].endswith("(4 of 4 runs)")
+
+
+# What is printed
+
+
+def test_the_tables_have_what_they_must(run_cli: RunCli) -> None:
+    outcome = run_cli("compare", "mlp", "tinycnn", "--seeds", 3, *FAST)
+    result = run_cli("compare", "mlp", "tinycnn", "--seeds", 3, "--json", *FAST).json
+    rows = [line.split() for line in outcome.out.splitlines()]
+    [learned] = [row for row in rows if row[:1] == ["mlp"] and row[2] == "±"]
+    [cost] = [row for row in rows if row[:1] == ["mlp"] and row[1].startswith("25,450")]
+    value = result["models"][0]["figures"]["test_accuracy"]
+    assert learned[1:6] == [
+        f"{value['mean'] * 100:.2f}",
+        "±",
+        f"{value['half_width'] * 100:.2f}",
+        "%",
+        "3",
+    ]
+    assert "●" in learned[-1]
+    assert cost[2:4] == ["1.63", "M"]
+    assert "(min-max)" in outcome.out
+    assert "seeds 0 to 2" in outcome.out
+    assert "Journal: " in outcome.out
+    assert "Apart from seeds: with another 1,000 test images" in outcome.out
+
+
+def test_one_seed_has_no_interval_and_cannot_rank(run_cli: RunCli) -> None:
+    outcome = run_cli("compare", "mlp", "tinycnn", *FAST)
+    assert "±" not in outcome.out.split("Apart from seeds")[0]
+    assert "One seed cannot rank" in outcome.out
+    assert "distinguishable" not in outcome.out
+    alone = run_cli("compare", "mlp", *FAST).out
+    assert "cannot rank" not in alone
+
+
+def test_a_star_is_a_network_that_no_other_beats_at_its_cost(run_cli: RunCli) -> None:
+    files = ("--export-json", "a.json", "--batch-size", 200, "--lr", 0.003)
+    out = run_cli("compare", *files, *FAST).out
+    assert "4,266*" in out
+    assert "batch size 200, adam at 0.003" in out
+    result = json.loads(Path("a.json").read_text(encoding="utf-8"))
+    for mark, cost in (("pareto_parameters", "parameters"), ("pareto_seconds", None)):
+        points = {
+            model["model"]: (
+                model["figures"]["test_accuracy"]["mean"],
+                model[cost] if cost else model["figures"]["train_seconds_median"],
+            )
+            for model in result["models"]
+        }
+        for model in result["models"]:
+            accuracy, own_cost = points.pop(model["model"])
+            beaten = any(a > accuracy and c < own_cost for a, c in points.values())
+            assert model["figures"][mark] == (not beaten)
+            points[model["model"]] = accuracy, own_cost
+
+
+def test_a_narrow_terminal_cuts_no_number(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out = run_cli("compare", "mlp", "--seeds", 2, *FAST).out
+    rows = [line for line in out.splitlines() if line.startswith("mlp ")]
+    assert "25,450*" in rows[1]
+    assert "1.63 M" in rows[1]
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+# Verdicts
+
+
+def test_verdicts_are_paired_by_seed(run_cli: RunCli) -> None:
+    models = ("mlp", "own.py:linear", "tinycnn")
+    result = run_cli("compare", *models, "--seeds", 3, "--json", *FAST).json
+    runs = accuracies(result)
+    pairs = [(verdict["first"], verdict["second"]) for verdict in result["verdicts"]]
+    assert pairs == list(combinations(models, 2))
+    for verdict in result["verdicts"]:
+        first, second = verdict["first"], verdict["second"]
+        differences = [runs[first, seed][0] - runs[second, seed][0] for seed in range(3)]
+        assert verdict["difference"]["mean"] == pytest.approx(sum(differences) / 3)
+        assert verdict["difference"]["n"] == 3
+        assert (verdict["better"] is None) == (verdict["adjusted_p"] >= 0.05)
+        assert verdict["better"] in {first, second, None}
+    out = run_cli("compare", *models, "--seeds", 3, *FAST).out
+    assert "3 verdicts that hold together at 95 % (Holm)" in out
+    said = out.count(" beats ") + out.count("are not distinguishable with n = 3")
+    assert said == 3
+
+
+def test_a_clear_difference_is_a_verdict(run_cli: RunCli) -> None:
+    Path("bad.py").write_text(
+        "from torch import nn\n"
+        "def narrow(): return nn.Sequential(nn.Flatten(), nn.Linear(784, 1), nn.Linear(1, 10))\n"
+    )
+    out = run_cli("compare", "bad.py:narrow", "mlp", "--seeds", 4, *FAST).out
+    assert "mlp beats bad.py:narrow by " in out
+
+
+# Target
+
+
+def test_a_target_ranks_by_time(run_cli: RunCli) -> None:
+    command = ("compare", "own.py:linear", "mlp", "--target", 0.86, "--seeds", 2)
+    options = ("--dataset", "mnist5k", "--quiet", "--epochs", 9)
+    result = run_cli(*command, "--json", *options).json
+    for model in result["models"]:
+        for run in model["runs"]:
+            assert run["reached_target"]
+            assert run["test_accuracy"] >= 0.86
+            assert run["epochs"] < 9
+    # One epoch less is not enough.
+    run = result["models"][0]["runs"][0]
+    before = run_cli("compare", "own.py:linear", "--json", *options[:-1], run["epochs"] - 1).json[
+        "models"
+    ][0]["runs"][0]
+    assert before["test_accuracy"] < 0.86
+    assert {verdict["measure"] for verdict in result["verdicts"]} == {"train_seconds"}
+    out = run_cli(*command, *options).out
+    names = [line.split()[0] for line in out.splitlines() if " 2/2 " in line]
+    median = {m["model"]: m["figures"]["train_seconds_median"] for m in result["models"]}
+    assert sorted(names) == sorted(median)
+    assert "Training time to 86.00 % of the test images" in out
+
+
+def test_a_target_that_is_not_reached_is_said(run_cli: RunCli) -> None:
+    outcome = run_cli("compare", "mlp", "tinycnn", "--target", 0.99, "--seeds", 2, *FAST)
+    assert outcome.code == ExitCode.OK
+    rows = [line.split() for line in outcome.out.splitlines() if " 0/2 " in line]
+    assert [(row[0], row[2]) for row in rows] == [("mlp", "-"), ("tinycnn", "-")]
+    assert "faster" not in outcome.out
+
+
+# Failures
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Raises", "RuntimeError: out of luck"),
+        ("Diverges", "the training loss is not finite at epoch 1, step 1"),
+        ("broken", "ValueError: no luck"),
+        ("same", "returns one and the same network each time"),
+    ],
+)
+def test_a_failing_network_is_a_row_and_the_others_go_on(
+    run_cli: RunCli, name: str, reason: str
+) -> None:
+    models = (f"own.py:{name}", "mlp")
+    outcome = run_cli("compare", *models, "--seeds", 2, *FAST)
+    assert outcome.code == ExitCode.FAILURE
+    row = next(line for line in outcome.out.splitlines() if line.startswith(f"own.py:{name} "))
+    assert row.split()[1] == "failed"
+    assert f"own.py:{name} failed: " in outcome.out
+    assert reason in outcome.out
+    result = run_cli("compare", *models, "--seeds", 2, "--json", *FAST).json
+    failed, fine = result["models"]
+    assert reason in failed["failure"]
+    assert failed["figures"] is None
+    assert len(fine["runs"]) == 2
+    assert result["verdicts"] == []
+    jsonschema.validate(result, SCHEMA)
+
+
+def test_what_cannot_be_imported_fails_before_anything_is_trained(run_cli: RunCli) -> None:
+    outcome = run_cli("compare", "mlp", "own.py:absent", *FAST[:-1])
+    assert outcome.code == ExitCode.FAILURE
+    assert outcome.err == "error: own.py has no 'absent'; give own.py:NAME\n"
+
+
+# Exports
+
+
+def test_exports_hold_every_run(run_cli: RunCli) -> None:
+    files = ("--export-json", "a.json", "--export-csv", "a.csv", "--export-markdown", "a.md")
+    outcome = run_cli("compare", "mlp", "own.py:linear", "--seeds", 2, *files, *FAST)
+    assert "Params" in outcome.out
+    document = json.loads(Path("a.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, SCHEMA)
+    assert document["schema_version"] == 1
+    with open("a.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    for row in rows:
+        accuracy, loss = accuracies(document)[row["model"], int(row["seed"])]
+        assert (float(row["test_accuracy"]), float(row["test_loss"])) == (accuracy, loss)
+        assert row["dataset_sha256"] == document["dataset"]["sha256"]
+        assert row["environment_torch"] == document["environment"]["torch"]
+        assert row["protocol_batch_size"] == "64"
+    markdown = Path("a.md").read_text(encoding="utf-8")
+    table = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len(table) == 4
+    assert len({line.count("|") for line in table}) == 1
+    for line in document["models"]:
+        assert f"| {line['model']} | {line['figures']['test_accuracy']['mean'] * 100:.2f} ± " in (
+            markdown
+        )
+
+
+def test_every_shape_of_result_fits_the_schema(run_cli: RunCli) -> None:
+    run_cli("compare", "mlp", "--seeds", 2, "--export-json", "base.json", *FAST)
+    for arguments in (
+        ("mlp",),
+        ("mlp", "own.py:linear", "--target", 0.9, "--seeds", 2),
+        ("mlp", "--seeds", 2, "--baseline", "base.json"),
+        ("mlp", "own.py:linear", "--recipe", "fast", "--seeds", 2),
+    ):
+        result = run_cli("compare", *arguments, "--json", *FAST).json
+        jsonschema.validate(result, SCHEMA)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(result | {"more": 1}, SCHEMA)
+
+
+@pytest.mark.parametrize(("form", "start"), [("json", "{"), ("csv", "model,"), ("markdown", "**")])
+def test_a_dash_is_standard_output_and_nothing_else_is_printed(
+    run_cli: RunCli, form: str, start: str
+) -> None:
+    out = run_cli("compare", "mlp", f"--export-{form}", "-", *FAST).out
+    assert out.startswith(start)
+    assert "Network" not in out
+    assert not Path("-").exists()
+
+
+def test_exports_are_rewritten_after_each_run(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mnist_cli.report import export
+
+    seen = []
+    write = export.write
+
+    def watched(*arguments: Any) -> None:
+        write(*arguments)
+        document = json.loads(Path("a.json").read_text(encoding="utf-8"))
+        jsonschema.validate(document, SCHEMA)
+        seen.append(len(accuracies(document)))
+
+    monkeypatch.setattr(export, "write", watched)
+    run_cli("compare", "mlp", "own.py:linear", "--seeds", 2, "--export-json", "a.json", *FAST)
+    assert seen == [0, 1, 2, 3, 4]
+
+
+# Gates
+
+
+@pytest.mark.parametrize(
+    ("gate", "code", "reason"),
+    [
+        (("--min-accuracy", 0.1), ExitCode.OK, ""),
+        (("--min-accuracy", 0.99), ExitCode.GATE_NOT_MET, "is below --min-accuracy 0.99"),
+        (("--max-seconds", 1000), ExitCode.OK, ""),
+        (("--max-seconds", 0.0001), ExitCode.GATE_NOT_MET, "is above --max-seconds 0.0001"),
+    ],
+)
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_gates(
+    run_cli: RunCli, gate: tuple[str, float], code: ExitCode, reason: str, seeds: int
+) -> None:
+    outcome = run_cli("compare", "mlp", "--seeds", seeds, *gate, *FAST)
+    assert outcome.code == code
+    assert "mlp" in outcome.out
+    if reason:
+        [line] = outcome.err.splitlines()
+        assert line.startswith("gate: mlp: ")
+        assert line.endswith(reason)
+    else:
+        assert outcome.err == ""
+
+
+def test_a_gate_fails_only_where_the_interval_clears_it(run_cli: RunCli) -> None:
+    base = ("compare", "mlp", "--seeds", 3, *FAST)
+    value = run_cli(*base, "--json").json["models"][0]["figures"]["test_accuracy"]
+    within = value["mean"] + value["half_width"] * 0.9
+    beyond = value["mean"] + value["half_width"] * 1.1
+    assert run_cli(*base, "--min-accuracy", within).code == ExitCode.OK
+    assert run_cli(*base, "--min-accuracy", beyond).code == ExitCode.GATE_NOT_MET
+
+
+def shifted(points: float) -> None:
+    """Write base.json anew as better.json, with every accuracy so much higher."""
+    document = json.loads(Path("base.json").read_text(encoding="utf-8"))
+    for model in document["models"]:
+        for run in model["runs"]:
+            run["test_accuracy"] += points / 100
+    Path("better.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -> None:
+    base = ("compare", "mlp", "--seeds", 3, *FAST)
+    run_cli(*base, "--export-json", "base.json")
+    check = (*base, "--seed", 10, "--fail-on-regression", "--baseline")
+    same = run_cli(*check, "base.json")
+    assert same.code == ExitCode.OK
+    assert "not distinguishable from no change" in same.out
+    shifted(1e-4)
+    assert run_cli(*check, "better.json").code == ExitCode.OK
+    shifted(50)
+    worse = run_cli(*check, "better.json")
+    assert worse.code == ExitCode.GATE_NOT_MET
+    assert worse.err.startswith("gate: mlp: test accuracy changed by -")
+    assert worse.err.count("\n") == 1
+    shown = run_cli(*base, "--baseline", "better.json")
+    assert shown.code == ExitCode.OK
+    shifted(-50)
+    assert run_cli(*check, "better.json").code == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--seeds", 0), "--seeds must be from 1 to 1,000, not 0"),
+        (("--target", 98), "--target is a fraction from 0 to 1, not 98.0"),
+        (("--max-seconds", -1), "--max-seconds must be a positive number, not -1.0"),
+        (("--fail-on-regression",), "--fail-on-regression needs --baseline FILE.json"),
+        (("--baseline", "base.json"), "--baseline needs --seeds 2 or more"),
+        (("--plot", "a.gif"), "--plot a.gif must end in .png, .svg, .pdf"),
+        (("--export-json", "absent/a.json"), "cannot write absent/a.json: the folder"),
+        (("--export-json", "-", "--export-csv", "-"), "two exports cannot go to the same place"),
+        (("--export-json", "-", "--json"), "cannot both have standard output"),
+        (("--show-disagreements",), "--show-disagreements is for checkpoints"),
+        (("--seed", 2**63 - 1, "--seeds", 2), "--seed must be from 0 to 2**63 - 1"),
+    ],
+)
+def test_options_that_do_not_fit(run_cli: RunCli, arguments: tuple[str, ...], message: str) -> None:
+    outcome = run_cli("compare", "mlp", *arguments)
+    assert outcome.code == ExitCode.USAGE
+    assert outcome.err.startswith("error: ")
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
+    run_cli("compare", "mlp", "--seeds", 2, "--export-json", "base.json", *FAST)
+    document = json.loads(Path("base.json").read_text(encoding="utf-8"))
+
+    def refusal(change: dict[str, Any], *arguments: object) -> str:
+        Path("other.json").write_text(json.dumps(document | change), encoding="utf-8")
+        outcome = run_cli(
+            "compare", "mlp", "--seeds", 2, "--baseline", "other.json", *map(str, arguments), *FAST
+        )
+        assert outcome.code in {ExitCode.FAILURE, ExitCode.USAGE}
+        assert outcome.out == ""
+        return outcome.err
+
+    assert "schema version 2, not 1" in refusal({"schema_version": 2})
+    assert "is no export of compare" in refusal({"models": 3})
+    dataset = document["dataset"] | {"name": "mnist", "sha256": "0" * 64}
+    assert "was measured on mnist" in refusal({"dataset": dataset})
+    assert "measured without --target" in refusal({}, "--target", 0.5)
+    assert "has none of these networks" in refusal({"models": []})
+    single = [model | {"runs": model["runs"][:1]} for model in document["models"]]
+    assert "has one run of mlp" in refusal({"models": single})
+    Path("other.json").unlink()
+    outcome = run_cli("compare", "mlp", "--seeds", 2, "--baseline", "other.json", *FAST)
+    assert "cannot read other.json: No such file" in outcome.err
+
+
+def test_a_plot_has_every_network(run_cli: RunCli) -> None:
+    run_cli("compare", "mlp", "own.py:linear", "--seeds", 2, "--plot", "plot.svg", *FAST)
+    content = Path("plot.svg").read_bytes()
+    assert b"<!-- own.py:linear -->" in content
+    assert b"<!-- parameters -->" in content
+    outcome = run_cli("train", "mlp", "--plot", "curve.png", *FAST)
+    assert outcome.code == ExitCode.OK
+    assert Path("curve.png").read_bytes().startswith(b"\x89PNG")
+    refused = run_cli("train", "mlp", "--plot", "curve.txt", *FAST)
+    assert "--plot curve.txt must end in" in refused.err

@@ -1,0 +1,247 @@
+"""Finished runs outlive whatever ends a comparison."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from mnist_cli import journal
+from mnist_cli.comparison import Run
+from mnist_cli.errors import ExitCode, MnistCliError, UsageError
+from mnist_cli.events import Event, Notice
+from tests.conftest import RunCli, run_process, start
+
+FAST = ("--epochs", 1, "--dataset", "mnist5k")
+CONDITIONS = {"models": {"mlp": {"lr": 0.001}}, "target": None}
+PATH = Path("runs.jsonl")
+
+
+def run(seed: int) -> Run:
+    return Run(seed, epochs=1, test_accuracy=0.9, test_loss=0.3, train_seconds=1.5 + seed)
+
+
+def opened(
+    path: Path | None = PATH, conditions: Any = CONDITIONS, seeds: Any = (0, 1), events: Any = None
+) -> Any:
+    on_event = print if events is None else events.append
+    return journal.opened(path, conditions, ["mlp"], seeds, on_event)
+
+
+# The file
+
+
+def test_runs_are_found_again() -> None:
+    with opened() as book:
+        assert book.runs == {}
+        book.add("mlp", run(0))
+        book.add("mlp", run(1))
+    with opened() as book:
+        assert book.runs == {("mlp", 0): run(0), ("mlp", 1): run(1)}
+
+
+def test_an_unfinished_line_is_dropped_and_the_next_run_follows() -> None:
+    with opened() as book:
+        book.add("mlp", run(0))
+    whole = PATH.read_bytes()
+    for length in (1, 20, len(whole.splitlines()[1])):
+        PATH.write_bytes(whole + whole.splitlines()[1][:length])
+        with opened() as book:
+            assert book.runs == {("mlp", 0): run(0)}
+            book.add("mlp", run(1))
+        with opened() as book:
+            assert book.runs == {("mlp", 0): run(0), ("mlp", 1): run(1)}
+
+
+def test_other_conditions_are_refused_and_named() -> None:
+    with opened():
+        pass
+    before = PATH.read_bytes()
+    other = {"models": {"mlp": {"lr": 0.01}}, "target": None}
+    with pytest.raises(UsageError, match=r"models mlp lr 0\.001, now 0\.01"), opened(PATH, other):
+        pass
+    added = {"models": {"mlp": {"lr": 0.001}, "cnn": {"lr": 1}}, "target": None}
+    with pytest.raises(UsageError, match="models cnn lr absent, now 1"), opened(PATH, added):
+        pass
+    assert PATH.read_bytes() == before
+
+
+def test_more_seeds_are_no_other_conditions() -> None:
+    with opened() as book:
+        book.add("mlp", run(0))
+    with opened(seeds=(0, 1, 2, 3)) as book:
+        assert ("mlp", 0) in book.runs
+
+
+@pytest.mark.parametrize("content", ["model,seed\n", "{}\n", '{"format": 3}\n', "[]\n", "\0\0\n"])
+def test_what_is_no_journal_stays_as_it_is(content: str) -> None:
+    PATH.write_text(content)
+    with pytest.raises(MnistCliError, match="is no journal of mnist-cli"), opened():
+        pass
+    assert PATH.read_text() == content
+
+
+def test_a_damaged_line_is_named() -> None:
+    with opened() as book:
+        book.add("mlp", run(0))
+        book.add("mlp", run(1))
+    lines = PATH.read_text().splitlines()
+    PATH.write_text("\n".join([lines[0], lines[1][:30], lines[2], ""]))
+    with pytest.raises(MnistCliError, match=r"line 2 of runs\.jsonl is damaged"), opened():
+        pass
+
+
+def test_a_second_process_is_refused() -> None:
+    with opened() as book:
+        book.add("mlp", run(0))
+        with pytest.raises(MnistCliError, match="another process has runs"), opened():
+            pass
+    with opened():
+        pass
+
+
+# The state folder
+
+
+def test_an_unfinished_comparison_is_continued_and_a_finished_one_is_not() -> None:
+    with opened(None) as book:
+        first = book.path
+        book.add("mlp", run(0))
+    with opened(None) as book:
+        assert book.path == first
+        assert book.runs == {("mlp", 0): run(0)}
+        book.add("mlp", run(1))
+    with opened(None) as book:
+        assert book.path != first
+        assert book.runs == {}
+
+
+def test_others_have_their_own_journal() -> None:
+    with opened(None) as book:
+        book.add("mlp", run(0))
+        with opened(None) as other:
+            assert other.path != book.path
+            assert other.runs == {}
+    with opened(None, {"models": {}, "target": 0.5}) as other:
+        assert other.path != book.path
+    with opened(None, seeds=(0, 1, 2)) as other:
+        assert other.path != book.path
+
+
+def test_without_a_state_folder_it_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file").write_text("")
+    monkeypatch.setenv("MNIST_CLI_STATE_DIR", str(Path("file", "state").resolve()))
+    events: list[Event] = []
+    with opened(None, events=events) as book:
+        assert book.path is None
+        book.add("mlp", run(0))
+    [notice] = events
+    assert isinstance(notice, Notice)
+    assert "cannot keep a journal in" in notice.text
+    assert "MNIST_CLI_STATE_DIR" in notice.text
+
+
+# The command
+
+
+def test_the_same_command_goes_on(run_cli: RunCli) -> None:
+    command = ("compare", "mlp", "tinycnn", "--seeds", 2, "--journal", PATH, *FAST, "--json")
+    whole = run_cli(*command).json
+    lines = PATH.read_text().splitlines()
+    PATH.write_text("\n".join([*lines[:4], ""]))
+    outcome = run_cli(*command)
+    assert "notice: runs.jsonl has 3 of 4 runs; going on from there" in outcome.err
+    assert "tinycnn seed 1:" in outcome.err
+    assert outcome.err.count("test loss") == 1
+    for model, before in zip(outcome.json["models"], whole["models"], strict=True):
+        for one, other in zip(model["runs"], before["runs"], strict=True):
+            assert one | {"train_seconds": 0} == other | {"train_seconds": 0}
+    assert outcome.json["journal"] == "runs.jsonl"
+    again = run_cli(*command)
+    assert "has 4 of 4 runs" in again.err
+    assert again.json == outcome.json
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("--batch-size", 32),
+        ("--lr", 0.01),
+        ("--epochs", 2),
+        ("--precision", "bf16"),
+        ("--target", 0.5),
+        ("--recipe", "fast"),
+        ("cnn",),
+    ],
+)
+def test_a_journal_of_other_options_is_refused(run_cli: RunCli, other: tuple[Any, ...]) -> None:
+    command = ("compare", "mlp", "--journal", PATH, *FAST, "--quiet")
+    run_cli(*command)
+    before = PATH.read_bytes()
+    outcome = run_cli(*command, *other)
+    assert outcome.code == ExitCode.USAGE
+    assert "runs.jsonl holds runs of another comparison" in outcome.err
+    assert PATH.read_bytes() == before
+
+
+def test_changed_code_is_another_network(run_cli: RunCli) -> None:
+    source = "from torch import nn\ndef f(): return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))"
+    Path("own.py").write_text(source)
+    command = ("compare", "own.py:f", "--journal", PATH, *FAST, "--quiet")
+    assert run_cli(*command).code == ExitCode.OK
+    Path("own.py").write_text(f"{source}  # changed")
+    outcome = run_cli(*command)
+    assert outcome.code == ExitCode.USAGE
+    assert "models own.py:f code" in outcome.err
+
+
+def test_a_failed_network_is_tried_again(run_cli: RunCli) -> None:
+    Path("own.py").write_text(
+        "from pathlib import Path\n"
+        "from torch import nn\n"
+        "def f():\n"
+        "    assert Path('fixed').exists()\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))\n"
+    )
+    command = ("compare", "own.py:f", "mlp", "--seeds", 2, *FAST)
+    assert run_cli(*command).code == ExitCode.FAILURE
+    Path("fixed").write_text("")
+    outcome = run_cli(*command)
+    assert outcome.code == ExitCode.OK
+    assert "has 2 of 4 runs" in outcome.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGINT"])
+def test_a_killed_comparison_goes_on_where_it_was(number: str) -> None:
+    command = ("compare", "mlp", "tinycnn", "--seeds", "60", *map(str, FAST))
+    process = start(*command)
+    assert process.stderr is not None
+    finished = [process.stderr.readline() for _ in range(5)]
+    assert "(5 of 120 runs" in finished[-1]
+    process.send_signal(getattr(signal, number))
+    _, err = process.communicate(timeout=60)
+    if number == "SIGINT":
+        assert process.returncode == 130
+        assert "the same command goes on from there" in err
+    short = ("compare", "mlp", "tinycnn", "--seeds", "60", "--epochs", "1", "--dataset", "mnist5k")
+    again = start(*short)
+    assert again.stderr is not None
+    first = again.stderr.readline()
+    again.kill()
+    again.communicate(timeout=60)
+    count = int(first.split(" has ")[1].split()[0])
+    assert 5 <= count < 120
+    assert "going on from there" in first
+
+
+def test_two_processes_on_one_journal() -> None:
+    lock = FileLock(f"{PATH}.lock")
+    with lock:
+        outcome = run_process("compare", "mlp", "--journal", PATH, *FAST)
+    assert outcome.code == ExitCode.FAILURE
+    assert outcome.err == (
+        "error: another process has runs.jsonl open; wait for it or choose another --journal\n"
+    )
