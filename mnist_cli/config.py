@@ -276,9 +276,18 @@ class ExportOptions:
                 check_output(path, option)
         if self.plot is not None:
             check_picture(self.plot, "--plot")
-        used = [path.resolve() for path in (*exports.values(), self.plot) if path is not None]
-        if len(set(used)) < len(used):
+        if len(set(self._places)) < len(self._places):
             raise UsageError("two exports cannot go to the same place")
+
+    def check_apart(self, path: Path | None, option: str) -> None:
+        """Raise UsageError where an export would take the place of a file that is read."""
+        if path is not None and path.resolve() in self._places:
+            raise UsageError(f"an export cannot replace {path}, the file of {option}")
+
+    @property
+    def _places(self) -> list[Path]:
+        paths = (self.json, self.csv, self.markdown, self.plot)
+        return [path.resolve() for path in paths if path is not None]
 
     @property
     def to_stdout(self) -> bool:

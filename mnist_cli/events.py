@@ -77,5 +77,13 @@ class RunFailed:
     remaining: RunsLeft
 
 
-Event = Notice | DownloadProgress | TrainingProgress | EpochFinished | RunFinished | RunFailed
+Event = (
+    Notice
+    | DownloadProgress
+    | TrainingProgress
+    | EpochFinished
+    | RunsLeft
+    | RunFinished
+    | RunFailed
+)
 OnEvent = Callable[[Event], None]

@@ -5,6 +5,13 @@ from mnist_cli.config import GateOptions
 from mnist_cli.formatting import accuracy, duration, plural, points
 
 
+def unmet_by_one(test_accuracy: float, min_accuracy: float | None) -> list[str]:
+    """Why a single network does not pass."""
+    if min_accuracy is None or test_accuracy >= min_accuracy:
+        return []
+    return [f"test accuracy {test_accuracy:.4f} is below --min-accuracy {min_accuracy:g}"]
+
+
 def unmet(result: CompareResult, gates: GateOptions) -> list[str]:
     """Why a comparison does not pass, a reason each; one run alone is taken at its value."""
     reasons = []

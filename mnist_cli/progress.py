@@ -105,6 +105,8 @@ class _Bars:
             case EpochFinished(model, epochs, result):
                 # The bar of a fast network may not have been drawn yet: count in epochs then.
                 self._finish(model, None, result.epoch, epochs, result.test_accuracy)
+            case RunsLeft():
+                self._count(event)
             case RunFinished(model, seed, epochs, run, left):
                 self._finish(model, seed, run.epochs, epochs, run.test_accuracy)
                 self._count(left)

@@ -368,7 +368,7 @@ def test_exports_are_rewritten_after_each_run(
         (("--max-seconds", 0.0001), ExitCode.GATE_NOT_MET, "is above --max-seconds 0.0001"),
     ],
 )
-@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("seeds", [1, 6])
 def test_gates(
     run_cli: RunCli, gate: tuple[str, float], code: ExitCode, reason: str, seeds: int
 ) -> None:

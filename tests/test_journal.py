@@ -240,7 +240,7 @@ def test_a_killed_comparison_goes_on_where_it_was(number: str) -> None:
 def test_two_processes_on_one_journal() -> None:
     lock = FileLock(f"{PATH}.lock")
     with lock:
-        outcome = run_process("compare", "mlp", "--journal", PATH, *FAST)
+        outcome = run_process("compare", "mlp", "--journal", PATH, *map(str, FAST))
     assert outcome.code == ExitCode.FAILURE
     assert outcome.err == (
         "error: another process has runs.jsonl open; wait for it or choose another --journal\n"

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats as reference
 
 from mnist_cli import stats
+from mnist_cli.comparison import Estimate
 from mnist_cli.stats import Sample
 
 VALUES = (0.9531, 0.9502, 0.9548, 0.9517, 0.9529)
@@ -146,7 +147,7 @@ def test_intervals_cover_the_truth_in_95_of_100_cases(n: int) -> None:
     assert hits / trials == pytest.approx(0.95, abs=3 * math.sqrt(0.95 * 0.05 / trials))
 
 
-def covers(estimate: stats.Estimate, truth: float) -> bool:
+def covers(estimate: Estimate, truth: float) -> bool:
     assert estimate.half_width is not None
     return abs(estimate.mean - truth) <= estimate.half_width
 

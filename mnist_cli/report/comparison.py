@@ -58,7 +58,7 @@ def checkpoints(result: CheckpointComparison, drawn: RenderableType | None) -> l
         "Exact McNemar tests on these images; they say nothing about other seeds.",
     ]
     if drawn is not None:
-        parts += ["", drawn]
+        parts += ["", "Above an image: its label, and what each checkpoint takes it for.", drawn]
     return parts
 
 

@@ -1,0 +1,118 @@
+"""A network in a comparison."""
+
+import time
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from mnist_cli import complexity, engine
+from mnist_cli.comparison import ModelRuns, Run
+from mnist_cli.config import Precision, Protocol
+from mnist_cli.device import resolve_precision
+from mnist_cli.errors import MnistCliError
+from mnist_cli.events import Notice, OnEvent
+from mnist_cli.registry import ModelSpec, factory
+
+if TYPE_CHECKING:
+    from mnist_cli.results import ModelSummary
+
+
+class Entrant:
+    """A network in a comparison: what it costs, how long it takes, and why it failed."""
+
+    def __init__(self, spec: ModelSpec, protocol: Protocol) -> None:
+        self.name = spec.name
+        self.protocol = protocol
+        self.failure: str | None = None
+        self._run_seconds: list[float] = []  # all of a run: making, warm-up and evaluation too
+        self._make = factory(spec)
+        self._cost: ModelSummary | None = None
+        self._precision: Precision | None = None
+        self._last: nn.Module | None = None
+
+    def measure(self, precision: Precision, device: torch.device, on_event: OnEvent) -> None:
+        """Count what the network costs; it may fail already."""
+        try:
+            self._cost, _ = complexity.summarize(self.name, self._built(seed=0))
+        except MnistCliError as error:
+            self.failure = str(error)
+            on_event(Notice(f"{error}; the others go on"))
+            return
+        per_image = self._cost.mult_adds / self._cost.batch_size
+        self._precision = resolve_precision(precision, device, per_image)
+
+    def train(
+        self,
+        seed: int,
+        examples: engine.Examples,
+        test: engine.Examples,
+        target: float | None,
+        on_step: engine.OnStep,
+    ) -> Run | None:
+        """One run: for all epochs, or until `target` is reached. None if it fails."""
+        started = time.perf_counter()
+        assert self._precision is not None  # only an entrant that was measured is trained
+        seconds = 0.0
+        try:
+            model = engine.place(self._built(seed), examples.images.device)
+            for fitted in engine.fit(
+                model,
+                engine.make_optimizer(model, self.protocol),
+                examples,
+                self.protocol,
+                seed,
+                self._precision,
+                on_step=on_step,
+            ):
+                seconds += fitted.train_seconds
+                if target is None and fitted.epoch < self.protocol.epochs:
+                    continue
+                evaluation = engine.evaluate(model, test)
+                reached = None if target is None else evaluation.test_accuracy >= target
+                run = Run(
+                    seed=seed,
+                    epochs=fitted.epoch,
+                    test_accuracy=evaluation.test_accuracy,
+                    test_loss=evaluation.test_loss,
+                    train_seconds=seconds,
+                    reached_target=reached,
+                )
+                if reached:
+                    break
+        except MnistCliError as error:
+            self.failure = f"seed {seed}: {error}"
+            return None
+        self._run_seconds.append(time.perf_counter() - started)
+        return run
+
+    @property
+    def usual_seconds(self) -> float | None:
+        """How long a run takes with all that is around it; None before the first."""
+        return median(self._run_seconds) if self._run_seconds else None
+
+    def row(self, seeds: Sequence[int], finished: Mapping[tuple[str, int], Run]) -> ModelRuns:
+        """This network's part of the result."""
+        return ModelRuns(
+            model=self.name,
+            parameters=self._cost.parameters if self._cost else None,
+            mult_adds=self._cost.mult_adds if self._cost else None,
+            protocol=self.protocol,
+            precision=str(self._precision) if self._precision else None,
+            runs=tuple(
+                finished[self.name, seed] for seed in seeds if (self.name, seed) in finished
+            ),
+            failure=self.failure,
+        )
+
+    def _built(self, seed: int) -> nn.Module:
+        model = engine.instantiate(self.name, self._make, seed)
+        if model is self._last:
+            raise MnistCliError(
+                f"{self.name} returns one and the same network each time; "
+                "it must make a new one, or no seed starts anew"
+            )
+        self._last = model
+        return model

@@ -1,0 +1,134 @@
+"""`compare` with checkpoints: the same images, no training."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from mnist_cli.errors import ExitCode
+from tests.conftest import RunCli
+
+FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
+OWN = """
+from torch import nn
+def one(): return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+def two(): return nn.Sequential(nn.Flatten(), nn.Linear(784, 12), nn.Linear(12, 10))
+"""
+
+
+@pytest.fixture
+def files(run_cli: RunCli) -> tuple[str, str]:
+    run_cli("train", "mlp", *FAST)
+    run_cli("train", "mlp", "--lr", 0.01, "--seed", 1, "--output", "quick.bin", *FAST)
+    return "mlp.safetensors", "quick.bin"
+
+
+def wrong(run_cli: RunCli, path: str) -> set[int]:
+    command = ("show-samples", "--errors", "--count", 1000, "--checkpoint", path)
+    return {s["index"] for s in run_cli(*command, "--json", "--quiet").json["samples"]}
+
+
+def test_the_counts_are_those_of_the_errors(run_cli: RunCli, files: tuple[str, str]) -> None:
+    outcome = run_cli("compare", *files, "--json")
+    assert outcome.code == ExitCode.OK
+    assert outcome.err == ""
+    result = outcome.json
+    for row, path in zip(result["checkpoints"], files, strict=True):
+        evaluated = run_cli("eval", path, "--json").json
+        assert row["name"] == path
+        for figure in ("test_accuracy", "test_loss", "model", "seed", "parameters"):
+            assert row[figure] == evaluated[figure]
+    first, second = (wrong(run_cli, path) for path in files)
+    [pair] = result["disagreements"]
+    only_first, only_second = len(second - first), len(first - second)
+    assert pair["only_first_right"] == only_first
+    assert pair["only_second_right"] == only_second
+    expected = binomtest(only_first, only_first + only_second).pvalue
+    assert pair["adjusted_p"] == pytest.approx(expected)
+    assert pair["better"] == files[1]
+    assert pair["low"] < pair["difference"] == (only_first - only_second) / 1000 < pair["high"] < 0
+    assert result["disputed"] == []
+
+
+def test_people_read_who_is_better(run_cli: RunCli, files: tuple[str, str]) -> None:
+    out = run_cli("compare", *files).out
+    assert f"{files[1]} is better by " in out
+    assert "alone is right on" in out
+    Path("copy.safetensors").write_bytes(Path(files[0]).read_bytes())
+    out = run_cli("compare", files[0], "copy.safetensors").out
+    assert "on 0 images: not distinguishable (p = 1)" in out
+
+
+def test_disagreements_are_drawn(run_cli: RunCli, files: tuple[str, str]) -> None:
+    command = ("compare", *files, "--show-disagreements")
+    disputed = run_cli(*command, "--json").json["disputed"]
+    assert len(disputed) == 9
+    first, second = (wrong(run_cli, path) for path in files)
+    for image in disputed:
+        assert (image["index"] in first) != (image["index"] in second)
+        assert (image["predictions"][0] == image["label"]) == (image["index"] not in first)
+        assert (image["predictions"][1] == image["label"]) == (image["index"] not in second)
+    out = run_cli(*command).out
+    for image in disputed:
+        assert f"{image['label']}: {image['predictions'][0]}, {image['predictions'][1]}" in out
+    assert "@" in out
+    other = run_cli(*command, "--seed", 1, "--json").json["disputed"]
+    assert other != disputed
+
+
+def test_three_are_adjusted_for_three_pairs(run_cli: RunCli, files: tuple[str, str]) -> None:
+    Path("copy.safetensors").write_bytes(Path(files[0]).read_bytes())
+    two = run_cli("compare", *files, "--json").json["disagreements"][0]
+    three = run_cli("compare", *files, "copy.safetensors", "--json").json["disagreements"]
+    assert len(three) == 3
+    assert three[0]["adjusted_p"] == pytest.approx(min(1, 3 * two["adjusted_p"]))
+    assert three[0]["confidence"] == pytest.approx(1 - 0.05 / 3)
+
+
+def test_custom_networks_are_named(run_cli: RunCli, files: tuple[str, str]) -> None:
+    Path("own.py").write_text(OWN)
+    for name in ("one", "two"):
+        run_cli("train", f"own.py:{name}", *FAST)
+    command = ("compare", "one.safetensors", "two.safetensors", files[0])
+    refused = run_cli(*command)
+    assert refused.code == ExitCode.USAGE
+    assert "one.safetensors holds the custom network 'own.py:one'" in refused.err
+    outcome = run_cli(*command, "--model", "own.py:two", "--model", "own.py:one", "--json")
+    assert outcome.code == ExitCode.OK
+    accuracies = [row["test_accuracy"] for row in outcome.json["checkpoints"]]
+    alone = run_cli("eval", "two.safetensors", "--model", "own.py:two", "--json").json
+    assert accuracies[1] == alone["test_accuracy"]
+
+
+def test_what_does_not_fit(run_cli: RunCli, files: tuple[str, str]) -> None:
+    for arguments, message in (
+        ((files[0],), "name two or more checkpoints"),
+        ((files[0], files[0]), "name two or more checkpoints to compare, each once"),
+        ((*files, "mlp"), "mlp is no checkpoint"),
+        ((*files, "--epochs", 5), "--epochs is for training"),
+        ((*files, "--recipe", "article"), "--recipe is for training"),
+        ((*files, "--export-json", "a.json"), "--export-json is for training"),
+        (("absent.safetensors", files[0]), "there is no checkpoint absent.safetensors"),
+    ):
+        outcome = run_cli("compare", *arguments)
+        assert outcome.code in {ExitCode.USAGE, ExitCode.FAILURE}
+        assert message in outcome.err
+        assert outcome.out == ""
+
+
+def test_training_on_different_images_needs_a_word(
+    run_cli: RunCli, files: tuple[str, str], tmp_path: Path
+) -> None:
+    from tests.conftest import write_dataset
+
+    write_dataset(Path("data", "KMNIST"))
+    run_cli(
+        "train", "mlp", "--dataset", "kmnist", "--data-dir", "data", "--output", "k", "--epochs", 1
+    )
+    refused = run_cli("compare", files[0], "k")
+    assert refused.code == ExitCode.USAGE
+    assert "trained on kmnist and mnist5k; say with --dataset" in refused.err
+    outcome = run_cli("compare", files[0], "k", "--dataset", "mnist5k", "--json")
+    assert outcome.json["dataset"]["name"] == "mnist5k"
+    assert np.isfinite(outcome.json["checkpoints"][1]["test_loss"])
