@@ -109,12 +109,12 @@ def _point(
     axes.annotate(
         name,
         (cost, accuracy.mean * 100),
-        xytext=(-8 if last else 8, -12),
+        xytext=(-8, 6) if last else (8, -12),
         textcoords="offset points",
         horizontalalignment="right" if last else "left",
     )
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.xaxis.set_major_formatter("{x:,.10g}")
     axes.margins(x=0.18, y=0.1)
     _plain(axes)
 

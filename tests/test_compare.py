@@ -245,6 +245,7 @@ def test_a_target_that_is_not_reached_is_said(run_cli: RunCli) -> None:
     rows = [line.split() for line in outcome.out.splitlines() if " 0/2 " in line]
     assert [(row[0], row[2]) for row in rows] == [("mlp", "-"), ("tinycnn", "-")]
     assert "faster" not in outcome.out
+    assert "tinycnn never reached 99.00 % within 1 epoch" in outcome.out
 
 
 # Failures
@@ -305,9 +306,12 @@ def test_exports_hold_every_run(run_cli: RunCli) -> None:
         assert row["protocol_batch_size"] == "64"
     markdown = Path("a.md").read_text(encoding="utf-8")
     table = [line for line in markdown.splitlines() if line.startswith("|")]
-    assert len(table) == 4
-    assert len({line.count("|") for line in table}) == 1
+    assert [line.count("|") for line in table] == [9] * 4 + [7] * 6
+    assert document["dataset"]["sha256"] in markdown
     for line in document["models"]:
+        for run in line["runs"]:
+            accuracy, loss = run["test_accuracy"], run["test_loss"]
+            assert f"| {line['model']} | {run['seed']} | 1 | {accuracy} | {loss:.6f} |" in markdown
         assert f"| {line['model']} | {line['figures']['test_accuracy']['mean'] * 100:.2f} ± " in (
             markdown
         )

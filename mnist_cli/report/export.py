@@ -60,8 +60,9 @@ def to_csv(result: CompareResult) -> str:
 
 
 def to_markdown(result: CompareResult) -> str:
-    """One table, and the findings as a list."""
+    """A table of the networks, the findings as a list, and a table of all runs."""
     headline, *protocols = phrases.headline(result)
+    environment = result.environment
     target = ["reached"] if result.target is not None else []
     headers = ["network", "accuracy", "n", "loss", *target, "median time (min-max)", "images/s"]
     headers += ["parameters", "mult-adds"]
@@ -74,9 +75,29 @@ def to_markdown(result: CompareResult) -> str:
         _row(["---", *["---:"] * (len(headers) - 1)]),
         *[_row(_cells(model, result)) for model in result.models],
         "",
-        phrases.trained_on(result),
-        "",
         *[f"- {line}" for line in (*phrases.findings(result), *phrases.sampling(result))],
+        "",
+        _row(["network", "seed", "epochs", "test accuracy", "test loss", "training time (s)"]),
+        _row(["---", *["---:"] * 5]),
+        *[
+            _row(
+                [
+                    model.model,
+                    str(run.seed),
+                    str(run.epochs),
+                    str(run.test_accuracy),
+                    f"{run.test_loss:.6f}",
+                    f"{run.train_seconds:.6f}",
+                ]
+            )
+            for model in result.models
+            for run in model.runs
+        ],
+        "",
+        phrases.trained_on(result),
+        f"mnist-cli {environment.mnist_cli}, Python {environment.python}, {environment.platform}, "
+        f"{environment.cpu_capability}.",
+        f"SHA-256 of the images and labels: `{result.dataset.sha256}`.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -10,7 +10,7 @@ from mnist_cli.comparison import (
     ModelRuns,
     Verdict,
 )
-from mnist_cli.formatting import duration, plural, points, seconds, signed_points
+from mnist_cli.formatting import duration, percent, plural, points, seconds, signed_points
 from mnist_cli.report import layout
 
 
@@ -28,6 +28,13 @@ def headline(result: CompareResult) -> list[str]:
 def findings(result: CompareResult) -> list[str]:
     """What the figures mean, and what they do not."""
     lines = [f"{model.model} failed: {model.failure}" for model in result.models if model.failure]
+    if result.target is not None:
+        lines += [
+            f"{model.model} never reached {percent(result.target)} within "
+            f"{plural(model.protocol.epochs, 'epoch')}"
+            for model in result.models
+            if model.runs and not any(run.reached_target for run in model.runs)
+        ]
     lines += verdicts(result)
     lines += _since_baseline(result)
     lines += [

@@ -49,7 +49,8 @@ def compare(options: CompareOptions, on_event: OnEvent) -> Iterator[CompareResul
             dataset.info, environment(device), seeds, options.target, entrants, book, baseline
         )
         if book.runs:
-            on_event(Notice(f"{state.done()}; going on from there"))
+            going_on = "going on from there" if state.pending() else "no run is repeated"
+            on_event(Notice(f"{state.done()}; {going_on}"))
         on_event(state.left())
         yield state.result()
         try:
