@@ -353,8 +353,8 @@ def test_offline_auto_falls_back_and_says_so_everywhere(run_cli: RunCli) -> None
 def test_offline_mnist_fails_with_the_ways_out(
     run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mnist_cli import datasets
-    from mnist_cli.download import Patience
+    from mnist_cli.data import datasets
+    from mnist_cli.data.download import Patience
 
     monkeypatch.setattr(datasets, "IF_ASKED_FOR", Patience(1, 5, rounds=1))
     outcome = run_cli("train", "mlp", "--dataset", "mnist", "--data-dir", "here")
@@ -407,7 +407,7 @@ def test_eval_prints_a_labelled_matrix(run_cli: RunCli) -> None:
 def test_eval_warns_of_images_seen_in_training(
     run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mnist_cli import datasets
+    from mnist_cli.data import datasets
 
     train_on = datasets.load
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_cli import datasets, mnist5k
 from mnist_cli.config import DataOptions, DatasetName
-from mnist_cli.download import Patience
+from mnist_cli.data import datasets, mnist5k
+from mnist_cli.data.download import Patience
+from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError
 from mnist_cli.events import DownloadProgress, Event, Notice
-from mnist_cli.sources import SOURCES, KnownFile, Source
 from tests.conftest import idx_bytes, made_images, write_dataset
 from tests.mirror import Mirror
 
@@ -194,7 +194,7 @@ def test_hashes_and_folders_are_torchvisions() -> None:
 def test_torchvisions_mirrors_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     import torchvision.datasets
 
-    from mnist_cli.sources import mirrors
+    from mnist_cli.data.sources import mirrors
 
     monkeypatch.delenv("MNIST_CLI_MIRROR")
     assert mirrors(SOURCES[DatasetName.KMNIST]) == torchvision.datasets.KMNIST.mirrors

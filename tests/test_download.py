@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_cli.download import Patience, any_answers, download
+from mnist_cli.data.download import Patience, any_answers, download
 from mnist_cli.errors import MnistCliError
 from tests.mirror import Mirror
 
@@ -128,7 +128,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(files: Mirror) -> None:
 
 def _in_a_process(url: str) -> subprocess.Popen[bytes]:
     code = (
-        "import sys; from pathlib import Path; from mnist_cli.download import *;"
+        "import sys; from pathlib import Path; from mnist_cli.data.download import *;"
         f"download([sys.argv[1]], Path('file.gz'), {MD5!r}, Patience(5, 9, 1), lambda d, t: None)"
     )
     return subprocess.Popen([sys.executable, "-c", code, url])

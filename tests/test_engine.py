@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mnist_cli import datasets, engine, registry
+from mnist_cli import engine, registry
 from mnist_cli.config import DataOptions, DatasetName, Precision, Protocol, Schedule
+from mnist_cli.data import datasets
 from mnist_cli.device import resolve_device, resolve_precision
 from mnist_cli.engine import Examples, fit
 from mnist_cli.errors import MnistCliError, UsageError

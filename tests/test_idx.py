@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnist_cli.data.idx import read_idx
 from mnist_cli.errors import MnistCliError
-from mnist_cli.idx import read_idx
 from tests.conftest import idx_bytes, made_images
 
 IMAGES, LABELS = made_images(5)

@@ -151,7 +151,7 @@ def compare(
     else:
         console.emit(result, comparison.comparison, as_json=json)
     if plot:
-        from mnist_cli.plots import plot_comparison
+        from mnist_cli.pictures.plots import plot_comparison
 
         plot_comparison(plot, result)
     code = gate.passed(unmet(result, gates))
@@ -160,7 +160,7 @@ def compare(
 
 def compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool) -> int:
     """`compare` with files from `train`."""
-    from mnist_cli import drawing
+    from mnist_cli.pictures import terminal
     from mnist_cli.runs import checkpoints
 
     with reporter(quiet) as on_event:
@@ -168,8 +168,8 @@ def compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool)
     if json:
         console.show_json(result)
         return ExitCode.OK
-    captions = [drawing.disputed_caption(image) for image in result.disputed]
-    drawn = drawing.draw(console.stdout_console(), images.images, captions) if captions else None
+    captions = [terminal.disputed_caption(image) for image in result.disputed]
+    drawn = terminal.draw(console.stdout_console(), images.images, captions) if captions else None
     console.show(*comparison.checkpoints(result, drawn))
     return ExitCode.OK
 

@@ -62,14 +62,14 @@ def show_samples(
         data=DataOptions(dataset, data_dir),
         device=device,
     )
-    from mnist_cli import drawing
+    from mnist_cli.pictures import terminal
     from mnist_cli.runs import samples
 
     with reporter(quiet) as on_event:
         result, chosen = samples.show_samples(options, on_event)
-    captions = [drawing.caption(sample) for sample in result.samples]
+    captions = [terminal.caption(sample) for sample in result.samples]
     if output:
-        from mnist_cli.grid import save_grid
+        from mnist_cli.pictures.grid import save_grid
 
         save_grid(output, chosen.images, captions)
     if json:
@@ -77,5 +77,5 @@ def show_samples(
     elif output:
         console.show(f"Saved as {output}.")
     else:
-        drawn = drawing.draw(console.stdout_console(), chosen.images, captions)
+        drawn = terminal.draw(console.stdout_console(), chosen.images, captions)
         console.show(*single.samples(result, drawn))

@@ -82,7 +82,7 @@ def train(
         result = training.train(options, on_event)
     console.emit(result, single.training, as_json=json)
     if plot:
-        from mnist_cli.plots import plot_training
+        from mnist_cli.pictures.plots import plot_training
 
         plot_training(plot, result)
     return gate.passed(unmet_by_one(result.test_accuracy, min_accuracy))

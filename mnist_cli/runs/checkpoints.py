@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from mnist_cli import datasets, engine, stats
+from mnist_cli import engine, stats
 from mnist_cli.checkpoint import Checkpoint, load
 from mnist_cli.comparison import CheckpointComparison, Disagreement, DisputedImage, Judged
 from mnist_cli.config import CheckpointsOptions, DatasetName
-from mnist_cli.datasets import LabelledImages
+from mnist_cli.data import datasets
+from mnist_cli.data.datasets import LabelledImages
 from mnist_cli.device import environment, resolve_device
 from mnist_cli.errors import UsageError
 from mnist_cli.events import Notice, OnEvent

@@ -9,7 +9,7 @@ from mnist_cli.config import (
     DatasetName,
     Protocol,
 )
-from mnist_cli.datasets import Dataset, LabelledImages
+from mnist_cli.data.datasets import Dataset, LabelledImages
 from mnist_cli.errors import UsageError
 from mnist_cli.events import Notice, OnEvent, TrainingProgress
 from mnist_cli.registry import MODELS, ModelSpec

@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 
-from mnist_cli import datasets, journal
+from mnist_cli import journal
 from mnist_cli.analysis import analysed, with_baseline
 from mnist_cli.baseline import BaselineRuns, check_comparable, load_baseline
 from mnist_cli.comparison import SCHEMA_VERSION, CompareResult
 from mnist_cli.config import CompareOptions
+from mnist_cli.data import datasets
 from mnist_cli.device import environment, resolve_device
 from mnist_cli.errors import Terminated
 from mnist_cli.events import Notice, OnEvent, RunFailed, RunFinished, RunsLeft

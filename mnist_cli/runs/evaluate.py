@@ -1,10 +1,11 @@
 """`eval`: a checkpoint on a test set."""
 
-from mnist_cli import datasets, engine
+from mnist_cli import engine
 from mnist_cli.checkpoint import load
 from mnist_cli.config import (
     EvalOptions,
 )
+from mnist_cli.data import datasets
 from mnist_cli.device import environment, resolve_device
 from mnist_cli.events import OnEvent
 from mnist_cli.metrics import per_class

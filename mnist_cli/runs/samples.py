@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from mnist_cli import datasets, engine
+from mnist_cli import engine
 from mnist_cli.checkpoint import load
 from mnist_cli.config import (
     SamplesOptions,
     Split,
 )
-from mnist_cli.datasets import LabelledImages
+from mnist_cli.data import datasets
+from mnist_cli.data.datasets import LabelledImages
 from mnist_cli.device import resolve_device
 from mnist_cli.events import Notice, OnEvent
 from mnist_cli.results import (

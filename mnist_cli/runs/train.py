@@ -1,11 +1,12 @@
 """`train`: one network, one seed, saved after every epoch."""
 
-from mnist_cli import checkpoint, complexity, datasets, engine
+from mnist_cli import checkpoint, complexity, engine
 from mnist_cli.config import (
     Precision,
     Schedule,
     TrainOptions,
 )
+from mnist_cli.data import datasets
 from mnist_cli.device import environment, resolve_device, resolve_precision
 from mnist_cli.errors import MnistCliError, Terminated, UsageError
 from mnist_cli.events import EpochFinished, Notice, OnEvent

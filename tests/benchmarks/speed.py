@@ -22,8 +22,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mnist_cli import complexity, datasets, engine, recipes, registry
+from mnist_cli import complexity, engine, recipes, registry
 from mnist_cli.config import DataOptions, DatasetName, Precision, Protocol, Recipe
+from mnist_cli.data import datasets
 from mnist_cli.device import environment, resolve_device, resolve_precision, synchronize
 from mnist_cli.engine import Examples
 from tests.benchmarks.loops import Images, train_epoch, train_with_engine

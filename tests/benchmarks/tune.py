@@ -16,8 +16,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mnist_cli import complexity, datasets, engine, registry
+from mnist_cli import complexity, engine, registry
 from mnist_cli.config import DataOptions, DatasetName, Precision, Protocol
+from mnist_cli.data import datasets
 from mnist_cli.device import environment, resolve_device, resolve_precision
 from mnist_cli.engine import Examples
 from mnist_cli.recipes import one_cycle

@@ -9,13 +9,13 @@ import platformdirs
 from numpy.typing import NDArray
 
 from mnist_cli.config import NUM_CLASSES, DataOptions, DatasetName
-from mnist_cli.download import Patience, any_answers, download
+from mnist_cli.data.download import Patience, any_answers, download
+from mnist_cli.data.idx import damaged, read_idx
+from mnist_cli.data.mnist5k import read_mnist5k
+from mnist_cli.data.sources import SOURCES, KnownFile, Source, mirrors
 from mnist_cli.errors import MnistCliError
 from mnist_cli.events import DownloadProgress, Notice, OnEvent
-from mnist_cli.idx import damaged, read_idx
-from mnist_cli.mnist5k import read_mnist5k
 from mnist_cli.results import DatasetInfo
-from mnist_cli.sources import SOURCES, KnownFile, Source, mirrors
 
 NOT_COMPARABLE = "not comparable with published MNIST accuracy"
 

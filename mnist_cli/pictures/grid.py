@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mnist_cli.figures import save_figure
+from mnist_cli.pictures.files import save_figure
 
 
 def save_grid(path: Path, images: NDArray[np.uint8], captions: list[str]) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mnist_cli.comparison import CompareResult, Figures
-from mnist_cli.figures import save_figure
+from mnist_cli.pictures.files import save_figure
 from mnist_cli.results import TrainResult
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

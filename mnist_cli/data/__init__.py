@@ -1,0 +1,1 @@
+"""Images with labels: found, fetched, checked and read."""

@@ -1,0 +1,1 @@
+"""Images and plots, in the terminal and in files."""
