@@ -2,16 +2,15 @@
 
 import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
-from mnist_cli import streams
+from mnist_cli import signals, streams
 from mnist_cli.errors import Terminated
 
 
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signals.install()
     streams.protect()
     try:
         from mnist_cli.cli import run
@@ -19,20 +18,14 @@ def main() -> NoReturn:
         code = run()
         sys.stdout.flush()
     except KeyboardInterrupt:
-        code = 128 + signal.SIGINT
+        code = signals.exit_code(signal.SIGINT)
     except Terminated:
-        code = 128 + signal.SIGTERM
+        code = signals.exit_code(signal.SIGTERM)
     except OSError as error:
-        streams.say(f"error: {error}")
+        text = str(error) if error.filename else f"cannot write standard output: {error.strerror}"
+        streams.say(f"error: {text}")
         code = 1
-    if code == 128 + signal.SIGINT:
-        streams.say("interrupted")
     sys.exit(code)
-
-
-def _terminate(_signum: int, _frame: FrameType | None) -> NoReturn:
-    # As an exception, so that unfinished files are removed on the way out.
-    raise Terminated
 
 
 if __name__ == "__main__":

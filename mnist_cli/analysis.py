@@ -41,7 +41,10 @@ def analysed(result: CompareResult) -> CompareResult:
 
 
 def with_baseline(
-    result: CompareResult, file: str, accuracies: Mapping[str, Sequence[float]]
+    result: CompareResult,
+    file: str,
+    accuracies: Mapping[str, Sequence[float]],
+    note: str | None,
 ) -> CompareResult:
     """`result` with the change of each network's accuracy since the runs in `file`.
 
@@ -68,7 +71,7 @@ def with_baseline(
         else Change(model.model, None, None, regressed=False)
         for model in result.models
     ]
-    return replace(result, baseline=Baseline(file, tuple(changes)))
+    return replace(result, baseline=Baseline(file, note, tuple(changes)))
 
 
 def _figures(model: ModelRuns, result: CompareResult) -> Figures:

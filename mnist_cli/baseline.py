@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_cli.comparison import SCHEMA_VERSION
+from mnist_cli.comparison import SCHEMA_VERSION, Run
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.results import DatasetInfo
 
@@ -20,6 +20,18 @@ class BaselineRuns:
     dataset_sha256: str
     target: float | None
     accuracies: Mapping[str, Sequence[float]]
+    protocols: Mapping[str, Mapping[str, Any]]
+
+    def note(self, models: Mapping[str, Mapping[str, Any]]) -> str | None:
+        """Where networks were trained otherwise; `models` holds the protocols of now by name."""
+        differences = [
+            f"{name} {key} {then.get(key)}, now {value}"
+            for name, now in models.items()
+            if (then := self.protocols.get(name))
+            for key, value in now.items()
+            if then.get(key) != value
+        ]
+        return f"trained otherwise: {'; '.join(differences)}" if differences else None
 
 
 def load_baseline(path: Path) -> BaselineRuns:
@@ -40,16 +52,20 @@ def load_baseline(path: Path) -> BaselineRuns:
             path=path,
             dataset=document["dataset"]["name"],
             dataset_sha256=document["dataset"]["sha256"],
-            target=document["target"],
+            target=None if document["target"] is None else float(document["target"]),
             accuracies={
-                model["model"]: [float(run["test_accuracy"]) for run in model["runs"]]
+                model["model"]: [Run(**run).test_accuracy for run in model["runs"]]
                 for model in document["models"]
                 if not model["failure"]
+            },
+            protocols={
+                model["model"]: model["protocol"] | {"precision": model["precision"]}
+                for model in document["models"]
             },
         )
     except OSError as error:
         raise MnistCliError(f"cannot read {path}: {error.strerror or error}; {remedy}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise MnistCliError(f"{path} is no export of compare; {remedy}") from error
 
 
@@ -63,8 +79,8 @@ def check_comparable(
     """
     if baseline.dataset_sha256 != dataset.sha256:
         raise UsageError(
-            f"{baseline.path} was measured on {baseline.dataset}, these images of {dataset.name} "
-            "are others; choose another --dataset or --baseline"
+            f"{baseline.path} was measured on other images, those of {baseline.dataset}; "
+            "choose another --dataset or --baseline"
         )
     if baseline.target != target:
         was = "without --target" if baseline.target is None else f"--target {baseline.target:g}"

@@ -6,6 +6,7 @@ The field names are the keys of the JSON export; comparison.schema.json says wha
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 
 from mnist_cli.config import Protocol
 from mnist_cli.results import DatasetInfo, Environment
@@ -32,7 +33,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Run:
-    """One network trained with one seed; `reached_target` is None where none was set."""
+    """One network trained with one seed; `reached_target` is None where none was set.
+
+    Raises:
+        ValueError: a value is impossible; runs are read from files that people may edit.
+        TypeError: a value is not a number.
+    """
 
     seed: int
     epochs: int
@@ -40,6 +46,14 @@ class Run:
     test_loss: float
     train_seconds: float
     reached_target: bool | None = None
+
+    def __post_init__(self) -> None:
+        whole = type(self.seed) is int and type(self.epochs) is int
+        possible = self.seed >= 0 and self.epochs >= 1 and 0 <= self.test_accuracy <= 1
+        if not (whole and possible and self.train_seconds > 0 and isfinite(self.train_seconds)):
+            raise ValueError("no possible run")
+        if not isfinite(self.test_loss):
+            raise ValueError("no finite loss")
 
 
 @dataclass(frozen=True)
@@ -112,9 +126,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What changed since an earlier export."""
+    """What changed since an earlier export; `note` says where the training was another one."""
 
     file: str
+    note: str | None
     changes: tuple[Change, ...]
 
 

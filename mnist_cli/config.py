@@ -55,7 +55,7 @@ def check_output(path: Path, option: str = "--output") -> None:
 def check_picture(path: Path, option: str) -> None:
     """Raise UsageError unless `path` can become a picture in a format we write."""
     if path.suffix.lower() not in PICTURE_SUFFIXES:
-        raise UsageError(f"{option} {path} must end in {', '.join(PICTURE_SUFFIXES)}")
+        raise UsageError(f"{option} {path} must end in .png, .svg or .pdf")
     check_output(path, option)
 
 
@@ -213,11 +213,14 @@ class CompareOptions:
         check_seed(self.seed)
         if not 1 <= self.seeds <= MAX_SEEDS:
             raise UsageError(f"--seeds must be from 1 to {MAX_SEEDS:,}, not {self.seeds}")
-        check_seed(self.seed + self.seeds - 1)
+        if self.seed + self.seeds > 2**63:
+            raise UsageError("--seed and --seeds together must stay below 2**63")
         check_fraction(self.target, "--target")
         if self.baseline is not None and self.seeds < 2:
             raise UsageError("--baseline needs --seeds 2 or more, to tell a change from luck")
         if self.journal is not None:
+            if self.journal == STDOUT:
+                raise UsageError("--journal needs a file, not standard output")
             check_output(self.journal, "--journal")
 
 

@@ -269,9 +269,11 @@ def _mean_loss(losses: Tensor, order: Tensor, batch_size: int, epoch: int) -> fl
     values = losses.cpu().double()  # in this order: MPS has no float64
     bad = (~values.isfinite()).nonzero()
     if len(bad):
+        step = int(bad[0]) + 1
+        untrained = epoch == 1 and step == 1
         raise MnistCliError(
-            f"the training loss is not finite at epoch {epoch}, step {int(bad[0]) + 1}: "
-            "this network diverged; lower --lr"
+            f"the training loss is not finite at epoch {epoch}, step {step}: this network "
+            + ("gives no finite logits" if untrained else "diverged; lower --lr")
         )
     sizes = torch.tensor([len(batch) for batch in order.split(batch_size)], dtype=torch.float64)
     return float((values * sizes).sum() / sizes.sum())

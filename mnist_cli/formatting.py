@@ -1,5 +1,7 @@
 """Numbers as people read them, the same in tables and in progress."""
 
+import sys
+
 from mnist_cli.comparison import Estimate
 
 
@@ -14,8 +16,8 @@ def loss(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """Hundredths below 100 s, tenths above."""
-    return f"{value:.2f} s" if value < 100 else f"{value:,.1f} s"
+    """Three digits or more: `0.021 s`, `8.35 s`, `123.4 s`."""
+    return f"{value:,.{_decimals(value)}f} s"
 
 
 def rough_time(value: float) -> str:
@@ -56,7 +58,7 @@ def loss_estimate(value: Estimate) -> str:
     return (
         loss(value.mean)
         if value.half_width is None
-        else (f"{loss(value.mean)} ± {loss(value.half_width)}")
+        else (f"{loss(value.mean)} {plus_minus()} {loss(value.half_width)}")
     )
 
 
@@ -72,9 +74,26 @@ def signed_points(value: Estimate) -> str:
 
 def duration(value: Estimate) -> str:
     """Estimated seconds as `8.35 ± 0.12 s`."""
-    return f"{_interval(value, 1)} s"
+    return f"{_interval(value, 1, _decimals(abs(value.mean)))} s"
 
 
-def _interval(value: Estimate, scale: float) -> str:
-    mean = f"{value.mean * scale:,.2f}"
-    return mean if value.half_width is None else f"{mean} ± {value.half_width * scale:,.2f}"
+def plus_minus() -> str:
+    """`±` where standard output has it; in ASCII as wide as it is, so that columns hold."""
+    try:
+        "±".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return "+/-"
+    return "±"
+
+
+def _interval(value: Estimate, scale: float, decimals: int = 2) -> str:
+    mean = f"{value.mean * scale:,.{decimals}f}"
+    if value.half_width is None:
+        return mean
+    return f"{mean} {plus_minus()} {value.half_width * scale:,.{decimals}f}"
+
+
+def _decimals(seconds: float) -> int:
+    if seconds < 1:
+        return 3
+    return 2 if seconds < 100 else 1

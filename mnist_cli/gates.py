@@ -9,7 +9,7 @@ def unmet_by_one(test_accuracy: float, min_accuracy: float | None) -> list[str]:
     """Why a single network does not pass."""
     if min_accuracy is None or test_accuracy >= min_accuracy:
         return []
-    return [f"test accuracy {test_accuracy:.4f} is below --min-accuracy {min_accuracy:g}"]
+    return [f"test accuracy {test_accuracy:.4f} is below --min-accuracy {min_accuracy:.10g}"]
 
 
 def unmet(result: CompareResult, gates: GateOptions) -> list[str]:
@@ -22,10 +22,10 @@ def unmet(result: CompareResult, gates: GateOptions) -> list[str]:
         if gates.min_accuracy is not None and _highest(value) < gates.min_accuracy:
             reasons.append(
                 f"{model.model}: test accuracy {accuracy(value)} ({plural(value.n, 'seed')}) "
-                f"is below --min-accuracy {gates.min_accuracy:g}"
+                f"is below --min-accuracy {gates.min_accuracy:.10g}"
             )
         if gates.max_seconds is not None:
-            limit = f"--max-seconds {gates.max_seconds:g}"
+            limit = f"--max-seconds {gates.max_seconds:.10g}"
             if all(run.reached_target is False for run in model.runs):
                 reasons.append(f"{model.model}: never reached --target, so not within {limit}")
             elif _lowest(time) > gates.max_seconds:

@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,10 @@ Conditions = dict[str, Any]
 class Journal:
     """The runs of one comparison, by network and seed; without a `path` they are not kept."""
 
-    def __init__(self, path: Path | None, runs: dict[tuple[str, int], Run]) -> None:
+    def __init__(self, path: Path | None) -> None:
         self.path = path
-        self.runs = runs
+        self.runs: dict[tuple[str, int], Run] = {}
+        self.finished = False
 
     def add(self, model: str, run: Run) -> None:
         """Take a finished run; it is on the disk when this returns.
@@ -43,9 +44,21 @@ class Journal:
             MnistCliError: it cannot be written.
         """
         self.runs[model, run.seed] = run
+        self._append({"model": model, "run": asdict(run)})
+
+    def finish(self) -> None:
+        """Say that the comparison came to its end, whether or not every network did.
+
+        Raises:
+            MnistCliError: it cannot be written.
+        """
+        if not self.finished:
+            self._append({"finished": True})
+
+    def _append(self, entry: dict[str, Any]) -> None:
         if self.path is None:
             return
-        line = json.dumps({"model": model, "run": asdict(run)}, allow_nan=False)
+        line = json.dumps(entry, allow_nan=False)
         try:
             with open(self.path, "ab") as file:
                 file.write(f"{line}\n".encode())
@@ -57,11 +70,7 @@ class Journal:
 
 @contextmanager
 def opened(
-    path: Path | None,
-    conditions: Conditions,
-    models: Sequence[str],
-    seeds: Sequence[int],
-    on_event: OnEvent,
+    path: Path | None, conditions: Conditions, seeds: Sequence[int], on_event: OnEvent
 ) -> Iterator[Journal]:
     """The journal at `path`, made if it is not there, for this process alone.
 
@@ -80,54 +89,49 @@ def opened(
                 f"another process has {path} open; wait for it or choose another --journal"
             )
         try:
-            yield Journal(path, _runs_at(path, conditions, seeds))
+            yield _read(path, conditions, seeds)
         finally:
-            lock.release()
+            _release(lock)
         return
     try:
-        path, lock, runs = _unfinished_or_new(conditions, models, seeds)
+        book, lock = _unfinished_or_new(conditions, seeds)
     except MnistCliError as error:
         on_event(Notice(f"{error}; until then an interrupted comparison starts again"))
-        yield Journal(None, {})
+        yield Journal(None)
         return
     try:
-        yield Journal(path, runs)
+        yield book
     finally:
-        lock.release()
+        _release(lock)
 
 
-def _unfinished_or_new(
-    conditions: Conditions, models: Sequence[str], seeds: Sequence[int]
-) -> tuple[Path, FileLock, dict[tuple[str, int], Run]]:
+def _unfinished_or_new(conditions: Conditions, seeds: Sequence[int]) -> tuple[Journal, FileLock]:
     folder = Path(os.environ.get(FOLDER_VARIABLE) or platformdirs.user_state_path("mnist-cli"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(folder, error, f"name another folder in {FOLDER_VARIABLE}") from error
-    wanted = {(model, seed) for model in models for seed in seeds}
     kind = hashlib.sha256(json.dumps([conditions, list(seeds)], sort_keys=True).encode())
     prefix = f"compare-{kind.hexdigest()[:12]}"
     for path in sorted(folder.glob(f"{prefix}-*.jsonl"), reverse=True):
         lock = _locked(path)
         if lock is None:
             continue
-        try:
-            runs = _runs_at(path, conditions, seeds)
-        except MnistCliError:  # a damaged one stays for whoever looks for it
-            runs = None
-        if runs is not None and not wanted <= runs.keys():
-            return path, lock, runs
-        lock.release()
+        with suppress(MnistCliError):  # a damaged one stays for whoever looks for it
+            book = _read(path, conditions, seeds)
+            if not book.finished:
+                return book, lock
+        _release(lock)
     now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = folder / f"{prefix}-{now}-{secrets.token_hex(2)}.jsonl"
     lock = _locked(path)
     assert lock is not None  # nobody else knows this name
-    return path, lock, _runs_at(path, conditions, seeds)
+    return _read(path, conditions, seeds), lock
 
 
 def _locked(path: Path) -> FileLock | None:
     """A lock that is held, or None where another process holds it."""
-    lock = FileLock(f"{path}.lock", timeout=0)
+    lock = FileLock(f"{path.resolve()}.lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -137,32 +141,42 @@ def _locked(path: Path) -> FileLock | None:
     return lock
 
 
-def _runs_at(
-    path: Path, conditions: Conditions, seeds: Sequence[int]
-) -> dict[tuple[str, int], Run]:
-    """What a locked journal holds; a new one is begun, and an unfinished last line cut off."""
+def _release(lock: FileLock) -> None:
+    with suppress(OSError):  # Windows keeps an open file; an empty one stays then
+        Path(lock.lock_file).unlink()
+    lock.release()
+
+
+def _read(path: Path, conditions: Conditions, seeds: Sequence[int]) -> Journal:
+    """A locked journal holds; a new one is begun, and an unfinished last line cut off."""
     try:
         content = path.read_bytes() if path.exists() else b""
         if not content:
             start = {"format": FORMAT, "seeds": list(seeds), "conditions": conditions}
             with replacing(path) as file:
                 file.write(json.dumps(start).encode() + b"\n")
-            return {}
-        header, *lines, unfinished = content.split(b"\n")
+            return Journal(path)
+        header, _, rest = content.partition(b"\n")
         _check_header(path, header, conditions)
+        *lines, unfinished = rest.split(b"\n")
         if unfinished:
             os.truncate(path, len(content) - len(unfinished))
     except OSError as error:
         raise _unwritable(path, error) from error
-    runs: dict[tuple[str, int], Run] = {}
+    book = Journal(path)
     for number, line in enumerate(lines, 2):
         try:
             entry = json.loads(line)
-            run = Run(**entry["run"])
-            runs[entry["model"], run.seed] = run
-        except (ValueError, KeyError, TypeError) as error:
-            raise MnistCliError(f"line {number} of {path} is damaged; remove it") from error
-    return runs
+            if "finished" in entry:
+                book.finished = True
+            else:
+                run = Run(**entry["run"])
+                book.runs[entry["model"], run.seed] = run
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise MnistCliError(
+                f"line {number} of {path} is damaged; remove that line, and its run is repeated"
+            ) from error
+    return book
 
 
 def _check_header(path: Path, line: bytes, conditions: Conditions) -> None:
@@ -171,13 +185,16 @@ def _check_header(path: Path, line: bytes, conditions: Conditions) -> None:
         if header["format"] != FORMAT:
             raise ValueError
         was = dict(_flat(header["conditions"]))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise MnistCliError(
             f"{path} is no journal of mnist-cli; choose another --journal"
         ) from None
     now = dict(_flat(json.loads(json.dumps(conditions))))
-    differences = [
-        f"{key} {was.get(key, 'absent')}, now {now.get(key, 'absent')}"
+    models, wanted = header["conditions"].get("models", {}), conditions["models"]
+    differences = [f"with {name}" for name in models if name not in wanted]
+    differences += [f"without {name}" for name in wanted if name not in models]
+    differences = differences or [
+        f"{key} {was.get(key)}, now {now.get(key)}"
         for key in was | now
         if was.get(key) != now.get(key)
     ]

@@ -8,6 +8,7 @@ from contextlib import contextmanager, redirect_stdout
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from mnist_cli import signals
 from mnist_cli.comparison import Run
 from mnist_cli.events import (
     DownloadProgress,
@@ -31,6 +32,7 @@ def reporter(quiet: bool = False) -> Iterator[OnEvent]:
     Within the context, standard output is standard error: what a custom network prints is no
     result.
     """
+    signals.unwind()
     with redirect_stdout(sys.stderr), _reporter(quiet) as on_event:
         yield on_event
 

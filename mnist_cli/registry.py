@@ -54,9 +54,10 @@ def resolve(name: str) -> ModelSpec:
     source, _, attribute = name.rpartition(":")
     if source and attribute.isidentifier():
         return ModelSpec(name, name, custom=True)
-    hint = f"; write {name}:NAME to say which network of the file" if name.endswith(".py") else ""
+    if name.endswith(".py"):
+        raise UsageError(f"write {name}:NAME to say which network of the file")
     raise UsageError(
-        f"unknown model '{name}'{hint}: choose from {', '.join(MODELS)}, "
+        f"unknown model '{name}': choose from {', '.join(MODELS)}, "
         "or give package.module:Name or path/file.py:Name"
     )
 
@@ -96,7 +97,11 @@ def code_sha256(spec: ModelSpec) -> str | None:
 
 def describe(error: BaseException) -> str:
     """An exception in one line, with the innermost place in the code that raised it."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    try:
+        message = str(error)
+    except Exception:  # a network's own exception may be broken too
+        message = "an exception without a message"
+    text = " ".join(f"{type(error).__name__}: {message}".split())
     if isinstance(error, SyntaxError):  # its text names the place already
         return text
     frames = traceback.extract_tb(error.__traceback__)

@@ -196,9 +196,10 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
 def outliers(values: Sequence[float]) -> list[int]:
     """The positions of values far from the rest: |x - median| / MAD above 14.826.
 
-    The rule of hyperfine, a modified z-score above 10 (Iglewicz and Hoaglin 1993).
+    The rule of hyperfine, a modified z-score above 10 (Iglewicz and Hoaglin 1993); and a fifth of
+    the median at least, as the deviations of a few values may all be tiny.
     """
     middle = median(values)
     deviations = [abs(value - middle) for value in values]
-    typical = median(deviations)
-    return [i for i, deviation in enumerate(deviations) if deviation > OUTLIER * typical > 0]
+    limit = max(OUTLIER * median(deviations), middle / 5)
+    return [position for position, deviation in enumerate(deviations) if deviation > limit]

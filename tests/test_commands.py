@@ -173,7 +173,7 @@ def test_a_gate_that_is_not_met_still_prints_and_saves(run_cli: RunCli) -> None:
     assert outcome.code == ExitCode.GATE_NOT_MET
     assert 0 < outcome.json["test_accuracy"] < 0.999
     assert outcome.err == (
-        f"test accuracy {outcome.json['test_accuracy']:.4f} is below --min-accuracy 0.999\n"
+        f"gate: test accuracy {outcome.json['test_accuracy']:.4f} is below --min-accuracy 0.999\n"
     )
     met = run_cli("eval", "mlp.safetensors", "--min-accuracy", outcome.json["test_accuracy"])
     assert met.code == ExitCode.OK
@@ -325,7 +325,7 @@ def test_a_diverging_training_stops_in_one_line(run_cli: RunCli) -> None:
         (("show-samples", "--count", "0"), "--count must be at least 1"),
         (("show-samples", "--label", "10"), "--label must be a class from 0 to 9"),
         (("show-samples", "--errors"), "--errors needs --checkpoint"),
-        (("show-samples", "--output", "x.bmp"), "must end in .png, .svg, .pdf"),
+        (("show-samples", "--output", "x.bmp"), "must end in .png, .svg or .pdf"),
         (("wrong",), "No such command 'wrong'"),
     ],
 )

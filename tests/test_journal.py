@@ -27,7 +27,7 @@ def opened(
     path: Path | None = PATH, conditions: Any = CONDITIONS, seeds: Any = (0, 1), events: Any = None
 ) -> Any:
     on_event = print if events is None else events.append
-    return journal.opened(path, conditions, ["mlp"], seeds, on_event)
+    return journal.opened(path, conditions, seeds, on_event)
 
 
 # The file
@@ -63,7 +63,10 @@ def test_other_conditions_are_refused_and_named() -> None:
     with pytest.raises(UsageError, match=r"models mlp lr 0\.001, now 0\.01"), opened(PATH, other):
         pass
     added = {"models": {"mlp": {"lr": 0.001}, "cnn": {"lr": 1}}, "target": None}
-    with pytest.raises(UsageError, match="models cnn lr absent, now 1"), opened(PATH, added):
+    with (
+        pytest.raises(UsageError, match=r"another comparison \(without cnn\)"),
+        opened(PATH, added),
+    ):
         pass
     assert PATH.read_bytes() == before
 
@@ -75,7 +78,9 @@ def test_more_seeds_are_no_other_conditions() -> None:
         assert ("mlp", 0) in book.runs
 
 
-@pytest.mark.parametrize("content", ["model,seed\n", "{}\n", '{"format": 3}\n', "[]\n", "\0\0\n"])
+@pytest.mark.parametrize(
+    "content", ["model,seed\n", "{}\n", '{"format": 3}\n', "[]\n", "\0\0\n", "garbage", "[" * 9999]
+)
 def test_what_is_no_journal_stays_as_it_is(content: str) -> None:
     PATH.write_text(content)
     with pytest.raises(MnistCliError, match="is no journal of mnist-cli"), opened():
@@ -83,12 +88,27 @@ def test_what_is_no_journal_stays_as_it_is(content: str) -> None:
     assert PATH.read_text() == content
 
 
-def test_a_damaged_line_is_named() -> None:
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [
+        ('"seed": 0', '"seed": "0"'),
+        ('"seed": 0', '"seed": -1'),
+        ('"test_accuracy": 0.9', '"test_accuracy": "x"'),
+        ('"test_accuracy": 0.9', '"test_accuracy": 9'),
+        ('"test_loss": 0.3', '"test_loss": NaN'),
+        ('"train_seconds": 1.5', '"train_seconds": 0'),
+        ('"train_seconds": 1.5}}', ""),
+        ('"model"', '"no model"'),
+    ],
+)
+def test_a_damaged_line_is_named(part: str, other: str) -> None:
     with opened() as book:
         book.add("mlp", run(0))
         book.add("mlp", run(1))
     lines = PATH.read_text().splitlines()
-    PATH.write_text("\n".join([lines[0], lines[1][:30], lines[2], ""]))
+    damaged = lines[1].replace(', "reached_target": null', "").replace(part, other)
+    assert damaged != lines[1]
+    PATH.write_text("\n".join([lines[0], damaged, lines[2], ""]))
     with pytest.raises(MnistCliError, match=r"line 2 of runs\.jsonl is damaged"), opened():
         pass
 
@@ -113,9 +133,27 @@ def test_an_unfinished_comparison_is_continued_and_a_finished_one_is_not() -> No
         assert book.path == first
         assert book.runs == {("mlp", 0): run(0)}
         book.add("mlp", run(1))
+    with opened(None) as book:  # all runs are there, but nobody has seen the result
+        assert book.path == first
+        book.finish()
     with opened(None) as book:
         assert book.path != first
         assert book.runs == {}
+
+
+def test_locks_leave_nothing_behind() -> None:
+    with opened(), opened(None) as book:
+        folder = book.path.parent
+        assert list(folder.glob("*.lock"))
+    assert not list(folder.glob("*.lock"))
+    assert not list(Path().glob("*.lock"))
+
+
+def test_a_link_is_locked_like_its_file() -> None:
+    with opened():
+        Path("link").symlink_to(PATH)
+        with pytest.raises(MnistCliError, match="another process has link"), opened(Path("link")):
+            pass
 
 
 def test_others_have_their_own_journal() -> None:
@@ -206,9 +244,13 @@ def test_a_failed_network_is_tried_again(run_cli: RunCli) -> None:
         "    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))\n"
     )
     command = ("compare", "own.py:f", "mlp", "--seeds", 2, *FAST)
+    kept = (*command, "--journal", PATH)
+    assert run_cli(*kept).code == ExitCode.FAILURE
     assert run_cli(*command).code == ExitCode.FAILURE
+    anew = run_cli(*command)
+    assert "going on" not in anew.err  # it had come to its end
     Path("fixed").write_text("")
-    outcome = run_cli(*command)
+    outcome = run_cli(*kept)
     assert outcome.code == ExitCode.OK
     assert "has 2 of 4 runs" in outcome.err
 

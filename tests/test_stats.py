@@ -135,6 +135,9 @@ def test_outliers_are_named() -> None:
     assert stats.outliers([8.0, 8.1, 40.0, 8.2, 7.9]) == [2]
     assert stats.outliers([8.0, 8.1, 8.6, 8.2, 7.9]) == []
     assert stats.outliers([8.0]) == []
+    # Three values may lie close to each other by chance; seven percent is no outlier.
+    assert stats.outliers([0.0182, 0.0182, 0.0195]) == []
+    assert stats.outliers([8.0, 8.0, 16.0]) == [2]
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10])

@@ -14,7 +14,6 @@ from mnist_cli.commands.parameters import (
     Dataset,
     Device,
     Epochs,
-    Export,
     Json,
     LearningRate,
     MinAccuracy,
@@ -35,7 +34,8 @@ from mnist_cli.config import (
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.gates import unmet
 from mnist_cli.progress import reporter
-from mnist_cli.report import comparison, console, export
+from mnist_cli.report import comparison, console, export, phrases
+from mnist_cli.streams import say
 
 DISAGREEMENTS_SHOWN = 9
 
@@ -61,16 +61,34 @@ def compare(
     journal: Annotated[
         Path | None,
         typer.Option(
+            metavar="FILE",
             help="Keep finished runs in FILE; the same command goes on from there.",
             show_default="a new one in the user state folder",
         ),
     ] = None,
-    export_json: Export = None,
-    export_csv: Export = None,
-    export_markdown: Export = None,
+    export_json: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write all figures as JSON, after each run; - is standard output."
+        ),
+    ] = None,
+    export_csv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write all runs as CSV, after each run; - is standard output."
+        ),
+    ] = None,
+    export_markdown: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write tables as Markdown, after each run; - is standard output."
+        ),
+    ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Draw accuracy against size and time in FILE.png, .svg or .pdf."),
+        typer.Option(
+            metavar="FILE", help="Draw accuracy against size and time in FILE.png, .svg or .pdf."
+        ),
     ] = None,
     min_accuracy: MinAccuracy = None,
     max_seconds: Annotated[
@@ -78,7 +96,8 @@ def compare(
         typer.Option(help="Exit with code 3 if a network's training time is surely longer."),
     ] = None,
     baseline: Annotated[
-        Path | None, typer.Option(help="Show what changed since this file of --export-json.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Show what changed since this file of --export-json."),
     ] = None,
     fail_on_regression: Annotated[
         bool,
@@ -122,6 +141,9 @@ def compare(
         option = "--show-disagreements" if show_disagreements else "--model"
         raise UsageError(f"{option} is for checkpoints; name two or more files from train")
     specs = [registry.resolve(name) for name in names]
+    twice = [spec.name for spec in specs if specs.count(spec) > 1]
+    if twice:
+        raise UsageError(f"{twice[0]} is named twice; name each network once")
     options = CompareOptions(
         models={spec: recipes.protocol(recipe, spec, epochs, batch_size, lr) for spec in specs},
         data=data,
@@ -146,16 +168,22 @@ def compare(
     with reporter(quiet) as on_event:
         for result in comparing.compare(options, on_event):
             export.write(result, files)
-    if files.to_stdout:
-        export.write_stdout(result, files)
-    else:
-        console.emit(result, comparison.comparison, as_json=json)
-    if plot:
-        from mnist_cli.pictures.plots import plot_comparison
+    try:
+        if files.to_stdout:
+            export.write_stdout(result, files)
+        else:
+            console.emit(result, comparison.comparison, as_json=json)
+    finally:  # each of the two may fail, and the other be wanted all the more
+        if plot:
+            from mnist_cli.pictures.plots import plot_comparison
 
-        plot_comparison(plot, result)
+            plot_comparison(plot, result)
     code = gate.passed(unmet(result, gates))
-    return ExitCode.FAILURE if any(row.failure for row in result.models) else code
+    failures = phrases.failures(result)
+    if failures:
+        say(f"error: {'; '.join(failures)}")
+        return ExitCode.FAILURE
+    return code
 
 
 def compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool) -> int:

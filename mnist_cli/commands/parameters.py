@@ -28,7 +28,9 @@ OptionalModel = Annotated[
 Models = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[MODELS]...", help=f"{MODEL_HELP} All if omitted.", autocompletion=complete_model
+        metavar="[MODELS]...",
+        help=f"{MODEL_HELP} All if omitted. Or checkpoints, FILE.safetensors.",
+        autocompletion=complete_model,
     ),
 ]
 Code = Annotated[
@@ -39,12 +41,6 @@ Codes = Annotated[
     list[str] | None,
     typer.Option(
         "--model", metavar="TARGET", help="The code of a checkpoint's custom network; repeatable."
-    ),
-]
-Export = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE", help="Write every run and figure, after each run; - is standard output."
     ),
 ]
 Dataset = Annotated[

@@ -51,7 +51,8 @@ def train(
         Path | None, typer.Option(help="Checkpoint to continue, up to --epochs in all.")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the learning curve in FILE.png, .svg or .pdf.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the learning curve in FILE.png, .svg or .pdf."),
     ] = None,
     min_accuracy: MinAccuracy = None,
     dataset: Dataset = DataOptions.dataset,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from mnist_cli.comparison import CompareResult, Figures
 from mnist_cli.pictures.files import save_figure
@@ -44,12 +44,7 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     _front(by_time, [(f.train_seconds_median, f) for _, _, f in rows if f.pareto_seconds])
     by_size.set(xlabel="parameters", ylabel="test accuracy (%)")
     by_time.set(xlabel="training time (s)")
-    seeds = len(result.seeds)
-    figure.suptitle(
-        f"{result.dataset.name}, {result.dataset.num_test:,} test images, "
-        + ("1 seed, no interval" if seeds == 1 else f"{seeds} seeds, 95 % intervals"),
-        fontsize="medium",
-    )
+    figure.suptitle(_title(result), fontsize="medium")
     save_figure(figure, path, OPTION)
 
 
@@ -80,6 +75,15 @@ def plot_training(path: Path, result: TrainResult) -> None:
         f"{result.model} on {result.dataset.name}, seed {result.seed}", fontsize="medium"
     )
     save_figure(figure, path, OPTION)
+
+
+def _title(result: CompareResult) -> str:
+    trained = "" if result.target is None else f", trained up to {result.target * 100:g} %"
+    if len(result.seeds) == 1:
+        bars = "one seed, no interval"
+    else:
+        bars = f"{len(result.seeds)} seeds: 95 % interval of accuracy, range of times"
+    return f"{result.dataset.name}, {result.dataset.num_test:,} test images{trained}, {bars}"
 
 
 def _point(
@@ -114,7 +118,9 @@ def _point(
         horizontalalignment="right" if last else "left",
     )
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:,.10g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.18, y=0.1)
     _plain(axes)
 
@@ -129,7 +135,7 @@ def _front(axes: Axes, points: list[tuple[float, Figures]]) -> None:
         zorder=1,
         label="best at its cost",
     )
-    if points:
+    if len(points) > 1:
         axes.legend(frameon=False, loc="lower right")
 
 

@@ -27,7 +27,7 @@ def interval(middle: float, half_width: float, start: float, end: float, width: 
 
 def nice_scale(low: float, high: float) -> tuple[float, float, int]:
     """A range of round numbers around low to high, and how many decimals they have."""
-    span = high - low or 10.0**-4
+    span = high - low or 1.0
     step = 10.0 ** math.floor(math.log10(span))
     decimals = max(0, -round(math.log10(step)))
     start, end = math.floor(low / step), math.ceil(high / step)

@@ -24,7 +24,7 @@ def comparison(result: CompareResult) -> list[RenderableType]:
         legend = f"* no other network is both more accurate and cheaper. {legend}"
     else:
         legend = (
-            f"Training time to {percent(result.target)} of the test images, looked at after each "
+            f"Training time to {result.target * 100:g} % of the test images, looked at after each "
             f"epoch. {legend}"
         )
     return [
@@ -66,8 +66,9 @@ def _accuracies(result: CompareResult) -> Table:
     figures = [model.figures.test_accuracy for model in result.models if model.figures]
     ends = [value.mean + side * (value.half_width or 0) for value in figures for side in (-1, 1)]
     low, high, digits = nice_scale(min(ends, default=0) * 100, max(ends, default=1) * 100)
+    scale = f"{low:.{digits}f} to {high:.{digits}f} %" if figures else ""
     table = layout.table("Network", "Accuracy", "n", "Loss")
-    table.add_column(f"{low:.{digits}f} to {high:.{digits}f} %", no_wrap=True)
+    table.add_column(scale, no_wrap=True)
     for model in result.models:
         if model.figures is None:
             table.add_row(model.model, *_unmeasured(model))
@@ -89,7 +90,7 @@ def _costs(result: CompareResult) -> Table:
     table = layout.table(
         "Network", "Params", "Mult-adds", *_time_headers("Time", several), "Images/s"
     )
-    table.add_column("Time", no_wrap=True)
+    table.add_column("", no_wrap=True)
     most = _longest(result)
     for model in result.models:
         figures = model.figures
@@ -112,7 +113,7 @@ def _times(result: CompareResult) -> Table:
     table = layout.table(
         "Network", "Reached", *_time_headers("Time", several), "Epochs", "Params", "Mult-adds"
     )
-    table.add_column("Time", no_wrap=True)
+    table.add_column("", no_wrap=True)
     most = _longest(result)
 
     def order(model: ModelRuns) -> tuple[bool, float]:

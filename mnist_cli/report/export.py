@@ -75,8 +75,7 @@ def to_markdown(result: CompareResult) -> str:
         _row(["---", *["---:"] * (len(headers) - 1)]),
         *[_row(_cells(model, result)) for model in result.models],
         "",
-        *[f"- {line}" for line in (*phrases.findings(result), *phrases.sampling(result))],
-        "",
+        *phrases.markdown_findings(result),
         _row(["network", "seed", "epochs", "test accuracy", "test loss", "training time (s)"]),
         _row(["---", *["---:"] * 5]),
         *[
@@ -130,7 +129,7 @@ def _cells(model: ModelRuns, result: CompareResult) -> list[str]:
 
 
 def _row(cells: list[str]) -> str:
-    escaped = [cell.replace("|", "\\|") for cell in cells]
+    escaped = [" ".join(cell.split()).replace("|", "\\|") for cell in cells]
     return f"| {' | '.join(escaped)} |"
 
 

@@ -10,7 +10,7 @@ from mnist_cli.comparison import (
     ModelRuns,
     Verdict,
 )
-from mnist_cli.formatting import duration, percent, plural, points, seconds, signed_points
+from mnist_cli.formatting import duration, plural, plus_minus, points, seconds, signed_points
 from mnist_cli.report import layout
 
 
@@ -18,7 +18,8 @@ def headline(result: CompareResult) -> list[str]:
     """The images, and under which protocol they were learned: one line where all share it."""
     first, last = result.seeds[0], result.seeds[-1]
     seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
-    lines = [f"{layout.protocol(model.protocol)}, {seeds}" for model in result.models]
+    most = "at most " if result.target is not None else ""
+    lines = [f"{most}{layout.protocol(model.protocol)}, {seeds}" for model in result.models]
     if len(set(lines)) > 1:
         names = [model.model for model in result.models]
         lines = [f"{name}: {line}" for name, line in zip(names, lines, strict=True)]
@@ -27,10 +28,10 @@ def headline(result: CompareResult) -> list[str]:
 
 def findings(result: CompareResult) -> list[str]:
     """What the figures mean, and what they do not."""
-    lines = [f"{model.model} failed: {model.failure}" for model in result.models if model.failure]
+    lines = failures(result)
     if result.target is not None:
         lines += [
-            f"{model.model} never reached {percent(result.target)} within "
+            f"{model.model} never reached {result.target * 100:g} % within "
             f"{plural(model.protocol.epochs, 'epoch')}"
             for model in result.models
             if model.runs and not any(run.reached_target for run in model.runs)
@@ -38,13 +39,33 @@ def findings(result: CompareResult) -> list[str]:
     lines += verdicts(result)
     lines += _since_baseline(result)
     lines += [
-        f"{model.model}: seed {seed} took far from the median time of "
+        f"{model.model}: seed {run.seed} took {seconds(run.train_seconds)}, far from the median of "
         f"{seconds(model.figures.train_seconds_median)}; was the machine busy?"
         for model in result.models
         if model.figures
-        for seed in model.figures.outlier_seeds
+        for run in model.runs
+        if run.seed in model.figures.outlier_seeds
     ]
     return lines
+
+
+def markdown_findings(result: CompareResult) -> list[str]:
+    """The findings as Markdown: a line that ends in a colon heads a list of its own."""
+    lines: list[str] = []
+    for line in findings(result):
+        lines += ["", line, ""] if line.endswith(":") else [f"- {line}"]
+    return [*lines, "", *sampling(result), ""]
+
+
+def failures(result: CompareResult) -> list[str]:
+    """Why networks have no figures; a reason may begin with the name already."""
+    return [
+        model.failure
+        if model.failure.startswith(model.model)
+        else f"{model.model} failed: {model.failure}"
+        for model in result.models
+        if model.failure
+    ]
 
 
 def verdicts(result: CompareResult) -> list[str]:
@@ -70,11 +91,12 @@ def sampling(result: CompareResult) -> list[str]:
     if not errors or result.target is not None:
         return []
     least, most = min(errors, key=errors.__getitem__), max(errors, key=errors.__getitem__)
-    both = f"{errors[least]:.2f} ({least}) to ±{errors[most]:.2f} ({most})"
-    amount = f"{errors[least]:.2f}" if len(errors) == 1 else both
+    low, high = f"{errors[least]:.2f}", f"{errors[most]:.2f}"
+    sign = plus_minus()
+    amount = f"{sign}{low}" if low == high else f"{sign}{low} ({least}) to {sign}{high} ({most})"
     return [
-        f"Apart from seeds: with another {result.dataset.num_test:,} test images, an accuracy may "
-        f"differ by ±{amount} points."
+        f"Apart from seeds: {result.dataset.num_test:,} test images leave an accuracy uncertain by "
+        f"{amount} points."
     ]
 
 
@@ -114,10 +136,12 @@ def _verdict(verdict: Verdict) -> str:
     if verdict.better:
         other = verdict.second if verdict.better == verdict.first else verdict.first
         return f"{verdict.better} {'is faster than' if by_time else 'beats'} {other} by {amount}"
-    if verdict.seeds_needed is None:
+    if size.mean == 0:
+        outlook = "no difference was seen"
+    elif verdict.seeds_needed is None:
         outlook = "more than 1,000 seeds might be needed"
     else:
-        outlook = f"about {max(verdict.seeds_needed, size.n + 1)} seeds would settle it"
+        outlook = f"about {max(verdict.seeds_needed, size.n + 1)} seeds might settle it"
     return (
         f"{verdict.first} and {verdict.second} are not distinguishable with n = {size.n} "
         f"({amount}); {outlook}"
@@ -127,7 +151,8 @@ def _verdict(verdict: Verdict) -> str:
 def _since_baseline(result: CompareResult) -> list[str]:
     if result.baseline is None:
         return []
-    lines = [f"Since {result.baseline.file}:"]
+    note = f" ({result.baseline.note})" if result.baseline.note else ""
+    lines = [f"Since {result.baseline.file}{note}:"]
     for change in result.baseline.changes:
         if change.difference is None:
             lines.append(f"{change.model}: no change known; it has no runs here or there")

@@ -15,6 +15,7 @@ from mnist_cli.data.datasets import LabelledImages
 from mnist_cli.device import environment, resolve_device
 from mnist_cli.errors import UsageError
 from mnist_cli.events import Notice, OnEvent
+from mnist_cli.formatting import plural
 from mnist_cli.registry import MODELS, ModelSpec
 from mnist_cli.runs.common import data_of, on_device, restored, warn_of_leak
 
@@ -33,6 +34,8 @@ def compare_checkpoints(
     """
     device = resolve_device(options.device)
     saved = [load(path) for path in options.checkpoints]
+    if options.models and all(checkpoint.record.model in MODELS for checkpoint in saved):
+        raise UsageError("--model is for custom networks, and no checkpoint holds one")
     models = [_network(checkpoint, options.models) for checkpoint in saved]
     if options.data.dataset == DatasetName.AUTO:
         names = sorted({checkpoint.record.dataset.name for checkpoint in saved})
@@ -127,5 +130,6 @@ def _disputed(
     disputed = np.flatnonzero(right.any(axis=0) & ~right.all(axis=0))
     chosen = np.random.default_rng(options.seed).permutation(disputed)
     if len(disputed) < options.show_disagreements:
-        on_event(Notice(f"they disagree on {len(disputed)} images only"))
+        few = f"they disagree on {plural(len(disputed), 'image')} only"
+        on_event(Notice(few if len(disputed) else "they are right and wrong on the same images"))
     return chosen[: options.show_disagreements]

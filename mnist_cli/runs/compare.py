@@ -15,6 +15,7 @@ from mnist_cli.data import datasets
 from mnist_cli.device import environment, resolve_device
 from mnist_cli.errors import Terminated
 from mnist_cli.events import Notice, OnEvent, RunFailed, RunFinished, RunsLeft
+from mnist_cli.formatting import plural
 from mnist_cli.journal import Journal
 from mnist_cli.registry import code_sha256
 from mnist_cli.results import DatasetInfo, Environment
@@ -43,14 +44,14 @@ def compare(options: CompareOptions, on_event: OnEvent) -> Iterator[CompareResul
     examples, test = on_device(dataset.train, device), on_device(dataset.test, device)
     seeds = range(options.seed, options.seed + options.seeds)
     conditions = _conditions(options, dataset.info, device)
-    with journal.opened(options.journal, conditions, names, seeds, on_event) as book:
+    with journal.opened(options.journal, conditions, seeds, on_event) as book:
         for entrant in entrants:
             entrant.measure(options.precision, device, on_event)
         state = _State(
             dataset.info, environment(device), seeds, options.target, entrants, book, baseline
         )
         if book.runs:
-            going_on = "going on from there" if state.pending() else "no run is repeated"
+            going_on = "going on from there" if state.pending() else "nothing is left to train"
             on_event(Notice(f"{state.done()}; {going_on}"))
         on_event(state.left())
         yield state.result()
@@ -67,6 +68,7 @@ def compare(options: CompareOptions, on_event: OnEvent) -> Iterator[CompareResul
                 else:
                     on_event(RunFailed(entrant.name, str(entrant.failure), state.left()))
                 yield state.result()
+            book.finish()
         except (KeyboardInterrupt, Terminated):
             if book.path:
                 on_event(Notice(f"{state.done()}; the same command goes on from there"))
@@ -98,13 +100,18 @@ class _State:
         """How many runs, and how long they take: at least, where some were never timed."""
         times = [entrant.usual_seconds for entrant, _ in self.pending()]
         known = [time for time in times if time is not None]
-        total = len(self.entrants) * len(self.seeds)
+        total = self.finished() + len(times)
         return RunsLeft(total, len(times), sum(known), at_least=len(known) < len(times))
 
-    def done(self) -> str:
-        """How many runs are in the journal."""
+    def finished(self) -> int:
+        """How many runs are done."""
         keys = {(entrant.name, seed) for entrant in self.entrants for seed in self.seeds}
-        return f"{self.book.path} has {len(keys & self.book.runs.keys())} of {len(keys)} runs"
+        return len(keys & self.book.runs.keys())
+
+    def done(self) -> str:
+        """What is in the journal, in words."""
+        total = self.finished() + len(self.pending())
+        return f"{self.book.path} has {self.finished()} of {plural(total, 'run')}"
 
     def result(self) -> CompareResult:
         """What the runs say so far."""
@@ -121,7 +128,12 @@ class _State:
         )
         if self.baseline is None:
             return result
-        return with_baseline(result, str(self.baseline.path), self.baseline.accuracies)
+        protocols = {
+            model.model: asdict(model.protocol) | {"precision": model.precision}
+            for model in result.models
+        }
+        note = self.baseline.note(protocols)
+        return with_baseline(result, str(self.baseline.path), self.baseline.accuracies, note)
 
 
 def _conditions(
