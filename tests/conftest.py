@@ -22,6 +22,11 @@ from tests.mirror import Mirror
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A worker a core, as each uses one thread; the full tests use all threads themselves."""
+    return 1 if config.option.markexpr == "full" else min(os.cpu_count() or 1, 4)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command left behind."""

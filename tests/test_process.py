@@ -111,7 +111,7 @@ def test_a_signal_while_a_network_is_imported() -> None:
 def test_a_signal_while_torch_is_imported(number: signal.Signals) -> None:
     # Libraries turn an exception in an import into another one, or drop it and go on.
     for delay in (0.4, 0.7):
-        process = start("compare", "mlp", "--epochs", 200, "--dataset", "mnist5k")
+        process = start("compare", "mlp", "--epochs", "200", "--dataset", "mnist5k")
         time.sleep(delay)
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
