@@ -40,8 +40,8 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
         slowest = seconds == max(other.train_seconds_median for _, _, other in rows)
         _point(by_size, name, position, parameters, figures, last=largest)
         _point(by_time, name, position, seconds, figures, last=slowest, spread=True)
-    _front(by_size, [(p, f) for _, p, f in rows if f.pareto_parameters])
-    _front(by_time, [(f.train_seconds_median, f) for _, _, f in rows if f.pareto_seconds])
+    _finish(by_size, [(p, f) for _, p, f in rows if f.pareto_parameters])
+    _finish(by_time, [(f.train_seconds_median, f) for _, _, f in rows if f.pareto_seconds])
     by_size.set(xlabel="parameters", ylabel="test accuracy (%)")
     by_time.set(xlabel="training time (s)")
     figure.suptitle(_title(result), fontsize="medium")
@@ -117,15 +117,9 @@ def _point(
         textcoords="offset points",
         horizontalalignment="right" if last else "left",
     )
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:,.10g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.margins(x=0.18, y=0.1)
-    _plain(axes)
 
 
-def _front(axes: Axes, points: list[tuple[float, Figures]]) -> None:
+def _finish(axes: Axes, points: list[tuple[float, Figures]]) -> None:
     points.sort(key=lambda point: point[0])
     axes.plot(
         [cost for cost, _ in points],
@@ -135,6 +129,13 @@ def _front(axes: Axes, points: list[tuple[float, Figures]]) -> None:
         zorder=1,
         label="best at its cost",
     )
+    axes.set_xscale("log")
+    axes.margins(x=0.18, y=0.1)
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high > 30 * low else (1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,.10g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    _plain(axes)
     if len(points) > 1:
         axes.legend(frameon=False, loc="lower right")
 

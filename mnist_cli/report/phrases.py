@@ -75,8 +75,8 @@ def verdicts(result: CompareResult) -> list[str]:
         if len(result.seeds) > 1 or alone:
             return []
         return [
-            "One seed cannot rank: differences of a few tenths of a point can be luck. "
-            "Give --seeds 5."
+            "One seed cannot rank: a small difference can be luck. "
+            "Give --seeds 5 for intervals and verdicts."
         ]
     count = len(result.verdicts)
     together = f"{count} verdicts that hold together at 95 % (Holm)" if count > 1 else "at 95 %"
