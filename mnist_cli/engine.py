@@ -19,8 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam
 
+from mnist_cli.adam import make_update
 from mnist_cli.config import NUM_CLASSES, Precision, Protocol, Schedule
 from mnist_cli.device import synchronize
 from mnist_cli.errors import MnistCliError
@@ -133,7 +134,7 @@ def learning_rate(protocol: Protocol, progress: float) -> float:
 
 def fit(
     model: nn.Module,
-    optimizer: Optimizer,
+    optimizer: Adam,
     examples: Examples,
     protocol: Protocol,
     seed: int,
@@ -174,29 +175,33 @@ def fit(
     for epoch in range(first_epoch, protocol.epochs + 1):
         order = shuffled(len(examples.labels), seed, epoch).to(device)
         _seed_all(_stream(seed, epoch, "network"))
-        losses = torch.empty(steps, device=device)
+        losses: list[Tensor] = []
+        update = make_update(optimizer)
+        optimizer.zero_grad()
         model.train()
         synchronize(device)
         started = reported = time.perf_counter()
         failing = naming_failures(f"the network failed in epoch {epoch}")
         with failing, dropout_scaled(model, protocol.dropout), exchange(model):
-            for step, batch in enumerate(order.split(protocol.batch_size)):
+            batches = order.split(protocol.batch_size)
+            labels = examples.labels.index_select(0, order).split(protocol.batch_size)
+            for step, (batch, truth) in enumerate(zip(batches, labels, strict=True)):
                 done = (epoch - 1 + (step + 0.5) / steps) / protocol.epochs
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(protocol, done)
                 with autocast:
                     logits = model(examples.images.index_select(0, batch))
-                loss = F.cross_entropy(logits.float(), examples.labels.index_select(0, batch))
-                optimizer.zero_grad()
+                loss = F.cross_entropy(logits.float(), truth)
                 loss.backward()
-                optimizer.step()
-                losses[step] = loss.detach()
+                update()
+                losses.append(loss.detach())
                 if on_step and time.perf_counter() - reported > PROGRESS_SECONDS:
                     on_step(epoch, step + 1, steps)
                     reported = time.perf_counter()
             synchronize(device)
         seconds = time.perf_counter() - started
-        yield FittedEpoch(epoch, _mean_loss(losses, order, protocol.batch_size, epoch), seconds)
+        mean_loss = _mean_loss(torch.stack(losses), order, protocol.batch_size, epoch)
+        yield FittedEpoch(epoch, mean_loss, seconds)
 
 
 def shuffled(num_samples: int, seed: int, epoch: int) -> Tensor:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -6,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mnist_cli import engine, registry
-from mnist_cli.rewrites import ByteDropout, dropout_scaled, is_faithful, rewritten
+from mnist_cli.rewrites import ByteDropout, PooledConv, dropout_scaled, is_faithful, rewritten
 
 IMAGES = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(64) % 10
@@ -36,6 +37,57 @@ def test_outputs_and_gradients_are_the_plain_networks(
     assert len(exchanged) == len(plain) > 0
     for ours, theirs in zip(exchanged, plain, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "padding", "bias", "size"),
+    [(3, 1, True, (28, 28)), (5, 2, False, (27, 30)), ((3, 5), (0, 1), True, (29, 28))],
+)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_a_first_convolution_is_pooled_like_the_plain_one(
+    kernel: int | tuple[int, int],
+    padding: int | tuple[int, int],
+    bias: bool,
+    size: tuple[int, int],
+    memory_format: torch.memory_format,
+) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(1, 3, kernel, padding=padding, bias=bias)
+    model = nn.Sequential(conv, nn.ReLU(), nn.MaxPool2d(2)).to(memory_format=memory_format)
+    images = torch.rand(6, 1, *size)
+    images[0] = 0  # all places of a window are equal there
+    target = torch.rand_like(model(images))
+    results = []
+    for context in (nullcontext, rewritten):
+        model.zero_grad()
+        with context(model):
+            exchanged = type(model[0]) is PooledConv
+            output = model(images)
+        (output * target).sum().backward()
+        results.append((exchanged, output, [p.grad for p in model.parameters()]))
+    (before, output, plain), (within, other, ours) = results
+    assert (before, within) == (False, True)
+    torch.testing.assert_close(other, output, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [nn.Conv2d(1, 5, 3), nn.ReLU(), nn.MaxPool2d(2)],
+        [nn.Conv2d(2, 4, 3), nn.ReLU(), nn.MaxPool2d(2)],
+        [nn.Conv2d(1, 4, 3, stride=2), nn.ReLU(), nn.MaxPool2d(2)],
+        [nn.Conv2d(1, 4, 3, padding="same"), nn.ReLU(), nn.MaxPool2d(2)],
+        [nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular"), nn.ReLU(), nn.MaxPool2d(2)],
+        [nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(3)],
+        [nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)],
+        [nn.Conv2d(1, 4, 3), nn.GELU(), nn.MaxPool2d(2)],
+    ],
+)
+def test_other_convolutions_stay(layers: list[nn.Module]) -> None:
+    model = nn.Sequential(*layers)
+    with rewritten(model):
+        assert model[0] is layers[0]
 
 
 def test_layers_are_exchanged_within_the_context_only() -> None:

@@ -5,6 +5,7 @@ same batch size and optimizer, and quotes the median of the ratios of neighbours
 drifts slows both. The peak is that of a large matrix product in the same format, measured in
 every round; a network's operations are three times its forward pass's.
 
+With --peer, an epoch with Lightning is interleaved too; the extra `bench` installs it.
 With --seeds N, the fast recipe is trained with N seeds too, and its time set against five of the
 article's epochs.
 """
@@ -48,7 +49,9 @@ def peak(precision: Precision, device: torch.device, size: int = 2048) -> float:
 class Contest:
     """One network in both loops."""
 
-    def __init__(self, name: str, examples: Examples, images: Images, asked: Precision) -> None:
+    def __init__(
+        self, name: str, examples: Examples, images: Images, asked: Precision, with_peer: bool
+    ) -> None:
         self.name, self.examples, self.images = name, examples, images
         self.device = examples.labels.device
         self.spec = registry.resolve(name)
@@ -58,6 +61,8 @@ class Contest:
         self.operations = 3 * 2 * per_image * len(examples.labels)
         self.article: list[float] = []
         self.engine: list[float] = []
+        self.peer: list[float] = []
+        self.with_peer = with_peer
         self.peaks: list[float] = []
         self.plain = engine.build(self.spec, seed=0).to(self.device)
         self.adam = torch.optim.Adam(self.plain.parameters(), lr=Protocol.lr)
@@ -66,6 +71,11 @@ class Contest:
         """An epoch of each, one after the other."""
         self.peaks.append(peak(self.precision, self.device))
         self.article.append(train_epoch(self.plain, self.adam, self.images, self.device))
+        if self.with_peer:
+            from tests.benchmarks.peer import train_epoch_with_lightning
+
+            network = engine.build(self.spec, seed=len(self.peer))
+            self.peer.append(train_epoch_with_lightning(network, self.images, self.device))
         self.engine.append(self.fit(Protocol(epochs=1), seed=len(self.engine))[1])
 
     def fit(self, protocol: Protocol, seed: int) -> tuple[torch.nn.Module, float]:
@@ -84,6 +94,7 @@ class Contest:
             "precision": str(self.precision),
             "article_seconds": self.article,
             "engine_seconds": self.engine,
+            "lightning_seconds": self.peer,
             "ratio": statistics.median(ratios),
             "peak_gflops": statistics.median(self.peaks) / 1e9,
             "share_of_peak": statistics.median(shares),
@@ -96,6 +107,7 @@ def main(
     rounds: Annotated[int, typer.Option(help="Epochs of each loop.")] = 3,
     images: Annotated[int, typer.Option(help="Training images in an epoch.")] = 60_000,
     seeds: Annotated[int, typer.Option(help="Trainings with the fast recipe.")] = 0,
+    peer: Annotated[bool, typer.Option("--peer", help="Time Lightning too.")] = False,
     precision: Precision = Precision.AUTO,
     device: str = "auto",
     output: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
@@ -106,7 +118,9 @@ def main(
     train = engine.to_device(data.train.images[:images], data.train.labels[:images], place)
     test = engine.to_device(data.test.images, data.test.labels, place)
     plain = Images(data.train.images[:images], data.train.labels[:images])
-    contests = [Contest(name, train, plain, precision) for name in networks or registry.MODELS]
+    contests = [
+        Contest(name, train, plain, precision, peer) for name in networks or registry.MODELS
+    ]
     fast: dict[str, list[tuple[float, float]]] = {contest.name: [] for contest in contests}
     for number in range(max(rounds, seeds)):
         for contest in contests:
@@ -137,12 +151,18 @@ def main(
 
 def show(results: list[dict[str, Any]], machine: str) -> None:
     """The table of epochs."""
-    headers = ("network", "article", "engine", "ratio", "format", "GFLOP/s", "peak", "share")
+    headers = (
+        *("network", "article", "Lightning", "engine", "ratio"),
+        *("format", "GFLOP/s", "peak", "share"),
+    )
     table = Table(*headers, title=f"Seconds an epoch, medians ({machine})")
     for row in results:
         table.add_row(
             row["model"],
             f"{statistics.median(row['article_seconds']):.2f}",
+            f"{statistics.median(row['lightning_seconds']):.2f}"
+            if row["lightning_seconds"]
+            else "-",
             f"{statistics.median(row['engine_seconds']):.2f}",
             f"{row['ratio']:.2f}x",
             row["precision"],
