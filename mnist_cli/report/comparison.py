@@ -19,9 +19,9 @@ def comparison(result: CompareResult) -> list[RenderableType]:
     """What was learned and what it cost, network by network; then the verdicts."""
     headline, *protocols = phrases.headline(result)
     tables = [_accuracies(result), _costs(result)] if result.target is None else [_times(result)]
-    legend = "Mult-adds are for a batch of 64 images."
+    legend = phrases.MULT_ADDS
     if result.target is None:
-        legend = f"* no other network is both more accurate and cheaper. {legend}"
+        legend = f"* {phrases.PARETO} {legend}"
     else:
         legend = (
             f"Training time to {result.target * 100:g} % of the test images, looked at after each "

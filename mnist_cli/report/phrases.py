@@ -13,6 +13,9 @@ from mnist_cli.comparison import (
 from mnist_cli.formatting import duration, plural, plus_minus, points, seconds, signed_points
 from mnist_cli.report import layout
 
+PARETO = "no other network is both more accurate and cheaper."
+MULT_ADDS = "Mult-adds are for a batch of 64 images."
+
 
 def headline(result: CompareResult) -> list[str]:
     """The images, and under which protocol they were learned: one line where all share it."""
@@ -53,8 +56,12 @@ def markdown_findings(result: CompareResult) -> list[str]:
     """The findings as Markdown: a line that ends in a colon heads a list of its own."""
     lines: list[str] = []
     for line in findings(result):
-        lines += ["", line, ""] if line.endswith(":") else [f"- {line}"]
-    return [*lines, "", *sampling(result), ""]
+        if line.endswith(":"):
+            lines += ["", line, ""] if lines else [line, ""]
+        else:
+            lines.append(f"- {line}")
+    apart = sampling(result)
+    return [*lines, "", *apart, ""] if apart else [*lines, ""]
 
 
 def failures(result: CompareResult) -> list[str]:
