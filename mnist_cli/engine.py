@@ -57,6 +57,8 @@ def naming_failures(what: str) -> Iterator[None]:
     """Turn whatever a network's own code raises into one line that starts with `what`."""
     try:
         yield
+    except MnistCliError:
+        raise
     except (Exception, SystemExit) as error:
         raise MnistCliError(f"{what}: {describe(error)}") from error
 

@@ -52,6 +52,24 @@ class Diverges(Raises):
         return self.layers(images) * (float("nan") if self.training else 1)
 
 
+class Huge(Raises):
+    moved = 0
+
+    def forward(self, images):
+        return self.layers(images)
+
+    def to(self, *arguments, **options):
+        Huge.moved += 1
+        if Huge.moved > 1:
+            raise MemoryError("no room")
+        return super().to(*arguments, **options)
+
+
+class Unmeasured(Huge):
+    def to(self, *arguments, **options):
+        raise MemoryError("no room at all")
+
+
 def broken():
     raise ValueError("no luck")
 
@@ -257,6 +275,8 @@ def test_a_target_that_is_not_reached_is_said(run_cli: RunCli) -> None:
         ("Raises", "RuntimeError: out of luck"),
         ("Diverges", "the training loss is not finite at epoch 1, step 1"),
         ("broken", "ValueError: no luck"),
+        ("Huge", "MemoryError: no room"),
+        ("Unmeasured", "MemoryError: no room at all"),
         ("same", "returns one and the same network each time"),
     ],
 )

@@ -36,7 +36,8 @@ class Entrant:
     def measure(self, precision: Precision, device: torch.device, on_event: OnEvent) -> None:
         """Count what the network costs; it may fail already."""
         try:
-            self._cost, _ = complexity.summarize(self.name, self._built(seed=0))
+            with engine.naming_failures(f"{self.name} cannot be measured"):
+                self._cost, _ = complexity.summarize(self.name, self._built(seed=0))
         except MnistCliError as error:
             self.failure = str(error)
             on_event(Notice(f"{error}; the others go on"))
@@ -54,38 +55,45 @@ class Entrant:
     ) -> Run | None:
         """One run: for all epochs, or until `target` is reached. None if it fails."""
         started = time.perf_counter()
-        assert self._precision is not None  # only an entrant that was measured is trained
-        seconds = 0.0
         try:
-            model = engine.place(self._built(seed), examples.images.device)
-            for fitted in engine.fit(
-                model,
-                engine.make_optimizer(model, self.protocol),
-                examples,
-                self.protocol,
-                seed,
-                self._precision,
-                on_step=on_step,
-            ):
-                seconds += fitted.train_seconds
-                if target is None and fitted.epoch < self.protocol.epochs:
-                    continue
-                evaluation = engine.evaluate(model, test)
-                reached = None if target is None else evaluation.test_accuracy >= target
-                run = Run(
-                    seed=seed,
-                    epochs=fitted.epoch,
-                    test_accuracy=evaluation.test_accuracy,
-                    test_loss=evaluation.test_loss,
-                    train_seconds=seconds,
-                    reached_target=reached,
-                )
-                if reached:
-                    break
+            with engine.naming_failures("the network failed"):
+                run = self._train(seed, examples, test, target, on_step)
         except MnistCliError as error:
             self.failure = f"seed {seed}: {error}"
             return None
         self._run_seconds.append(time.perf_counter() - started)
+        return run
+
+    def _train(
+        self,
+        seed: int,
+        examples: engine.Examples,
+        test: engine.Examples,
+        target: float | None,
+        on_step: engine.OnStep,
+    ) -> Run:
+        assert self._precision is not None  # only an entrant that was measured is trained
+        model = engine.place(self._built(seed), examples.images.device)
+        optimizer = engine.make_optimizer(model, self.protocol)
+        seconds = 0.0
+        for fitted in engine.fit(
+            model, optimizer, examples, self.protocol, seed, self._precision, on_step=on_step
+        ):
+            seconds += fitted.train_seconds
+            if target is None and fitted.epoch < self.protocol.epochs:
+                continue
+            evaluation = engine.evaluate(model, test)
+            reached = None if target is None else evaluation.test_accuracy >= target
+            run = Run(
+                seed=seed,
+                epochs=fitted.epoch,
+                test_accuracy=evaluation.test_accuracy,
+                test_loss=evaluation.test_loss,
+                train_seconds=seconds,
+                reached_target=reached,
+            )
+            if reached:
+                break
         return run
 
     @property
