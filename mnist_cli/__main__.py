@@ -16,6 +16,8 @@ def main() -> NoReturn:
         from mnist_cli.cli import run
 
         code = run()
+        if code == 128 + signal.SIGINT:  # typer has taken the exception
+            raise KeyboardInterrupt
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = signals.exit_code(signal.SIGINT)

@@ -54,18 +54,25 @@ def load_baseline(path: Path) -> BaselineRuns:
             dataset_sha256=document["dataset"]["sha256"],
             target=None if document["target"] is None else float(document["target"]),
             accuracies={
-                model["model"]: [Run(**run).test_accuracy for run in model["runs"]]
+                str(model["model"]): [Run(**run).test_accuracy for run in model["runs"]]
                 for model in document["models"]
                 if not model["failure"]
             },
             protocols={
-                model["model"]: model["protocol"] | {"precision": model["precision"]}
+                str(model["model"]): model["protocol"] | {"precision": model["precision"]}
                 for model in document["models"]
             },
         )
     except OSError as error:
         raise MnistCliError(f"cannot read {path}: {error.strerror or error}; {remedy}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise MnistCliError(f"{path} is no export of compare; {remedy}") from error
 
 

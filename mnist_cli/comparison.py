@@ -6,7 +6,7 @@ The field names are the keys of the JSON export; comparison.schema.json says wha
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
+from sys import float_info
 
 from mnist_cli.config import Protocol
 from mnist_cli.results import DatasetInfo, Environment
@@ -50,10 +50,10 @@ class Run:
     def __post_init__(self) -> None:
         whole = type(self.seed) is int and type(self.epochs) is int
         possible = self.seed >= 0 and self.epochs >= 1 and 0 <= self.test_accuracy <= 1
-        if not (whole and possible and self.train_seconds > 0 and isfinite(self.train_seconds)):
+        measured = 0 < self.train_seconds <= float_info.max >= abs(self.test_loss)
+        judged = self.reached_target in {None, True, False}
+        if not (whole and possible and measured and judged):
             raise ValueError("no possible run")
-        if not isfinite(self.test_loss):
-            raise ValueError("no finite loss")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def seconds(value: float) -> str:
 def rough_time(value: float) -> str:
     """A wait as `40 s`, `12 min` or `1 h 20 min`."""
     if value < 90:
-        return f"{value:.0f} s"
+        return f"{max(value, 1):.0f} s"
     minutes = round(value / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 

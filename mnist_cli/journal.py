@@ -167,7 +167,7 @@ def _read(path: Path, conditions: Conditions, seeds: Sequence[int]) -> Journal:
     for number, line in enumerate(lines, 2):
         try:
             entry = json.loads(line)
-            if "finished" in entry:
+            if entry == {"finished": True}:
                 book.finished = True
             else:
                 run = Run(**entry["run"])
@@ -185,12 +185,13 @@ def _check_header(path: Path, line: bytes, conditions: Conditions) -> None:
         if header["format"] != FORMAT:
             raise ValueError
         was = dict(_flat(header["conditions"]))
+        models = dict(header["conditions"]["models"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise MnistCliError(
             f"{path} is no journal of mnist-cli; choose another --journal"
         ) from None
     now = dict(_flat(json.loads(json.dumps(conditions))))
-    models, wanted = header["conditions"].get("models", {}), conditions["models"]
+    wanted = conditions["models"]
     differences = [f"with {name}" for name in models if name not in wanted]
     differences += [f"without {name}" for name in wanted if name not in models]
     differences = differences or [

@@ -166,4 +166,4 @@ def _left(left: RunsLeft) -> str:
         return done
     if not left.seconds:
         return done
-    return f"{done}, {'over' if left.at_least else 'about'} {rough_time(left.seconds)} left"
+    return f"{done}, {'at least' if left.at_least else 'about'} {rough_time(left.seconds)} left"

@@ -79,7 +79,17 @@ def test_more_seeds_are_no_other_conditions() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["model,seed\n", "{}\n", '{"format": 3}\n', "[]\n", "\0\0\n", "garbage", "[" * 9999]
+    "content",
+    [
+        "model,seed\n",
+        "{}\n",
+        '{"format": 3}\n',
+        "[]\n",
+        "\0\0\n",
+        "garbage",
+        "[" * 9999,
+        '{"format": "mnist-cli-journal-1", "conditions": {"models": 5}}\n',
+    ],
 )
 def test_what_is_no_journal_stays_as_it_is(content: str) -> None:
     PATH.write_text(content)
@@ -98,6 +108,8 @@ def test_what_is_no_journal_stays_as_it_is(content: str) -> None:
         ('"test_loss": 0.3', '"test_loss": NaN'),
         ('"train_seconds": 1.5', '"train_seconds": 0'),
         ('"train_seconds": 1.5}}', ""),
+        ('"train_seconds": 1.5', f'"train_seconds": {10**400}'),
+        ('"test_loss": 0.3', '"reached_target": "x", "test_loss": 0.3'),
         ('"model"', '"no model"'),
     ],
 )

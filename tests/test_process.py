@@ -78,6 +78,7 @@ def test_a_signal_ends_quietly_and_loses_nothing(
     assert out == ""
     assert "Traceback" not in err
     assert "go on with --resume cnn.safetensors" in err
+    assert err.endswith("interrupted\n" if number == signal.SIGINT else "terminated\n")
     assert files() == ["cnn.safetensors"]
     assert run_cli("eval", "cnn.safetensors").code == 0
 

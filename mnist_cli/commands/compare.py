@@ -174,7 +174,7 @@ def compare(
         else:
             console.emit(result, comparison.comparison, as_json=json)
     finally:  # each of the two may fail, and the other be wanted all the more
-        if plot:
+        if plot and any(row.figures for row in result.models):
             from mnist_cli.pictures.plots import plot_comparison
 
             plot_comparison(plot, result)

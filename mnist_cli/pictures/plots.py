@@ -19,10 +19,10 @@ OPTION = "--plot"
 
 
 def plot_comparison(path: Path, result: CompareResult) -> None:
-    """Accuracy against parameters and against training time, both on logarithmic axes.
+    """Accuracy against parameters and against training time.
 
-    Bars are the 95 % interval of the accuracy and the range of the times; the grey line joins the
-    networks that no other beats at their cost.
+    The axes are logarithmic where costs differ much. Bars are the 95 % interval of the accuracy and
+    the range of the times; the grey line joins the networks that no other beats at their cost.
 
     Raises:
         MnistCliError: the file cannot be written.
@@ -129,12 +129,13 @@ def _finish(axes: Axes, points: list[tuple[float, Figures]]) -> None:
         zorder=1,
         label="best at its cost",
     )
-    axes.set_xscale("log")
     axes.margins(x=0.18, y=0.1)
-    low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high > 30 * low else (1, 2, 5)))
+    low, high = axes.dataLim.intervalx
+    if high > 3 * low:  # below that, a logarithmic axis has too few round numbers
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high > 10 * low else (1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter("{x:,.10g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
     _plain(axes)
     if len(points) > 1:
         axes.legend(frameon=False, loc="lower right")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -77,13 +78,13 @@ def to_markdown(result: CompareResult) -> str:
         "",
         phrases.MULT_ADDS if target else f"\\* {phrases.PARETO} {phrases.MULT_ADDS}",
         "",
-        *phrases.markdown_findings(result),
+        *_findings(result),
         _row(["network", "seed", "epochs", "test accuracy", "test loss", "training time (s)"]),
         _row(["---", *["---:"] * 5]),
         *[
             _row(
                 [
-                    model.model,
+                    _plain(model.model),
                     str(run.seed),
                     str(run.epochs),
                     str(run.test_accuracy),
@@ -112,13 +113,13 @@ def _cells(model: ModelRuns, result: CompareResult) -> list[str]:
     ]
     if figures is None:
         state = "failed" if model.failure else "-"
-        return [model.model, state, str(len(model.runs)), "-", *reached, "-", "-", *size]
+        return [_plain(model.model), state, str(len(model.runs)), "-", *reached, "-", "-", *size]
     small = " \\*" if figures.pareto_parameters else ""
     quick = " \\*" if figures.pareto_seconds else ""
     time = seconds(figures.train_seconds_median)
     spread = span(figures.train_seconds_min, figures.train_seconds_max)
     return [
-        model.model,
+        _plain(model.model),
         accuracy(figures.test_accuracy),
         str(figures.test_accuracy.n),
         loss_estimate(figures.test_loss),
@@ -131,8 +132,25 @@ def _cells(model: ModelRuns, result: CompareResult) -> list[str]:
 
 
 def _row(cells: list[str]) -> str:
-    escaped = [" ".join(cell.split()).replace("|", "\\|") for cell in cells]
-    return f"| {' | '.join(escaped)} |"
+    return f"| {' | '.join(cells)} |"
+
+
+def _findings(result: CompareResult) -> list[str]:
+    """A line that ends in a colon heads a list of its own."""
+    lines: list[str] = []
+    for line in map(_plain, phrases.findings(result)):
+        if line.endswith(":"):
+            lines += ["", line, ""] if lines else [line, ""]
+        else:
+            lines.append(f"- {line}")
+    apart = [_plain(line) for line in phrases.sampling(result)]
+    return [*lines, "", *apart, ""] if apart else [*lines, ""]
+
+
+def _plain(text: str) -> str:
+    """Text of others, names and reasons, as it is read and not as Markdown."""
+    shown = "".join(char for char in " ".join(text.split()) if char.isprintable())
+    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", shown)
 
 
 def _prefixed(name: str, values: dict[str, object]) -> dict[str, object]:

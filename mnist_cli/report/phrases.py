@@ -52,18 +52,6 @@ def findings(result: CompareResult) -> list[str]:
     return lines
 
 
-def markdown_findings(result: CompareResult) -> list[str]:
-    """The findings as Markdown: a line that ends in a colon heads a list of its own."""
-    lines: list[str] = []
-    for line in findings(result):
-        if line.endswith(":"):
-            lines += ["", line, ""] if lines else [line, ""]
-        else:
-            lines.append(f"- {line}")
-    apart = sampling(result)
-    return [*lines, "", *apart, ""] if apart else [*lines, ""]
-
-
 def failures(result: CompareResult) -> list[str]:
     """Why networks have no figures; a reason may begin with the name already."""
     return [
@@ -162,7 +150,7 @@ def _since_baseline(result: CompareResult) -> list[str]:
     lines = [f"Since {result.baseline.file}{note}:"]
     for change in result.baseline.changes:
         if change.difference is None:
-            lines.append(f"{change.model}: no change known; it has no runs here or there")
+            lines.append(f"{change.model}: no change known; it has no runs there, or failed here")
         else:
             clear = change.adjusted_p is not None and change.adjusted_p < 0.05
             doubt = "" if clear else ", not distinguishable from no change"
