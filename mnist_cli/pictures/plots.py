@@ -133,7 +133,7 @@ def _finish(axes: Axes, points: list[tuple[float, Figures]]) -> None:
     low, high = axes.dataLim.intervalx
     if high > 3 * low:  # below that, a logarithmic axis has too few round numbers
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high > 10 * low else (1, 2, 5)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter("{x:,.10g}")
     _plain(axes)
