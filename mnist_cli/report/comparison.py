@@ -13,6 +13,7 @@ from mnist_cli.report.bars import bar, interval, nice_scale
 
 INTERVAL_WIDTH = 24
 BAR_WIDTH = 10
+SHORT_BAR_WIDTH = 6  # beside more columns, within 80 characters
 
 
 def comparison(result: CompareResult) -> list[RenderableType]:
@@ -131,7 +132,7 @@ def _times(result: CompareResult) -> Table:
             f"{median(run.epochs for run in model.runs):g}" if figures else "-",
             "-" if model.parameters is None else f"{model.parameters:,}",
             "-" if model.mult_adds is None else count(model.mult_adds),
-            bar(figures.train_seconds_median, most, BAR_WIDTH) if figures else "",
+            bar(figures.train_seconds_median, most, SHORT_BAR_WIDTH) if figures else "",
         )
     return table
 
