@@ -13,7 +13,7 @@ from mnist_cli.report.bars import bar, interval, nice_scale
 
 INTERVAL_WIDTH = 24
 BAR_WIDTH = 10
-SHORT_BAR_WIDTH = 6  # beside more columns, within 80 characters
+SHORT_BAR_WIDTH = 4  # beside more columns, within 80 characters
 
 
 def comparison(result: CompareResult) -> list[RenderableType]:
