@@ -32,7 +32,7 @@ def analysed(result: CompareResult) -> CompareResult:
         result.target,
     )
     measure = Measure.TEST_ACCURACY if result.target is None else Measure.TRAIN_SECONDS
-    ranked = [model for model in models if model.figures and _is_ranked(model, measure)]
+    ranked = [m for m in models if m.figures and (result.target is None or m.arrived)]
     return replace(
         result,
         models=tuple(models),
@@ -104,10 +104,6 @@ def _with_pareto(models: list[ModelRuns], target: float | None) -> list[ModelRun
         for (model, figures), is_small, is_quick in zip(rows, small, quick, strict=True)
     }
     return [replace(model, figures=marked.get(model.model)) for model in models]
-
-
-def _is_ranked(model: ModelRuns, measure: Measure) -> bool:
-    return measure == Measure.TEST_ACCURACY or all(run.reached_target for run in model.runs)
 
 
 def _verdicts(models: Sequence[ModelRuns], measure: Measure, one_image: float) -> list[Verdict]:

@@ -96,6 +96,11 @@ class ModelRuns:
     failure: str | None = None
     figures: Figures | None = None
 
+    @property
+    def arrived(self) -> bool:
+        """Whether it got to the target in each of its runs."""
+        return bool(self.runs) and all(run.reached_target for run in self.runs)
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -162,8 +162,6 @@ def _target(run: Run) -> str:
 def _left(left: RunsLeft) -> str:
     """`7 of 20 runs, about 3 min left`; honest where not every network has been timed yet."""
     done = f"{left.total - left.left} of {plural(left.total, 'run')}"
-    if not left.left:
-        return done
-    if not left.seconds:
+    if not left.left or not left.seconds:
         return done
     return f"{done}, {'at least' if left.at_least else 'about'} {rough_time(left.seconds)} left"

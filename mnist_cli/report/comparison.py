@@ -119,11 +119,11 @@ def _times(result: CompareResult) -> Table:
     most = _longest(result)
 
     def order(model: ModelRuns) -> tuple[bool, float]:
-        arrived = model.figures is not None and phrases.arrived(model)
+        arrived = model.figures is not None and model.arrived
         return not arrived, model.figures.train_seconds_median if model.figures else most
 
     for model in sorted(result.models, key=order):
-        figures = model.figures if phrases.arrived(model) else None
+        figures = model.figures if model.arrived else None
         table.add_row(
             model.model,
             "failed" if model.failure else phrases.reached(model),

@@ -109,11 +109,6 @@ def trained_on(result: CompareResult) -> str:
     return f"Trained on {layout.machine(result.environment)}{suffix}."
 
 
-def arrived(model: ModelRuns) -> bool:
-    """Whether a network got to the target in each of its runs."""
-    return bool(model.runs) and all(run.reached_target for run in model.runs)
-
-
 def reached(model: ModelRuns) -> str:
     """How many of a network's runs got to the target: `5/5`."""
     return f"{sum(run.reached_target is True for run in model.runs)}/{len(model.runs)}"
