@@ -25,6 +25,7 @@ from mnist_cli.adam import make_update
 from mnist_cli.config import NUM_CLASSES, Precision, Protocol, Schedule
 from mnist_cli.device import synchronize
 from mnist_cli.errors import MnistCliError
+from mnist_cli.memory import keep_freed
 from mnist_cli.registry import ModelSpec, describe, factory
 from mnist_cli.results import Evaluation
 from mnist_cli.rewrites import dropout_scaled, is_faithful, rewritten
@@ -169,6 +170,7 @@ def fit(
     first = Examples(examples.images[: protocol.batch_size], examples.labels[: protocol.batch_size])
     bf16 = precision == Precision.BF16
     autocast = torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
+    keep_freed()
     with naming_failures("the network failed in its first step"):
         fast = device.type == "cpu" and is_faithful(model, first.images)
         exchange = rewritten if fast else nullcontext

@@ -66,7 +66,7 @@ class PooledConv(nn.Module):
         channels, _, height, width = self.weight.shape
         shifted = self.weight.reshape(channels, -1) @ self.shifts
         kernels = shifted.view(channels, 4, 1, height + 1, width + 1).transpose(0, 1).flatten(0, 1)
-        bias = None if self.bias is None else self.bias.repeat(4)
+        bias = None if self.bias is None else self.bias.expand(4, -1).reshape(-1)
         groups = F.conv2d(images, kernels, bias, stride=2, padding=self.padding).contiguous()
         number, _, *size = groups.shape
         # An image four high and one wide, with all that is pooled alike as its channels.

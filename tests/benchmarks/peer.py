@@ -1,7 +1,11 @@
-"""What a person would otherwise pick: Lightning, as its own introduction uses it."""
+"""What a person would otherwise pick: Lightning, as its own introduction uses it.
+
+Run as tests.benchmarks.article is.
+"""
 
 import time
 import warnings
+from collections.abc import Callable
 from logging import ERROR, getLogger
 
 import lightning
@@ -10,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 from torch.utils.data import DataLoader
+from torchvision.datasets import MNIST
 
-from mnist_cli.config import Protocol
-from tests.benchmarks.loops import Images
+from tests.benchmarks.article import BATCH_SIZE, LEARNING_RATE, EpochTrainer, serve
 
 
 class Classifier(lightning.LightningModule):
@@ -27,25 +31,33 @@ class Classifier(lightning.LightningModule):
         return F.cross_entropy(self.network(images), labels)
 
     def configure_optimizers(self) -> Optimizer:
-        return Adam(self.parameters(), lr=Protocol.lr)
+        return Adam(self.parameters(), lr=LEARNING_RATE)
 
 
-def train_epoch_with_lightning(network: nn.Module, images: Images, device: torch.device) -> float:
-    """One epoch of a new Trainer; returns the seconds of `fit`, as train_epoch does of its loop."""
+def peer(images: MNIST, network: Callable[[], nn.Module], device: torch.device) -> EpochTrainer:
+    """Each epoch is that of a new Trainer; its seconds are those of `fit`."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         getLogger(name).setLevel(ERROR)
-    trainer = lightning.Trainer(
-        max_epochs=1,
-        accelerator=device.type,
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    loader = DataLoader(images, batch_size=Protocol.batch_size, shuffle=True)
-    started = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its advice on workers, which the article's loop has not
-        trainer.fit(Classifier(network), loader)
-    return time.perf_counter() - started
+    warnings.simplefilter("ignore")  # its advice on workers, which the article's loop has not
+    model = Classifier(network())
+    loader = DataLoader(images, batch_size=BATCH_SIZE, shuffle=True)
+
+    def train_epoch() -> float:
+        trainer = lightning.Trainer(
+            max_epochs=1,
+            accelerator=device.type,
+            devices=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        started = time.perf_counter()
+        trainer.fit(model, loader)
+        return time.perf_counter() - started
+
+    return train_epoch
+
+
+if __name__ == "__main__":
+    serve(peer)

@@ -2,8 +2,9 @@
 
 Interleaves an epoch of the article's loop and an epoch of the engine, on the same images, with the
 same batch size and optimizer, and quotes the median of the ratios of neighbours: a machine that
-drifts slows both. The peak is that of a large matrix product in the same format, measured in
-every round; a network's operations are three times its forward pass's.
+drifts slows both. The article's loop has a process of its own for each network. The peak is that
+of a large matrix product in the same format, measured in every round; a network's operations are
+three times its forward pass's.
 
 With --peer, an epoch with Lightning is interleaved too; the extra `bench` installs it.
 With --seeds N, the fast recipe is trained with N seeds too, and its time set against five of the
@@ -14,8 +15,10 @@ import json
 import statistics
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import torch
@@ -26,9 +29,11 @@ from rich.table import Table
 from mnist_cli import complexity, engine, recipes, registry
 from mnist_cli.config import DataOptions, DatasetName, Precision, Protocol, Recipe
 from mnist_cli.data import datasets
+from mnist_cli.data.datasets import LabelledImages
 from mnist_cli.device import environment, resolve_device, resolve_precision, synchronize
 from mnist_cli.engine import Examples
-from tests.benchmarks.loops import Images, train_epoch, train_with_engine
+from tests.benchmarks.rivals import Rival, write_folder
+from tests.benchmarks.training import train_with_engine
 
 ARTICLE_EPOCHS = 5
 DTYPES = {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16}
@@ -50,9 +55,15 @@ class Contest:
     """One network in both loops."""
 
     def __init__(
-        self, name: str, examples: Examples, images: Images, asked: Precision, with_peer: bool
+        self,
+        name: str,
+        examples: Examples,
+        asked: Precision,
+        article: Rival,
+        lightning: Rival | None,
     ) -> None:
-        self.name, self.examples, self.images = name, examples, images
+        self.name, self.examples = name, examples
+        self.rivals = article, lightning
         self.device = examples.labels.device
         self.spec = registry.resolve(name)
         cost, _ = complexity.summarize(name, engine.build(self.spec, seed=0))
@@ -62,20 +73,15 @@ class Contest:
         self.article: list[float] = []
         self.engine: list[float] = []
         self.peer: list[float] = []
-        self.with_peer = with_peer
         self.peaks: list[float] = []
-        self.plain = engine.build(self.spec, seed=0).to(self.device)
-        self.adam = torch.optim.Adam(self.plain.parameters(), lr=Protocol.lr)
 
     def round(self) -> None:
         """An epoch of each, one after the other."""
+        article, lightning = self.rivals
+        self.article.append(article.train_epoch())
+        if lightning:
+            self.peer.append(lightning.train_epoch())
         self.peaks.append(peak(self.precision, self.device))
-        self.article.append(train_epoch(self.plain, self.adam, self.images, self.device))
-        if self.with_peer:
-            from tests.benchmarks.peer import train_epoch_with_lightning
-
-            network = engine.build(self.spec, seed=len(self.peer))
-            self.peer.append(train_epoch_with_lightning(network, self.images, self.device))
         self.engine.append(self.fit(Protocol(epochs=1), seed=len(self.engine))[1])
 
     def fit(self, protocol: Protocol, seed: int) -> tuple[torch.nn.Module, float]:
@@ -115,22 +121,36 @@ def main(
     """Compare the engine with the article's loop, side by side."""
     place = resolve_device(device)
     data = datasets.load(DataOptions(DatasetName.MNIST, data_dir), lambda event: None)
-    train = engine.to_device(data.train.images[:images], data.train.labels[:images], place)
+    train = LabelledImages(data.train.images[:images], data.train.labels[:images])
+    examples = engine.to_device(train.images, train.labels, place)
     test = engine.to_device(data.test.images, data.test.labels, place)
-    plain = Images(data.train.images[:images], data.train.labels[:images])
-    contests = [
-        Contest(name, train, plain, precision, peer) for name in networks or registry.MODELS
-    ]
-    fast: dict[str, list[tuple[float, float]]] = {contest.name: [] for contest in contests}
-    for number in range(max(rounds, seeds)):
-        for contest in contests:
-            if number < rounds:
-                contest.round()
-            if number < seeds:
-                protocol = recipes.protocol(Recipe.FAST, contest.spec)
-                model, seconds = contest.fit(protocol, seed=number)
-                fast[contest.name].append((seconds, engine.evaluate(model, test).test_accuracy))
-            sys.stderr.write(f"round {number + 1}: {contest.name}\n")
+    fast: dict[str, list[tuple[float, float]]] = {name: [] for name in networks or registry.MODELS}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        write_folder(folder, train)
+
+        def rival(module: str, name: str) -> Rival:
+            return stack.enter_context(Rival(module, folder, name, place))
+
+        contests = [
+            Contest(
+                name,
+                examples,
+                precision,
+                rival("article", name),
+                rival("peer", name) if peer else None,
+            )
+            for name in fast
+        ]
+        for number in range(max(rounds, seeds)):
+            for contest in contests:
+                if number < rounds:
+                    contest.round()
+                if number < seeds:
+                    protocol = recipes.protocol(Recipe.FAST, contest.spec)
+                    model, seconds = contest.fit(protocol, seed=number)
+                    fast[contest.name].append((seconds, engine.evaluate(model, test).test_accuracy))
+                sys.stderr.write(f"round {number + 1}: {contest.name}\n")
     results = [contest.result() for contest in contests]
     machine = environment(place)
     show(

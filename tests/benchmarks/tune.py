@@ -22,7 +22,7 @@ from mnist_cli.data import datasets
 from mnist_cli.device import environment, resolve_device, resolve_precision
 from mnist_cli.engine import Examples
 from mnist_cli.recipes import one_cycle
-from tests.benchmarks.loops import train_with_engine
+from tests.benchmarks.training import train_with_engine
 
 HELD_OUT = 10_000
 LOG = Path(__file__).with_name("tune.log")

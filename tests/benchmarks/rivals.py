@@ -1,0 +1,56 @@
+"""Processes that train without the engine, an epoch whenever they are told to."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mnist_cli.data.datasets import LabelledImages
+
+
+class Rival:
+    """A process of one of the modules beside this one, with one network.
+
+    In a process of its own, as the engine changes how memory is managed in this one.
+    """
+
+    def __init__(self, module: str, folder: Path, network: str, device: torch.device) -> None:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.{module}", folder, network, str(device)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin and process.stdout
+        self._process, self._ask, self._answers = process, process.stdin, process.stdout
+        self._answers.readline()  # ready: what starts would slow what trains
+
+    def train_epoch(self) -> float:
+        """The seconds of its next epoch."""
+        self._ask.write("\n")
+        self._ask.flush()
+        return float(self._answers.readline())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.communicate()
+
+
+def write_folder(folder: Path, train: LabelledImages) -> None:
+    """Put images where torchvision looks for them; the test files, which it wants, are the same."""
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for prefix in ("train", "t10k"):
+        _write_idx(raw / f"{prefix}-images-idx3-ubyte", train.images)
+        _write_idx(raw / f"{prefix}-labels-idx1-ubyte", train.labels)
+
+
+def _write_idx(path: Path, array: NDArray[np.uint8]) -> None:
+    shape = np.array(array.shape, dtype=">i4").tobytes()
+    path.write_bytes(bytes([0, 0, 8, array.ndim]) + shape + array.tobytes())
