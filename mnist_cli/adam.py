@@ -3,26 +3,28 @@
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 from torch.optim import Adam
 from torch.optim.adam import adam
 
 
-def make_update(optimizer: Adam) -> Callable[[], None]:
-    """A function that does what `step` and `zero_grad` of a fused `optimizer` do, bit for bit.
+def make_update(optimizer: Adam) -> Callable[[float | Tensor], None]:
+    """A function of the learning rate: what `step` and `zero_grad` of a fused `optimizer` do.
 
-    The optimizer keeps its state, so that it can be saved at any time. Where a parameter has no
-    gradient, and in the first step of all, its own `step` is called.
+    It does so bit for bit. The optimizer keeps its state, so that it can be saved at any time.
+    Where a parameter has no gradient, and in the first step of all, its own `step` is called.
     """
     [group] = optimizer.param_groups
     parameters = group["params"]
     beta1, beta2 = group["betas"]
-    moments: tuple[list[torch.Tensor], ...] = ()
+    moments: tuple[list[Tensor], ...] = ()
 
     @torch.no_grad()
-    def update() -> None:
+    def update(rate: float | Tensor) -> None:
         nonlocal moments
         gradients = [parameter.grad for parameter in parameters]
         if not moments or any(gradient is None for gradient in gradients):
+            group["lr"] = rate
             optimizer.step()
             if len(optimizer.state) == len(parameters):
                 states = [optimizer.state[parameter] for parameter in parameters]
@@ -41,7 +43,7 @@ def make_update(optimizer: Adam) -> Callable[[], None]:
                 amsgrad=False,
                 beta1=beta1,
                 beta2=beta2,
-                lr=group["lr"],
+                lr=rate,
                 weight_decay=0.0,
                 eps=group["eps"],
                 maximize=False,

@@ -21,14 +21,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
 
-from mnist_cli.adam import make_update
 from mnist_cli.config import NUM_CLASSES, Precision, Protocol, Schedule
 from mnist_cli.device import synchronize
 from mnist_cli.errors import MnistCliError
+from mnist_cli.graphs import capture_on, recorded
 from mnist_cli.memory import keep_freed
 from mnist_cli.registry import ModelSpec, describe, factory
 from mnist_cli.results import Evaluation
 from mnist_cli.rewrites import dropout_scaled, is_faithful, rewritten
+from mnist_cli.steps import make_step
 
 EVALUATION_BATCH = 500
 PROGRESS_SECONDS = 0.25
@@ -176,31 +177,27 @@ def fit(
         exchange = rewritten if fast else nullcontext
         with exchange(model), autocast:
             _warm_up(model, first)
+        step = make_step(model, optimizer, examples.images, examples.labels, autocast)
+        if capture := capture_on(device):
+            model.train()
+            with dropout_scaled(model, protocol.dropout):
+                batch = torch.arange(len(first.labels), device=device)
+                step = recorded(step, model, optimizer, batch, capture)
     for epoch in range(first_epoch, protocol.epochs + 1):
         order = shuffled(len(examples.labels), seed, epoch).to(device)
         _seed_all(_stream(seed, epoch, "network"))
         losses: list[Tensor] = []
-        update = make_update(optimizer)
         optimizer.zero_grad()
         model.train()
         synchronize(device)
         started = reported = time.perf_counter()
         failing = naming_failures(f"the network failed in epoch {epoch}")
         with failing, dropout_scaled(model, protocol.dropout), exchange(model):
-            batches = order.split(protocol.batch_size)
-            labels = examples.labels.index_select(0, order).split(protocol.batch_size)
-            for step, (batch, truth) in enumerate(zip(batches, labels, strict=True)):
-                done = (epoch - 1 + (step + 0.5) / steps) / protocol.epochs
-                for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(protocol, done)
-                with autocast:
-                    logits = model(examples.images.index_select(0, batch))
-                loss = F.cross_entropy(logits.float(), truth)
-                loss.backward()
-                update()
-                losses.append(loss.detach())
+            for done, batch in enumerate(order.split(protocol.batch_size)):
+                progress = (epoch - 1 + (done + 0.5) / steps) / protocol.epochs
+                losses.append(step(batch, learning_rate(protocol, progress)))
                 if on_step and time.perf_counter() - reported > PROGRESS_SECONDS:
-                    on_step(epoch, step + 1, steps)
+                    on_step(epoch, done + 1, steps)
                     reported = time.perf_counter()
             synchronize(device)
         seconds = time.perf_counter() - started

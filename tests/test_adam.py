@@ -29,11 +29,12 @@ def trained(lean: bool, sometimes: bool = False) -> tuple[nn.Module, torch.optim
     optimizer = engine.make_optimizer(model, Protocol(beta2=0.98))
     update = make_update(optimizer)
     for number in range(12):
-        optimizer.param_groups[0]["lr"] = 0.01 / (number + 1)
+        rate = 0.01 / (number + 1)
         step(model, number, unused if sometimes else None)
         if lean:
-            update()
+            update(rate)
         else:
+            optimizer.param_groups[0]["lr"] = rate
             optimizer.step()
             optimizer.zero_grad()
     return model, optimizer
@@ -64,5 +65,5 @@ def test_it_calls_adams_own_step_only_where_it_must() -> None:
     update = make_update(optimizer)
     for number in range(5):
         step(model, number)
-        update()
+        update(0.01)
     assert len(calls) == 1

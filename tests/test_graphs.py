@@ -1,0 +1,143 @@
+"""Recording a step, with a recorder that does the work again: CUDA's is not on every machine."""
+
+import random
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mnist_cli import engine, graphs, registry
+from mnist_cli.config import Protocol, Schedule
+from mnist_cli.graphs import Capture, Work, capture_on, recorded
+from mnist_cli.steps import Step, make_step
+
+# As a float32 it is what it is as a float64: the recording's rate is a tensor.
+PROTOCOL = Protocol(epochs=2, batch_size=8, lr=2**-8)
+IMAGES = torch.rand(20, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(20) % 10
+BATCH = torch.arange(8)
+
+
+def capture_by_repeating(work: Work) -> Work:
+    """As CUDA's: the work is done on the way, and what is returned does it again."""
+    for _ in range(3):
+        work()
+    return work
+
+
+def training(
+    model: nn.Module, capture: Capture = capture_by_repeating
+) -> tuple[Step, Step, torch.optim.Adam]:
+    """A step of `model` as it is, the same recorded, and the optimizer of both."""
+    optimizer = engine.make_optimizer(model, PROTOCOL)
+    step = make_step(model.train(), optimizer, IMAGES, LABELS, torch.autocast("cpu", enabled=False))
+    return step, recorded(step, model, optimizer, BATCH, capture), optimizer
+
+
+def tensors(model: nn.Module, optimizer: torch.optim.Adam) -> list[Tensor]:
+    moments = [value for state in optimizer.state.values() for value in state.values()]
+    return [value.clone() for value in [*model.state_dict().values(), *moments]]
+
+
+@pytest.mark.parametrize("name", registry.MODELS)
+@pytest.mark.parametrize("schedule", Schedule)
+def test_a_recorded_training_gives_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch, name: str, schedule: Schedule
+) -> None:
+    protocol = Protocol(epochs=2, batch_size=8, lr=2**-8, schedule=schedule)
+    tolerance = 0 if schedule == Schedule.CONSTANT else 1e-5  # other rates are rounded
+
+    def trained() -> tuple[list[Tensor], list[float]]:
+        model = engine.build(registry.resolve(name), seed=0)
+        optimizer = engine.make_optimizer(model, protocol)
+        examples = engine.Examples(IMAGES, LABELS)
+        losses = [e.train_loss for e in engine.fit(model, optimizer, examples, protocol, seed=0)]
+        return tensors(model, optimizer), losses
+
+    plain, plain_losses = trained()
+    replays: list[int] = []
+
+    def counting_capture(work: Work) -> Work:
+        def replay() -> None:
+            replays.append(1)
+            work()
+
+        return replay
+
+    monkeypatch.setattr(engine, "capture_on", lambda device: counting_capture)
+    again, again_losses = trained()
+    # Two full batches in each of two epochs; the last of four images is not replayed.
+    assert len(replays) == graphs.TRIALS + 4
+    for one, other in zip(plain, again, strict=True):
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+    assert again_losses == pytest.approx(plain_losses, rel=tolerance)
+
+
+def test_trying_leaves_everything_as_it_was() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784), nn.Dropout(), nn.Linear(784, 10))
+    optimizer = engine.make_optimizer(model, PROTOCOL)
+    fresh = tensors(model, optimizer)
+    _, replayed, optimizer = training(model)
+    state = tensors(model, optimizer)
+    assert all(torch.equal(one, other) for one, other in zip(fresh, state[:7], strict=True))
+    assert not any(value.any() for value in state[7:])
+    replayed(BATCH, 2**-8)
+    assert model[1].num_batches_tracked == 1
+
+    resumed = tensors(model, optimizer)
+    step = make_step(model, optimizer, IMAGES, LABELS, torch.autocast("cpu", enabled=False))
+    recorded(step, model, optimizer, BATCH, capture_by_repeating)
+    for one, other in zip(resumed, tensors(model, optimizer), strict=True):
+        assert torch.equal(one, other)
+
+
+def fail(work: Work) -> Work:
+    """A network that waits for the device breaks the recording in its middle."""
+    work()
+    raise RuntimeError("operation not permitted when stream is capturing")
+
+
+def forget(_work: Work) -> Work:
+    return lambda: None
+
+
+@pytest.mark.parametrize("capture", [fail, forget])
+def test_a_recording_that_fails_or_differs_is_not_used(capture: Capture) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    step, chosen, optimizer = training(model, capture)
+    assert chosen is step
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert optimizer.param_groups[0]["lr"] == PROTOCOL.lr
+
+
+class Counting(nn.Sequential):
+    calls = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.calls += 1
+        logits: Tensor = self[1](self[0](images))
+        return logits
+
+
+class Drawing(nn.Sequential):
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self[1](self[0](images))
+        return logits * random.choice([1, 2])
+
+
+@pytest.mark.parametrize("network", [Counting, Drawing])
+def test_a_network_that_is_another_in_each_step_is_not_recorded(
+    network: type[nn.Module],
+) -> None:
+    step, chosen, _ = training(network(nn.Flatten(), nn.Linear(784, 10)))
+    assert chosen is step
+
+
+def test_only_cuda_records() -> None:
+    assert capture_on(torch.device("cpu")) is None
+    assert capture_on(torch.device("mps")) is None
+    assert capture_on(torch.device("cuda", 0)) is not None
