@@ -53,6 +53,8 @@ def resolve(name: str) -> ModelSpec:
         return spec
     source, _, attribute = name.rpartition(":")
     if source and attribute.isidentifier():
+        if source.endswith(".py"):  # ./nets.py and nets.py are one file
+            name = f"{Path(source)}:{attribute}"
         return ModelSpec(name, name, custom=True)
     if name.endswith(".py"):
         raise UsageError(f"write {name}:NAME to say which network of the file")

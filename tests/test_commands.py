@@ -487,6 +487,13 @@ def test_summary_of_one_is_torchinfos_table(run_cli: RunCli, own_network: str) -
 # protocols
 
 
+def test_choices_are_case_insensitive(run_cli: RunCli) -> None:
+    options = ("--dataset", "MNIST5K", "--precision", "FP32", "--recipe", "Fast", "--device", "CPU")
+    result = run_cli("train", "MLP", "--epochs", 1, "--json", *options).json
+    assert (result["dataset"]["name"], result["precision"]) == ("mnist5k", "fp32")
+    assert (result["protocol"]["recipe"], result["environment"]["device"]) == ("fast", "cpu")
+
+
 def test_precision_is_recorded_and_changes_the_steps_only(run_cli: RunCli) -> None:
     losses = []
     for precision in ("fp32", "bf16"):

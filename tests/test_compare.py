@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 
 import mnist_cli
@@ -269,6 +270,14 @@ def test_a_target_that_is_not_reached_is_said(run_cli: RunCli) -> None:
     assert "tinycnn never reached 99 % within 1 epoch" in outcome.out
 
 
+def test_bars_of_times_leave_out_who_never_arrived(run_cli: RunCli) -> None:
+    out = run_cli("compare", "mlp", "tinycnn", "--target", 0.75, *FAST).out
+    first, second = (line for line in out.splitlines() if "/1 " in line)
+    assert first.split()[:2] == ["mlp", "1/1"]
+    assert second.split()[:2] == ["tinycnn", "0/1"]
+    assert first.endswith("████")
+
+
 # Failures
 
 
@@ -508,6 +517,14 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
     Path("other.json").unlink()
     outcome = run_cli("compare", "mlp", "--seeds", 2, "--baseline", "other.json", *FAST)
     assert "cannot read other.json: No such file" in outcome.err
+
+
+def test_a_plotted_interval_stays_within_what_is_possible() -> None:
+    from mnist_cli.comparison import Estimate
+    from mnist_cli.pictures.plots import _within_range
+
+    assert _within_range(Estimate(0.99, 0.05, 2, 0.95)) == pytest.approx(np.array([[5], [1]]))
+    assert _within_range(Estimate(0.02, 0.03, 2, 0.95)) == pytest.approx(np.array([[2], [3]]))
 
 
 def test_a_plot_has_every_network(run_cli: RunCli) -> None:

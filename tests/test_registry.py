@@ -52,6 +52,11 @@ def test_custom_targets(target: str, tmp_path: Path) -> None:
     assert engine.count_parameters(custom(f"{tmp_path}/own.py:Net")) == 7850
 
 
+def test_a_file_has_one_name_in_a_folder() -> None:
+    assert registry.resolve("./own.py:Net") == registry.resolve("own.py:Net")
+    assert registry.resolve("nets/../own.py:Net") != registry.resolve("own.py:Net")  # maybe a link
+
+
 def test_a_file_may_import_its_neighbours() -> None:
     Path("sub").mkdir()
     Path("sub", "neighbour_of_net.py").write_text("OUTPUTS = 10")

@@ -46,6 +46,7 @@ Codes = Annotated[
 Dataset = Annotated[
     DatasetName,
     typer.Option(
+        case_sensitive=False,
         metavar="NAME",
         help="auto, mnist, mnist5k, fashion-mnist or kmnist. auto is the complete MNIST if it is "
         "on disk or soon fetched, else mnist5k; for a checkpoint, what it was trained on.",
@@ -60,10 +61,14 @@ DataDir = Annotated[
         show_default="the user cache",
     ),
 ]
-Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, mps or xpu.")]
+Device = Annotated[
+    str,
+    typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, mps or xpu.", parser=str.lower),
+]
 PrecisionOption = Annotated[
     Precision,
     typer.Option(
+        case_sensitive=False,
         metavar="FORMAT",
         help="auto, fp32 or bf16. auto is bf16 for a large network where the device has it.",
     ),
@@ -72,6 +77,7 @@ RecipeOption = Annotated[
     Recipe,
     typer.Option(
         "--recipe",
+        case_sensitive=False,
         metavar="NAME",
         help="article or fast. fast needs fewer steps for the article's accuracy; "
         "--epochs, --batch-size and --lr override either.",

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from mnist_cli.comparison import CompareResult, Figures
+from mnist_cli.comparison import CompareResult, Estimate, Figures
 from mnist_cli.pictures.files import save_figure
 from mnist_cli.results import TrainResult
 
@@ -101,7 +101,7 @@ def _point(
     axes.errorbar(
         cost,
         accuracy.mean * 100,
-        yerr=None if accuracy.half_width is None else accuracy.half_width * 100,
+        yerr=_within_range(accuracy) if accuracy.half_width else None,
         xerr=times if spread else None,
         capsize=4,
         markersize=7,
@@ -117,6 +117,12 @@ def _point(
         textcoords="offset points",
         horizontalalignment="right" if last else "left",
     )
+
+
+def _within_range(accuracy: Estimate) -> list[list[float]]:
+    """How far an interval reaches down and up, in percent: that of few seeds may leave 0 to 100."""
+    mean, half = accuracy.mean * 100, (accuracy.half_width or 0) * 100
+    return [[min(half, mean)], [min(half, 100 - mean)]]
 
 
 def _finish(axes: Axes, points: list[tuple[float, Figures]]) -> None:

@@ -1,5 +1,7 @@
 """What a person reads of several networks."""
 
+from collections.abc import Iterable
+from math import inf
 from statistics import median
 
 from rich.console import RenderableType
@@ -93,7 +95,7 @@ def _costs(result: CompareResult) -> Table:
         "Network", "Params", "Mult-adds", *_time_headers("Time", several), "Images/s"
     )
     table.add_column("", no_wrap=True)
-    most = _longest(result)
+    most = _longest(model.figures for model in result.models)
     for model in result.models:
         figures = model.figures
         small, quick = (figures.pareto_parameters, figures.pareto_seconds) if figures else (0, 0)
@@ -116,11 +118,11 @@ def _times(result: CompareResult) -> Table:
         "Network", "Reached", *_time_headers("Time", several), "Epochs", "Params", "Mult-adds"
     )
     table.add_column("", no_wrap=True)
-    most = _longest(result)
+    most = _longest(model.figures for model in result.models if model.arrived)
 
     def order(model: ModelRuns) -> tuple[bool, float]:
         arrived = model.figures is not None and model.arrived
-        return not arrived, model.figures.train_seconds_median if model.figures else most
+        return not arrived, model.figures.train_seconds_median if model.figures else inf
 
     for model in sorted(result.models, key=order):
         figures = model.figures if model.arrived else None
@@ -147,8 +149,8 @@ def _range(figures: Figures | None, several: bool) -> list[str]:
     return [span(figures.train_seconds_min, figures.train_seconds_max) if figures else "-"]
 
 
-def _longest(result: CompareResult) -> float:
-    return max((m.figures.train_seconds_median for m in result.models if m.figures), default=1.0)
+def _longest(figures: Iterable[Figures | None]) -> float:
+    return max((each.train_seconds_median for each in figures if each), default=1.0)
 
 
 def _unmeasured(model: ModelRuns) -> list[str]:
