@@ -2,7 +2,7 @@
 
 What a network computes must then be the same in each step. Where that is not certain the step stays
 as it is: where it cannot be recorded, where its replay gives another loss, and where the network's
-own code counts or draws outside torch.
+own code counts or draws on the host.
 """
 
 import pickle
@@ -56,9 +56,10 @@ def recorded(
         return torch.stack(losses)
 
     try:
-        before = _python_state(model)
+        torch.manual_seed(0)
+        before = host_state(model, batch.device)
         expected = losses_of(work)
-        if _python_state(model) != before:
+        if host_state(model, batch.device) != before:
             return step
         replay = capture(work)
         if not torch.allclose(losses_of(replay), expected, rtol=TOLERANCE):
@@ -78,6 +79,21 @@ def recorded(
         return loss.clone()
 
     return replayed
+
+
+def host_state(model: nn.Module, device: torch.device) -> bytes:
+    """What decides a network's next step on `device`, but is no part of a recording of this one.
+
+    Plain attributes of its modules, and the random states that live on the host.
+    """
+    plain = [
+        {name: value for name, value in vars(module).items() if isinstance(value, int | float)}
+        for module in model.modules()
+    ]
+    states = [random.getstate(), np.random.get_state()]  # noqa: NPY002 - what its code may use
+    if device.type != "cpu":  # a CPU's own work draws from this one
+        states.append(torch.get_rng_state().numpy())
+    return pickle.dumps((plain, states))
 
 
 def _capture_cuda(device: torch.device, work: Work) -> Work:
@@ -116,12 +132,3 @@ def _state(model: nn.Module, optimizer: Adam) -> list[Tensor]:
 def _restore(saved: list[tuple[Tensor, Tensor]]) -> None:
     for tensor, value in saved:
         tensor.copy_(value)
-
-
-def _python_state(model: nn.Module) -> bytes:
-    """What a network's code may change without torch: random states, and plain attributes."""
-    plain = [
-        {name: value for name, value in vars(module).items() if isinstance(value, int | float)}
-        for module in model.modules()
-    ]
-    return pickle.dumps((random.getstate(), np.random.get_state(), plain))  # noqa: NPY002

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mnist_cli import engine, graphs, registry
 from mnist_cli.config import Protocol, Schedule
-from mnist_cli.graphs import Capture, Work, capture_on, recorded
+from mnist_cli.graphs import Capture, Work, capture_on, host_state, recorded
 from mnist_cli.steps import Step, make_step
 
 # As a float32 it is what it is as a float64: the recording's rate is a tensor.
@@ -135,6 +135,15 @@ def test_a_network_that_is_another_in_each_step_is_not_recorded(
 ) -> None:
     step, chosen, _ = training(network(nn.Flatten(), nn.Linear(784, 10)))
     assert chosen is step
+
+
+def test_on_a_gpu_torchs_generator_of_the_host_counts_too() -> None:
+    model = nn.Linear(1, 1)
+    for device, counts in (("cuda", True), ("cpu", False)):
+        before = host_state(model, torch.device(device))
+        assert host_state(model, torch.device(device)) == before
+        torch.rand(1)
+        assert (host_state(model, torch.device(device)) != before) == counts
 
 
 def test_only_cuda_records() -> None:

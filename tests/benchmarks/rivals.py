@@ -19,21 +19,28 @@ class Rival:
     """
 
     def __init__(self, module: str, folder: Path, network: str, device: torch.device) -> None:
+        self._name = f"{__package__}.{module}"
         process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.{module}", folder, network, str(device)],
+            [sys.executable, "-m", self._name, folder, network, str(device)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         assert process.stdin and process.stdout
         self._process, self._ask, self._answers = process, process.stdin, process.stdout
-        self._answers.readline()  # ready: what starts would slow what trains
+        self._answer()  # that it is ready: what starts would slow what trains
 
     def train_epoch(self) -> float:
         """The seconds of its next epoch."""
         self._ask.write("\n")
         self._ask.flush()
-        return float(self._answers.readline())
+        return float(self._answer())
+
+    def _answer(self) -> str:
+        answer = self._answers.readline()
+        if not answer:
+            sys.exit(f"error: {self._name} stopped: its own message is above")
+        return answer
 
     def __enter__(self) -> Self:
         return self
