@@ -50,6 +50,7 @@ def run(arguments: list[str] | None = None) -> int:
     except typer.TyperException as error:
         context: typer.Context | None = getattr(error, "ctx", None)
         command = context.command_path if context else "mnist-cli"
-        say(f"error: {error.format_message().rstrip('.')}; see {command} --help")
+        message = error.format_message().replace("Value error, ", "")  # pydantic's, within typer
+        say(f"error: {message.rstrip('.')}; see {command} --help")
         return error.exit_code
     return code or ExitCode.OK

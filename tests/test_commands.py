@@ -314,7 +314,7 @@ def test_a_diverging_training_stops_in_one_line(run_cli: RunCli) -> None:
         (("train", "mlp", "--device", "cuda:" + "9" * 20), "is not one of auto, cpu"),
         (("train", "mlp", "--device", "tpu"), "--device tpu is not one of"),
         (("train", "mlp", "--device", "cuda:99"), "--device cuda:99 is not on this machine"),
-        (("train", "mlp", "--dataset", "cifar"), "Invalid value for '--dataset'"),
+        (("train", "mlp", "--dataset", "cifar"), "for '--dataset': 'cifar' is not one of 'auto'"),
         (("train", "mlp", "--min-accuracy", "97"), "--min-accuracy is a fraction"),
         (("train", "mlp", "--output", "absent/x"), "does not exist; create it first"),
         (("train", "mlp", "--output", "."), "is not a regular file"),
