@@ -1,6 +1,7 @@
 """Recording a step, with a recorder that does the work again: CUDA's is not on every machine."""
 
 import random
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ def training(
 ) -> tuple[Step, Step, torch.optim.Adam]:
     """A step of `model` as it is, the same recorded, and the optimizer of both."""
     optimizer = engine.make_optimizer(model, PROTOCOL)
-    step = make_step(model.train(), optimizer, IMAGES, LABELS, torch.autocast("cpu", enabled=False))
+    step = make_step(model.train(), optimizer, IMAGES, LABELS, nullcontext())
     return step, recorded(step, model, optimizer, BATCH, capture), optimizer
 
 
@@ -86,7 +87,7 @@ def test_trying_leaves_everything_as_it_was() -> None:
     assert model[1].num_batches_tracked == 1
 
     resumed = tensors(model, optimizer)
-    step = make_step(model, optimizer, IMAGES, LABELS, torch.autocast("cpu", enabled=False))
+    step = make_step(model, optimizer, IMAGES, LABELS, nullcontext())
     recorded(step, model, optimizer, BATCH, capture_by_repeating)
     for one, other in zip(resumed, tensors(model, optimizer), strict=True):
         assert torch.equal(one, other)
@@ -150,3 +151,23 @@ def test_only_cuda_records() -> None:
     assert capture_on(torch.device("cpu")) is None
     assert capture_on(torch.device("mps")) is None
     assert capture_on(torch.device("cuda", 0)) is not None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", registry.MODELS)
+def test_cuda_replays_each_network_and_waits_for_nothing(name: str) -> None:
+    device = torch.device("cuda", torch.cuda.current_device())
+    capture = capture_on(device)
+    assert capture
+    model = engine.place(engine.build(registry.resolve(name), seed=0), device).train()
+    optimizer = engine.make_optimizer(model, PROTOCOL)
+    step = make_step(model, optimizer, IMAGES.to(device), LABELS.to(device), nullcontext())
+    batch = BATCH.to(device)
+    chosen = recorded(step, model, optimizer, batch, capture)
+    assert chosen is not step
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        losses = [chosen(batch, PROTOCOL.lr) for _ in range(8)]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert losses[-1] < losses[0]
