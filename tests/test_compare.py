@@ -527,6 +527,22 @@ def test_a_plotted_interval_stays_within_what_is_possible() -> None:
     assert _within_range(Estimate(0.02, 0.03, 2, 0.95)) == pytest.approx(np.array([[2], [3]]))
 
 
+def test_labels_of_a_plot_do_not_cover_each_other() -> None:
+    from matplotlib.figure import Figure
+    from mnist_cli.pictures.plots import _label
+
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    points = [("first", 1.0, 0.9), ("second", 1.01, 0.901), ("a long name", 2.0, 0.95)]
+    for _, cost, accuracy in points:
+        axes.errorbar(cost, accuracy * 100, yerr=0.2, marker="o")
+    figure.draw_without_rendering()
+    _label(axes, points)
+    boxes = [label.get_window_extent() for label in axes.texts]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
+
+
 def test_a_plot_has_every_network(run_cli: RunCli) -> None:
     run_cli("compare", "mlp", "own.py:linear", "--seeds", 2, "--plot", "plot.svg", *FAST)
     content = Path("plot.svg").read_bytes()

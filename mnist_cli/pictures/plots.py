@@ -4,10 +4,13 @@ Networks differ by marker and by a label beside it; the colours are those of Oka
 """
 
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import Bbox
 
 from mnist_cli.comparison import CompareResult, Estimate, Figures
 from mnist_cli.pictures.files import save_figure
@@ -16,6 +19,15 @@ from mnist_cli.results import TrainResult
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX*<>"
 OPTION = "--plot"
+# Where a label may stand beside its point, the best first: points to the right and up.
+PLACES: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
+    (8, -12, "left"),
+    (-8, 6, "right"),
+    (8, 6, "left"),
+    (-8, -12, "right"),
+    (0, 10, "center"),
+    (0, -20, "center"),
+)
 
 
 def plot_comparison(path: Path, result: CompareResult) -> None:
@@ -34,17 +46,17 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     ]
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     by_size, by_time = figure.subplots(1, 2, sharey=True)
-    for position, (name, parameters, figures) in enumerate(rows):
-        largest = parameters == max(size for _, size, _ in rows)
-        seconds = figures.train_seconds_median
-        slowest = seconds == max(other.train_seconds_median for _, _, other in rows)
-        _point(by_size, name, position, parameters, figures, last=largest)
-        _point(by_time, name, position, seconds, figures, last=slowest, spread=True)
+    for position, (_, parameters, figures) in enumerate(rows):
+        _point(by_size, position, parameters, figures)
+        _point(by_time, position, figures.train_seconds_median, figures, spread=True)
     _finish(by_size, [(p, f) for _, p, f in rows if f.pareto_parameters])
     _finish(by_time, [(f.train_seconds_median, f) for _, _, f in rows if f.pareto_seconds])
     by_size.set(xlabel="parameters", ylabel="test accuracy (%)")
     by_time.set(xlabel="training time (s)")
     figure.suptitle(_title(result), fontsize="medium")
+    figure.draw_without_rendering()  # only now is it known where everything lies
+    _label(by_size, [(name, parameters, f.test_accuracy.mean) for name, parameters, f in rows])
+    _label(by_time, [(name, f.train_seconds_median, f.test_accuracy.mean) for name, _, f in rows])
     save_figure(figure, path, OPTION)
 
 
@@ -87,14 +99,7 @@ def _title(result: CompareResult) -> str:
 
 
 def _point(
-    axes: Axes,
-    name: str,
-    position: int,
-    cost: float,
-    figures: Figures,
-    *,
-    last: bool,
-    spread: bool = False,
+    axes: Axes, position: int, cost: float, figures: Figures, *, spread: bool = False
 ) -> None:
     accuracy = figures.test_accuracy
     times = [[cost - figures.train_seconds_min], [figures.train_seconds_max - cost]]
@@ -110,13 +115,28 @@ def _point(
         color=COLOURS[position % len(COLOURS)],
         marker=MARKERS[position % len(MARKERS)],
     )
-    axes.annotate(
-        name,
-        (cost, accuracy.mean * 100),
-        xytext=(-8, 6) if last else (8, -12),
-        textcoords="offset points",
-        horizontalalignment="right" if last else "left",
-    )
+
+
+def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
+    """Write each name beside its (name, cost, accuracy), over nothing else if there is room."""
+    taken = []
+    for container in axes.containers:
+        assert isinstance(container, ErrorbarContainer)
+        marker, _caps, bars = container.lines
+        segments = [segment for bar in bars for segment in bar.get_segments()]
+        taken += [Bbox(axes.transData.transform(segment)) for segment in segments]
+        taken.append(marker.get_window_extent())
+    for name, cost, accuracy in points:
+        label = axes.annotate(name, (cost, accuracy * 100), (0, 0), textcoords="offset points")
+        crossed = []
+        for right, up, alignment in PLACES:
+            label.set(position=(right, up), horizontalalignment=alignment)
+            box = label.get_window_extent()
+            outside = box.x0 < axes.bbox.x0 or box.x1 > axes.bbox.x1
+            crossed.append(len(taken) * outside + box.count_overlaps(taken))
+        right, up, alignment = PLACES[crossed.index(min(crossed))]
+        label.set(position=(right, up), horizontalalignment=alignment)
+        taken.append(label.get_window_extent())
 
 
 def _within_range(accuracy: Estimate) -> list[list[float]]:
