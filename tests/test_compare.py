@@ -529,6 +529,7 @@ def test_a_plotted_interval_stays_within_what_is_possible() -> None:
 
 def test_labels_of_a_plot_do_not_cover_each_other() -> None:
     from matplotlib.figure import Figure
+
     from mnist_cli.pictures.plots import _label
 
     figure = Figure(layout="constrained")
