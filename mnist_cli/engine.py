@@ -1,9 +1,10 @@
 """Training and evaluation: tensors in, numbers out, nothing printed.
 
 The images lie on the device as one tensor, so that a step is an index and no Python runs for
-a single image. While a network trains on a CPU, some of its layers are exchanged for faster ones.
-All randomness is a function of the seed and the epoch: an epoch gives the same
-weights whether or not the run was interrupted before it, and whatever was evaluated meanwhile.
+a single image. While a network trains on a CPU, some of its layers are exchanged for faster ones;
+on CUDA, its step is recorded and replayed.
+All randomness is a function of the seed and the epoch: an epoch gives the same weights whether or
+not the run was interrupted before it, and whatever was evaluated meanwhile.
 """
 
 import hashlib
