@@ -39,7 +39,7 @@ def recorded(
     not. Raises what the network's own code raises.
     """
     _initialise(step, model, optimizer, batch)
-    saved = [(tensor, tensor.clone()) for tensor in _state(model, optimizer)]
+    saved = _saved(model, optimizer)
     static_batch, loss = batch.clone(), batch.new_zeros((), dtype=torch.float32)
     rate = batch.new_full((), optimizer.defaults["lr"], dtype=torch.float32)
 
@@ -114,7 +114,7 @@ def _capture_cuda(device: torch.device, work: Work) -> Work:
 def _initialise(step: Step, model: nn.Module, optimizer: Adam, batch: Tensor) -> None:
     """Let Adam make its state, which it does in its first step, and take that step back."""
     fresh = not optimizer.state
-    saved = [(tensor, tensor.clone()) for tensor in _state(model, optimizer)]
+    saved = _saved(model, optimizer)
     step(batch, optimizer.defaults["lr"])
     _restore(saved)
     if fresh:
@@ -123,9 +123,11 @@ def _initialise(step: Step, model: nn.Module, optimizer: Adam, batch: Tensor) ->
                 tensor.zero_()
 
 
-def _state(model: nn.Module, optimizer: Adam) -> list[Tensor]:
+def _saved(model: nn.Module, optimizer: Adam) -> list[tuple[Tensor, Tensor]]:
+    """All that a step changes, each with a copy of what it is now."""
     moments = [tensor for state in optimizer.state.values() for tensor in state.values()]
-    return [*model.parameters(), *model.buffers(), *moments]
+    tensors = [*model.parameters(), *model.buffers(), *moments]
+    return [(tensor, tensor.detach().clone()) for tensor in tensors]
 
 
 @torch.no_grad()

@@ -146,6 +146,11 @@ class ModelSummary:
     total_megabytes: float
     layers: tuple[LayerSummary, ...]
 
+    @property
+    def mult_adds_per_image(self) -> float:
+        """What one image of the batch costs: decides the precision."""
+        return self.mult_adds / self.batch_size
+
 
 @dataclass(frozen=True)
 class SummaryResult:

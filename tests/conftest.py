@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mnist_cli import cli
+from tests.idx_format import idx_bytes
 from tests.mirror import Mirror
 
 # On a busy machine, threads that wait for each other make a small network a hundred times slower.
@@ -90,12 +90,6 @@ def run_process(*arguments: str | Path, **options: Any) -> Outcome:
     process = start(*arguments, **options)
     out, err = process.communicate(timeout=100)
     return Outcome(process.returncode, out, err)
-
-
-def idx_bytes(array: NDArray[np.uint8]) -> bytes:
-    """An array in the IDX format, written from its description and not by the code tested."""
-    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    return header + array.tobytes()
 
 
 def made_images(count: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

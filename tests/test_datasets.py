@@ -14,7 +14,8 @@ from mnist_cli.data.download import Patience
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError
 from mnist_cli.events import DownloadProgress, Event, Notice
-from tests.conftest import idx_bytes, made_images, write_dataset
+from tests.conftest import made_images, write_dataset
+from tests.idx_format import idx_bytes
 from tests.mirror import Mirror
 
 KMNIST = DataOptions(DatasetName.KMNIST, Path("data"))

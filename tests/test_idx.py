@@ -7,7 +7,8 @@ import pytest
 
 from mnist_cli.data.idx import read_idx
 from mnist_cli.errors import MnistCliError
-from tests.conftest import idx_bytes, made_images
+from tests.conftest import made_images
+from tests.idx_format import idx_bytes
 
 IMAGES, LABELS = made_images(5)
 GOOD = idx_bytes(IMAGES)

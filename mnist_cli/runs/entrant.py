@@ -1,7 +1,8 @@
 """A network in a comparison."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -42,8 +43,7 @@ class Entrant:
             self.failure = str(error)
             on_event(Notice(f"{error}; the others go on"))
             return
-        per_image = self._cost.mult_adds / self._cost.batch_size
-        self._precision = resolve_precision(precision, device, per_image)
+        self._precision = resolve_precision(precision, device, self._cost.mult_adds_per_image)
 
     def train(
         self,
@@ -54,47 +54,31 @@ class Entrant:
         on_step: engine.OnStep,
     ) -> Run | None:
         """One run: for all epochs, or until `target` is reached. None if it fails."""
-        started = time.perf_counter()
-        try:
-            with engine.naming_failures("the network failed"):
-                run = self._train(seed, examples, test, target, on_step)
-        except MnistCliError as error:
-            self.failure = f"seed {seed}: {error}"
-            return None
-        self._run_seconds.append(time.perf_counter() - started)
-        return run
-
-    def _train(
-        self,
-        seed: int,
-        examples: engine.Examples,
-        test: engine.Examples,
-        target: float | None,
-        on_step: engine.OnStep,
-    ) -> Run:
         assert self._precision is not None  # only an entrant that was measured is trained
-        model = engine.place(self._built(seed), examples.images.device)
-        optimizer = engine.make_optimizer(model, self.protocol)
-        seconds = 0.0
-        for fitted in engine.fit(
-            model, optimizer, examples, self.protocol, seed, self._precision, on_step=on_step
-        ):
-            seconds += fitted.train_seconds
-            if target is None and fitted.epoch < self.protocol.epochs:
-                continue
-            evaluation = engine.evaluate(model, test)
-            reached = None if target is None else evaluation.test_accuracy >= target
-            run = Run(
-                seed=seed,
-                epochs=fitted.epoch,
-                test_accuracy=evaluation.test_accuracy,
-                test_loss=evaluation.test_loss,
-                train_seconds=seconds,
-                reached_target=reached,
-            )
-            if reached:
-                break
-        return run
+        run: Run | None = None
+        with self._noting(seed):
+            model = engine.place(self._built(seed), examples.images.device)
+            optimizer = engine.make_optimizer(model, self.protocol)
+            seconds = 0.0
+            for fitted in engine.fit(
+                model, optimizer, examples, self.protocol, seed, self._precision, on_step=on_step
+            ):
+                seconds += fitted.train_seconds
+                if target is None and fitted.epoch < self.protocol.epochs:
+                    continue
+                evaluation = engine.evaluate(model, test)
+                reached = None if target is None else evaluation.test_accuracy >= target
+                run = Run(
+                    seed=seed,
+                    epochs=fitted.epoch,
+                    test_accuracy=evaluation.test_accuracy,
+                    test_loss=evaluation.test_loss,
+                    train_seconds=seconds,
+                    reached_target=reached,
+                )
+                if reached:
+                    break
+        return None if self.failure else run
 
     @property
     def usual_seconds(self) -> float | None:
@@ -114,6 +98,18 @@ class Entrant:
             ),
             failure=self.failure,
         )
+
+    @contextmanager
+    def _noting(self, seed: int) -> Iterator[None]:
+        """Note how long the run within took, or why it failed."""
+        started = time.perf_counter()
+        try:
+            with engine.naming_failures("the network failed"):
+                yield
+        except MnistCliError as error:
+            self.failure = f"seed {seed}: {error}"
+        else:
+            self._run_seconds.append(time.perf_counter() - started)
 
     def _built(self, seed: int) -> nn.Module:
         model = engine.instantiate(self.name, self._make, seed)

@@ -28,7 +28,7 @@ def train(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     device = resolve_device(options.device)
     model = engine.build(options.model, options.seed)
     cost, _ = complexity.summarize(options.model.name, model)
-    precision = resolve_precision(options.precision, device, cost.mult_adds / cost.batch_size)
+    precision = resolve_precision(options.precision, device, cost.mult_adds_per_image)
     resumed = checkpoint.load(options.resume) if options.resume else None
     if resumed:
         _check_same_training(options, precision, resumed)

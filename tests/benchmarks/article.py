@@ -16,8 +16,7 @@ from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
 from mnist_cli import registry
-
-BATCH_SIZE, LEARNING_RATE = 64, 0.001
+from mnist_cli.config import Protocol
 
 EpochTrainer = Callable[[], float]
 
@@ -35,10 +34,10 @@ def serve(make: Callable[[MNIST, Callable[[], nn.Module], torch.device], EpochTr
 def article(images: MNIST, network: Callable[[], nn.Module], device: torch.device) -> EpochTrainer:
     """The seconds of an epoch include loading, as the article's learning time does."""
     model, criterion = network().to(device), nn.CrossEntropyLoss()
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    loader = DataLoader(images, batch_size=BATCH_SIZE, shuffle=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=Protocol.lr)
+    loader = DataLoader(images, batch_size=Protocol.batch_size, shuffle=True)
     # As the engine has it: one-time costs are paid before the clock runs.
-    model(torch.rand(BATCH_SIZE, 1, 28, 28, device=device)).sum().backward()
+    model(torch.rand(Protocol.batch_size, 1, 28, 28, device=device)).sum().backward()
 
     def train_epoch() -> float:
         started = time.perf_counter()

@@ -16,7 +16,8 @@ from torch.optim import Adam, Optimizer
 from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
 
-from tests.benchmarks.article import BATCH_SIZE, LEARNING_RATE, EpochTrainer, serve
+from mnist_cli.config import Protocol
+from tests.benchmarks.article import EpochTrainer, serve
 
 
 class Classifier(lightning.LightningModule):
@@ -31,7 +32,7 @@ class Classifier(lightning.LightningModule):
         return F.cross_entropy(self.network(images), labels)
 
     def configure_optimizers(self) -> Optimizer:
-        return Adam(self.parameters(), lr=LEARNING_RATE)
+        return Adam(self.parameters(), lr=Protocol.lr)
 
 
 def peer(images: MNIST, network: Callable[[], nn.Module], device: torch.device) -> EpochTrainer:
@@ -40,7 +41,7 @@ def peer(images: MNIST, network: Callable[[], nn.Module], device: torch.device) 
         getLogger(name).setLevel(ERROR)
     warnings.simplefilter("ignore")  # its advice on workers, which the article's loop has not
     model = Classifier(network())
-    loader = DataLoader(images, batch_size=BATCH_SIZE, shuffle=True)
+    loader = DataLoader(images, batch_size=Protocol.batch_size, shuffle=True)
 
     def train_epoch() -> float:
         trainer = lightning.Trainer(

@@ -5,11 +5,10 @@ import sys
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from mnist_cli.data.datasets import LabelledImages
+from tests.idx_format import idx_bytes
 
 
 class Rival:
@@ -54,10 +53,5 @@ def write_folder(folder: Path, train: LabelledImages) -> None:
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for prefix in ("train", "t10k"):
-        _write_idx(raw / f"{prefix}-images-idx3-ubyte", train.images)
-        _write_idx(raw / f"{prefix}-labels-idx1-ubyte", train.labels)
-
-
-def _write_idx(path: Path, array: NDArray[np.uint8]) -> None:
-    shape = np.array(array.shape, dtype=">i4").tobytes()
-    path.write_bytes(bytes([0, 0, 8, array.ndim]) + shape + array.tobytes())
+        (raw / f"{prefix}-images-idx3-ubyte").write_bytes(idx_bytes(train.images))
+        (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(idx_bytes(train.labels))

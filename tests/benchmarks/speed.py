@@ -67,9 +67,8 @@ class Contest:
         self.device = examples.labels.device
         self.spec = registry.resolve(name)
         cost, _ = complexity.summarize(name, engine.build(self.spec, seed=0))
-        per_image = cost.mult_adds / cost.batch_size
-        self.precision = resolve_precision(asked, self.device, per_image)
-        self.operations = 3 * 2 * per_image * len(examples.labels)
+        self.precision = resolve_precision(asked, self.device, cost.mult_adds_per_image)
+        self.operations = 3 * 2 * cost.mult_adds_per_image * len(examples.labels)
         self.article: list[float] = []
         self.engine: list[float] = []
         self.peer: list[float] = []

@@ -47,9 +47,8 @@ def run(
     """Training seconds and accuracy on the held-out images."""
     spec = registry.resolve(name)
     cost, _ = complexity.summarize(name, engine.build(spec, seed))
-    precision = resolve_precision(
-        Precision.AUTO, train.labels.device, cost.mult_adds / cost.batch_size
-    )
+    device = train.labels.device
+    precision = resolve_precision(Precision.AUTO, device, cost.mult_adds_per_image)
     model, seconds = train_with_engine(spec, protocol, train, seed, precision)
     return seconds, engine.evaluate(model, held_out).test_accuracy
 
