@@ -18,11 +18,11 @@ class MnistCliError(Exception):
     exit_code = ExitCode.FAILURE
 
 
-class Terminated(BaseException):
-    """SIGTERM. Like KeyboardInterrupt no Exception, so that no handler of failures takes it."""
-
-
 class UsageError(MnistCliError):
     """The command line asks for something that does not exist or does not fit together."""
 
     exit_code = ExitCode.USAGE
+
+
+class Terminated(BaseException):
+    """SIGTERM. Like KeyboardInterrupt no Exception, so that no handler of failures takes it."""

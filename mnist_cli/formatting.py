@@ -2,25 +2,25 @@
 
 import sys
 
-from mnist_cli.comparison import Estimate
+from mnist_cli.schema.comparison import Estimate
 
 
-def percent(fraction: float | None) -> str:
+def format_percent(fraction: float | None) -> str:
     """0.9822 as `98.22 %`; a dash for what is not defined."""
     return "-" if fraction is None else f"{fraction * 100:.2f} %"
 
 
-def loss(value: float) -> str:
+def format_loss(value: float) -> str:
     """A cross-entropy to four places."""
     return f"{value:.4f}"
 
 
-def seconds(value: float) -> str:
+def format_seconds(value: float) -> str:
     """Three digits or more: `0.021 s`, `8.35 s`, `123.4 s`."""
     return f"{value:,.{_decimals(value)}f} s"
 
 
-def rough_time(value: float) -> str:
+def format_wait(value: float) -> str:
     """A wait as `40 s`, `12 min` or `1 h 20 min`."""
     if value < 90:
         return f"{max(value, 1):.0f} s"
@@ -28,17 +28,17 @@ def rough_time(value: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def span(low: float, high: float) -> str:
+def format_seconds_range(low: float, high: float) -> str:
     """A range of seconds as `(8.21-8.90)`."""
-    return f"({seconds(low)[:-2]}-{seconds(high)[:-2]})"
+    return f"({format_seconds(low)[:-2]}-{format_seconds(high)[:-2]})"
 
 
-def count(value: float) -> str:
+def format_count(value: float) -> str:
     """Operations in millions or billions: `1.63 M`, `1.20 G`."""
     return f"{value / 1e9:.2f} G" if value >= 1e9 else f"{value / 1e6:.2f} M"
 
 
-def size(number: int) -> str:
+def format_bytes(number: int) -> str:
     """Bytes as `9.9 MB` or `4.5 kB`."""
     return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{number / 1e3:.1f} kB"
 
@@ -48,31 +48,27 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def accuracy(value: Estimate) -> str:
+def format_accuracy(value: Estimate) -> str:
     """An estimated fraction as `98.22 ± 0.15 %`, or `98.22 %` from one value."""
     return f"{_interval(value, 100)} %"
 
 
-def loss_estimate(value: Estimate) -> str:
+def format_loss_estimate(value: Estimate) -> str:
     """An estimated cross-entropy as `0.0508 ± 0.0021`."""
-    return (
-        loss(value.mean)
-        if value.half_width is None
-        else (f"{loss(value.mean)} {plus_minus()} {loss(value.half_width)}")
-    )
+    return _interval(value, 1, 4)
 
 
-def points(value: Estimate) -> str:
+def format_points(value: Estimate) -> str:
     """A difference of fractions as `0.31 ± 0.09 points`."""
     return f"{_interval(value, 100)} points"
 
 
-def signed_points(value: Estimate) -> str:
+def format_signed_points(value: Estimate) -> str:
     """A change of fractions as `-0.31 ± 0.09 points`."""
-    return f"{'+' if value.mean > 0 else ''}{points(value)}"
+    return f"{'+' if value.mean > 0 else ''}{format_points(value)}"
 
 
-def duration(value: Estimate) -> str:
+def format_duration(value: Estimate) -> str:
     """Estimated seconds as `8.35 ± 0.12 s`."""
     return f"{_interval(value, 1, _decimals(abs(value.mean)))} s"
 

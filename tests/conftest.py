@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mnist_cli import cli
+from mnist_cli.cli import app
 from tests.idx_format import idx_bytes
 from tests.mirror import Mirror
 
@@ -64,7 +64,7 @@ def run_cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
 
     def run(*arguments: str | Path) -> Outcome:
         capsys.readouterr()
-        code = cli.run([str(argument) for argument in arguments])
+        code = app.run([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
         return Outcome(code, out, err)
 

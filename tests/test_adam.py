@@ -1,69 +1,62 @@
-"""The lean update is torch's Adam, bit for bit."""
+"""Our Adam is torch's, bit for bit."""
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mnist_cli import engine
-from mnist_cli.adam import make_update
-from mnist_cli.config import Protocol
+from mnist_cli.training.adam import Adam
 
 
 def network() -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    model.register_parameter("unused", nn.Parameter(torch.ones(4)))
+    return model
 
 
-def step(model: nn.Module, number: int, unused: nn.Parameter | None = None) -> None:
+def backward(model: nn.Sequential, number: int, use_all: bool) -> None:
+    """The last parameter has a gradient in each step, or in every third only."""
     torch.manual_seed(number)
     loss = F.cross_entropy(model(torch.randn(8, 6)), torch.randint(3, (8,)))
-    if unused is not None and number % 3 == 0:
-        loss = loss + unused.sum()
+    if use_all or number % 3 == 1:
+        loss = loss + model.get_parameter("unused").sum()
     loss.backward()
 
 
-def trained(lean: bool, sometimes: bool = False) -> tuple[nn.Module, torch.optim.Adam]:
-    model = network()
-    unused = nn.Parameter(torch.ones(4))
-    model.register_parameter("unused", unused)
-    optimizer = engine.make_optimizer(model, Protocol(beta2=0.98))
-    update = make_update(optimizer)
+@pytest.mark.parametrize("use_all", [True, False])
+@pytest.mark.parametrize("as_tensor", [False, True])
+def test_it_is_torchs_bit_for_bit(use_all: bool, as_tensor: bool) -> None:
+    ours, theirs = network(), network()
+    adam = Adam(list(ours.parameters()), beta2=0.98)
+    reference = torch.optim.Adam(theirs.parameters(), betas=(0.9, 0.98), fused=True)
     for number in range(12):
         rate = 0.01 / (number + 1)
-        step(model, number, unused if sometimes else None)
-        if lean:
-            update(rate)
-        else:
-            optimizer.param_groups[0]["lr"] = rate
-            optimizer.step()
-            optimizer.zero_grad()
-    return model, optimizer
+        backward(ours, number, use_all)
+        adam.update(torch.tensor(rate) if as_tensor else rate)
+        backward(theirs, number, use_all)
+        reference.param_groups[0]["lr"] = torch.tensor(rate) if as_tensor else rate
+        reference.step()
+        reference.zero_grad()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(one, other)
+        assert one.grad is None
+    state = adam.state()
+    for index, values in reference.state_dict()["state"].items():
+        for key, value in values.items():
+            assert torch.equal(state.pop(f"{index}.{key}"), value), (index, key)
+    assert not state
 
 
-def test_it_is_adams_step_bit_for_bit() -> None:
-    for sometimes in (False, True):
-        plain, plain_optimizer = trained(lean=False, sometimes=sometimes)
-        lean, lean_optimizer = trained(lean=True, sometimes=sometimes)
-        for one, other in zip(plain.parameters(), lean.parameters(), strict=True):
-            assert torch.equal(one, other)
-            assert other.grad is None
-        states = zip(
-            plain_optimizer.state_dict()["state"].values(),
-            lean_optimizer.state_dict()["state"].values(),
-            strict=True,
-        )
-        for one, other in states:
-            assert one.keys() == other.keys()
-            assert all(torch.equal(one[key], other[key]) for key in one)
-
-
-def test_it_calls_adams_own_step_only_where_it_must() -> None:
+def test_without_any_gradient_nothing_changes() -> None:
     model = network()
-    optimizer = engine.make_optimizer(model, Protocol())
-    calls: list[object] = []
-    optimizer.register_step_post_hook(lambda *arguments: calls.append(arguments))
-    update = make_update(optimizer)
-    for number in range(5):
-        step(model, number)
-        update(0.01)
-    assert len(calls) == 1
+    adam, before = Adam(list(model.parameters()), beta2=0.98), model.state_dict()
+    adam.update(0.1)
+    assert all(torch.equal(before[key], value) for key, value in network().state_dict().items())
+    assert not any(tensor.any() for tensor in adam.state().values())
+
+
+def test_the_state_is_laid_out_like_its_parameter() -> None:
+    convolution = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    state = Adam(list(convolution.parameters()), beta2=0.98).state()
+    assert state["0.exp_avg"].stride() == convolution.weight.stride()

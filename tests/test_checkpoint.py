@@ -1,7 +1,8 @@
+import hashlib
 import json
 import os
 import struct
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mnist_cli import checkpoint
-from mnist_cli.atomic import replacing
-from mnist_cli.config import Protocol
 from mnist_cli.errors import MnistCliError
-from mnist_cli.results import DatasetInfo, Environment, EpochResult, TrainResult
+from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.protocol import Protocol
+from mnist_cli.schema.record import from_json, to_json
+from mnist_cli.schema.results import Environment, EpochResult, TrainResult
+from mnist_cli.system.files import replacing
+from mnist_cli.training import checkpoint
+from mnist_cli.training.adam import Adam
 
 PATH = Path("net.safetensors")
 
@@ -38,9 +42,9 @@ def record(tensors: dict[str, Tensor]) -> TrainResult:
 
 def saved(model: nn.Module | None = None) -> dict[str, Tensor]:
     model = model or nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    optimizer = torch.optim.Adam(model.parameters())
+    optimizer = Adam(list(model.parameters()), beta2=0.999)
     model(torch.rand(4, 3)).sum().backward()
-    optimizer.step()
+    optimizer.update(0.001)
     tensors = checkpoint.collect(model, optimizer)
     checkpoint.save(PATH, record(tensors), tensors)
     return tensors
@@ -54,7 +58,7 @@ def test_all_comes_back() -> None:
     assert all(torch.equal(loaded.tensors[key], tensors[key]) for key in tensors)
 
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    optimizer = torch.optim.Adam(model.parameters())
+    optimizer = Adam(list(model.parameters()), beta2=0.999)
     checkpoint.restore_model(loaded, model)
     checkpoint.restore_optimizer(loaded, optimizer)
     again = checkpoint.collect(model, optimizer)
@@ -119,7 +123,8 @@ def test_a_foreign_safetensors_file_is_refused() -> None:
 
 @pytest.mark.parametrize("result", ["{", "[]", "{}", json.dumps({"epochs": 3}), "null"], ids=repr)
 def test_a_malformed_record_is_refused(result: str) -> None:
-    metadata = {"format": checkpoint.FORMAT, "result": result, "result_sha256": "0"}
+    digest = hashlib.sha256(result.encode()).hexdigest()
+    metadata = {"format": checkpoint.FORMAT, "result": result, "result_sha256": digest}
     save_file({"weight": torch.zeros(2)}, PATH, metadata)
     with pytest.raises(MnistCliError, match="damaged"):
         checkpoint.load(PATH)
@@ -157,7 +162,7 @@ def test_state_that_is_no_tensor_is_named() -> None:
 
 def test_an_epoch_in_the_record_is_plain_json() -> None:
     first = record(saved())
-    assert TrainResult.from_dict(json.loads(json.dumps(asdict(first)))) == first
+    assert from_json(TrainResult, to_json(first)) == first
     assert replace(first, seed=8) != first
 
 

@@ -10,11 +10,14 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from mnist_cli import recipes, registry
-from mnist_cli.config import DataOptions, DatasetName, Recipe, TrainOptions
 from mnist_cli.errors import ExitCode
-from mnist_cli.events import EpochFinished
-from mnist_cli.runs.train import train
+from mnist_cli.networks import registry
+from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.events import EpochFinished
+from mnist_cli.schema.options import DataOptions, TrainOptions
+from mnist_cli.schema.protocol import Recipe
+from mnist_cli.training import recipes
+from mnist_cli.workflows.train import train_network
 from tests.conftest import RunCli
 
 MNIST5K_SHA256 = "116356584b3a172cab8e864640b2d802a262359680d07ff969c0d6dc617f0a6b"
@@ -273,11 +276,11 @@ def test_a_failed_save_claims_nothing(run_cli: RunCli, monkeypatch: pytest.Monke
     def full(path: Path) -> Any:
         raise OSError(28, "No space left on device", path)
 
-    monkeypatch.setattr("mnist_cli.checkpoint.replacing", full)
+    monkeypatch.setattr("mnist_cli.training.checkpoint.replacing", full)
     outcome = run_cli("train", "mlp", "--epochs", 1, "--dataset", "mnist5k")
     assert outcome.code == ExitCode.FAILURE
     assert outcome.err == (
-        "error: cannot write mlp.safetensors: No space left on device; choose another --output\n"
+        "error: cannot write mlp.safetensors: No space left on device; choose another output file\n"
     )
 
 
@@ -304,26 +307,38 @@ def test_a_diverging_training_stops_in_one_line(run_cli: RunCli) -> None:
     [
         (("train", "resnet"), "choose from mlp, tinycnn, cnn, strongcnn"),
         (("train",), "Missing argument 'MODEL'"),
-        (("train", "mlp", "--epochs", "0"), "--epochs must be at least 1"),
-        (("train", "mlp", "--epochs", "many"), "Invalid value for '--epochs'"),
-        (("train", "mlp", "--batch-size", "0"), "--batch-size must be from 1 to 1,000,000"),
-        (("train", "mlp", "--lr", "0"), "--lr must be a positive number"),
-        (("train", "mlp", "--lr", "nan"), "--lr must be a positive number"),
-        (("train", "mlp", "--seed", "-1"), "--seed must be from 0"),
-        (("train", "mlp", "--batch-size", "9" * 30), "--batch-size must be from 1 to 1,000,000"),
+        (
+            ("train", "mlp", "--epochs", "0"),
+            "Invalid value for '--epochs': it should be greater than or equal to 1",
+        ),
+        (("train", "mlp", "--epochs", "many"), "for '--epochs': it should be a valid integer;"),
+        (
+            ("train", "mlp", "--batch-size", "0"),
+            "'--batch-size': it should be greater than or equal to 1",
+        ),
+        (("train", "mlp", "--lr", "0"), "'--lr': must be a positive number"),
+        (("train", "mlp", "--lr", "nan"), "'--lr': must be a positive number"),
+        (("train", "mlp", "--seed", "-1"), "'--seed': it should be greater than or equal to 0"),
+        (("train", "mlp", "--batch-size", "9" * 30), "should be less than or equal to 1000000"),
         (("train", "mlp", "--device", "cuda:" + "9" * 20), "is not one of auto, cpu"),
-        (("train", "mlp", "--device", "tpu"), "--device tpu is not one of"),
-        (("train", "mlp", "--device", "cuda:99"), "--device cuda:99 is not on this machine"),
+        (("train", "mlp", "--device", "tpu"), "'--device': 'tpu' is not one of"),
+        (("train", "mlp", "--device", "cuda:99"), "device cuda:99 is not on this machine"),
         (("train", "mlp", "--dataset", "cifar"), "for '--dataset': 'cifar' is not one of 'auto'"),
-        (("train", "mlp", "--min-accuracy", "97"), "--min-accuracy is a fraction"),
+        (
+            ("train", "mlp", "--min-accuracy", "97"),
+            "'--min-accuracy': it should be less than or equal to 1",
+        ),
         (("train", "mlp", "--output", "absent/x"), "does not exist; create it first"),
         (("train", "mlp", "--output", "."), "is not a regular file"),
         (("train", "mlp", "--wrong"), "No such option"),
         (("compare", "mlp", "resnet"), "unknown model 'resnet'"),
         (("summary", "resnet"), "unknown model 'resnet'"),
-        (("summary", "--batch-size", "0"), "--batch-size must be from 1 to 1,000,000"),
-        (("show-samples", "--count", "0"), "--count must be at least 1"),
-        (("show-samples", "--label", "10"), "--label must be a class from 0 to 9"),
+        (
+            ("summary", "--batch-size", "0"),
+            "'--batch-size': it should be greater than or equal to 1",
+        ),
+        (("show-samples", "--count", "0"), "'--count': it should be greater than or equal to 1"),
+        (("show-samples", "--label", "10"), "'--label': it should be less than or equal to 9"),
         (("show-samples", "--errors"), "--errors needs --checkpoint"),
         (("show-samples", "--output", "x.bmp"), "must end in .png, .svg or .pdf"),
         (("wrong",), "No such command 'wrong'"),
@@ -364,7 +379,7 @@ def test_offline_mnist_fails_with_the_ways_out(
         "127.0.0.1:9",
         "try again",
         str(Path("here", "MNIST", "raw")),
-        "--dataset mnist5k",
+        "the dataset mnist5k",
     ):
         assert part in outcome.err
 
@@ -536,12 +551,12 @@ def test_a_resumed_cycle_is_the_same_cycle(run_cli: RunCli) -> None:
     spec = registry.resolve("mlp")
     options = TrainOptions(
         model=spec,
-        protocol=recipes.protocol(Recipe.FAST, spec, epochs=3),
+        protocol=recipes.protocol_of(Recipe.FAST, spec, epochs=3),
         data=DataOptions(DatasetName.MNIST5K),
         output=Path("part"),
     )
     with pytest.raises(KeyboardInterrupt):
-        train(options, stop_after_the_first)
+        train_network(options, stop_after_the_first)
     refused = run_cli("train", "mlp", "--recipe", "fast", "--epochs", 5, "--resume", "part")
     assert "to resume it give --epochs 3" in refused.err
     refused = run_cli("train", "mlp", "--epochs", 3, "--resume", "part")

@@ -10,14 +10,13 @@ import jsonschema
 import numpy as np
 import pytest
 
-import mnist_cli
 from mnist_cli.errors import ExitCode
+from mnist_cli.schema.comparison import CompareResult
+from mnist_cli.schema.record import adapter
 from tests.conftest import RunCli
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
-SCHEMA = json.loads(
-    Path(mnist_cli.__file__).with_name("comparison.schema.json").read_text(encoding="utf-8")
-)
+SCHEMA = adapter(CompareResult).json_schema(mode="serialization")
 
 OWN = """
 import random
@@ -361,8 +360,9 @@ def test_every_shape_of_result_fits_the_schema(run_cli: RunCli) -> None:
     ):
         result = run_cli("compare", *arguments, "--json", *FAST).json
         jsonschema.validate(result, SCHEMA)
+        assert result.keys() == SCHEMA["properties"].keys() == set(SCHEMA["required"])
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(result | {"more": 1}, SCHEMA)
+        jsonschema.validate(result | {"target": 1.5}, SCHEMA)
 
 
 @pytest.mark.parametrize(("form", "start"), [("json", "{"), ("csv", "model,"), ("markdown", "**")])
@@ -464,9 +464,9 @@ def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--seeds", 0), "--seeds must be from 1 to 1,000, not 0"),
-        (("--target", 98), "--target is a fraction from 0 to 1, not 98.0"),
-        (("--max-seconds", -1), "--max-seconds must be a positive number, not -1.0"),
+        (("--seeds", 0), "'--seeds': it should be greater than or equal to 1"),
+        (("--target", 98), "'--target': it should be less than or equal to 1"),
+        (("--max-seconds", -1), "'--max-seconds': must be a positive number, not -1"),
         (("--fail-on-regression",), "--fail-on-regression needs --baseline FILE.json"),
         (("--baseline", "base.json"), "--baseline needs --seeds 2 or more"),
         (("--plot", "a.gif"), "--plot a.gif must end in .png, .svg or .pdf"),
@@ -501,11 +501,11 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
         assert outcome.out == ""
         return outcome.err
 
-    assert "schema version 2, not 1" in refusal({"schema_version": 2})
+    assert "(schema_version: Input should be 1)" in refusal({"schema_version": 2})
     assert "is no export of compare" in refusal({"models": 3})
     dataset = document["dataset"] | {"name": "mnist", "sha256": "0" * 64}
     assert "was measured on other images, those of mnist;" in refusal({"dataset": dataset})
-    assert "measured without --target" in refusal({}, "--target", 0.5)
+    assert "was trained without a target" in refusal({}, "--target", 0.5)
     assert "has none of these networks" in refusal({"models": []})
     single = [model | {"runs": model["runs"][:1]} for model in document["models"]]
     assert "has one run of mlp" in refusal({"models": single})
@@ -520,8 +520,8 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
 
 
 def test_a_plotted_interval_stays_within_what_is_possible() -> None:
-    from mnist_cli.comparison import Estimate
-    from mnist_cli.pictures.plots import _within_range
+    from mnist_cli.report.pictures.plots import _within_range
+    from mnist_cli.schema.comparison import Estimate
 
     assert _within_range(Estimate(0.99, 0.05, 2, 0.95)) == pytest.approx(np.array([[5], [1]]))
     assert _within_range(Estimate(0.02, 0.03, 2, 0.95)) == pytest.approx(np.array([[2], [3]]))
@@ -530,7 +530,7 @@ def test_a_plotted_interval_stays_within_what_is_possible() -> None:
 def test_labels_of_a_plot_do_not_cover_each_other() -> None:
     from matplotlib.figure import Figure
 
-    from mnist_cli.pictures.plots import _label
+    from mnist_cli.report.pictures.plots import _label
 
     figure = Figure(layout="constrained")
     axes = figure.subplots()

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_cli.config import DataOptions, DatasetName
 from mnist_cli.data import datasets, mnist5k
 from mnist_cli.data.download import Patience
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError
-from mnist_cli.events import DownloadProgress, Event, Notice
+from mnist_cli.report.notices import notice
+from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.events import DownloadProgress, Event, SubsetUsed
+from mnist_cli.schema.options import DataOptions
 from tests.conftest import made_images, write_dataset
 from tests.idx_format import idx_bytes
 from tests.mirror import Mirror
@@ -121,22 +123,24 @@ def test_auto_falls_back_and_says_so(
     monkeypatch.setenv("MNIST_CLI_MIRROR", published.url(behaviour))
     dataset, events = load(AUTO)
     assert dataset.info.name == "mnist5k"
-    [notice] = [event for event in events if isinstance(event, Notice)]
-    assert "not comparable with published MNIST accuracy" in notice.text
-    assert published.url(behaviour) in notice.text
-    assert "\n" not in notice.text
+    [event] = [event for event in events if isinstance(event, SubsetUsed)]
+    assert published.url(behaviour) in event.reason
+    text = notice(event)
+    assert text is not None
+    assert "not comparable with published MNIST accuracy" in text
+    assert "\n" not in text
 
 
 def test_auto_falls_back_where_it_cannot_write(published: Mirror) -> None:
     Path("data").write_text("in the way")
     dataset, events = load(AUTO)
     assert dataset.info.name == "mnist5k"
-    assert any(isinstance(event, Notice) and "cannot write" in event.text for event in events)
+    assert any(isinstance(event, SubsetUsed) and "cannot write" in event.reason for event in events)
 
 
 def test_a_folder_that_cannot_be_written_is_named(published: Mirror) -> None:
     Path("data").write_text("in the way")
-    with pytest.raises(MnistCliError, match=r"cannot write .*raw: .*; choose another --data-dir"):
+    with pytest.raises(MnistCliError, match=r"cannot write .*raw: .*; choose another data folder"):
         load(MNIST)
 
 
@@ -146,7 +150,7 @@ def test_mnist_never_falls_back(published: Mirror, monkeypatch: pytest.MonkeyPat
         load(MNIST)
     message = str(caught.value)
     assert "HTTP 503" in message
-    for way_out in ("try again", str(Path("data", "MNIST", "raw")), "--dataset mnist5k"):
+    for way_out in ("try again", str(Path("data", "MNIST", "raw")), "the dataset mnist5k"):
         assert way_out in message
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from mnist_cli import journal
-from mnist_cli.comparison import Run
+from mnist_cli.comparison import journal
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
-from mnist_cli.events import Event, Notice
+from mnist_cli.schema.comparison import Run
+from mnist_cli.schema.events import Event, JournalUnavailable
 from tests.conftest import RunCli, run_process, start
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k")
@@ -190,9 +190,9 @@ def test_without_a_state_folder_it_says_so_and_goes_on(monkeypatch: pytest.Monke
         assert book.path is None
         book.add("mlp", run(0))
     [notice] = events
-    assert isinstance(notice, Notice)
-    assert "cannot keep a journal in" in notice.text
-    assert "MNIST_CLI_STATE_DIR" in notice.text
+    assert isinstance(notice, JournalUnavailable)
+    assert "cannot keep a journal in" in notice.reason
+    assert "MNIST_CLI_STATE_DIR" in notice.reason
 
 
 # The command
@@ -299,5 +299,5 @@ def test_two_processes_on_one_journal() -> None:
         outcome = run_process("compare", "mlp", "--journal", PATH, *map(str, FAST))
     assert outcome.code == ExitCode.FAILURE
     assert outcome.err == (
-        "error: another process has runs.jsonl open; wait for it or choose another --journal\n"
+        "error: another process has runs.jsonl open; wait for it or choose another journal\n"
     )

@@ -24,7 +24,7 @@ def files() -> list[str]:
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("train", "--help"), ()])
 def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
     code = (
-        "import sys; from mnist_cli.cli import run; run(sys.argv[1:]);"
+        "import sys; from mnist_cli.cli.app import run; run(sys.argv[1:]);"
         "heavy = {'torch', 'torchvision', 'numpy', 'matplotlib', 'requests'} & set(sys.modules);"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
@@ -33,7 +33,7 @@ def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
 
 def test_summary_imports_neither_torchvision_nor_matplotlib() -> None:
     code = (
-        "import sys; from mnist_cli.cli import run; run(['summary']);"
+        "import sys; from mnist_cli.cli.app import run; run(['summary']);"
         "heavy = {'torchvision', 'matplotlib', 'scipy', 'pandas'} & set(sys.modules);"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from mnist_cli.cli import app
+from mnist_cli.cli.app import app
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 ROOT: Any = typer.main.get_command(app)

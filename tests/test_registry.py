@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnist_cli import engine, registry
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
+from mnist_cli.networks import registry
+from mnist_cli.networks.building import build, count_parameters
 
 NETWORK = """
 import torch
@@ -31,7 +32,7 @@ def tuples():
 
 def custom(target: str, source: str = NETWORK.format(outputs=10)) -> torch.nn.Module:
     Path("own.py").write_text(source)
-    return engine.build(registry.resolve(target), seed=0)
+    return build(registry.resolve(target), seed=0)
 
 
 @pytest.mark.parametrize("name", ["mlp", "MLP", "Mlp"])
@@ -48,8 +49,8 @@ def test_a_wrong_name_lists_the_valid_ones(name: str) -> None:
 
 @pytest.mark.parametrize("target", ["own.py:Net", "./own.py:make", "own:Net"])
 def test_custom_targets(target: str, tmp_path: Path) -> None:
-    assert engine.count_parameters(custom(target)) == 7850
-    assert engine.count_parameters(custom(f"{tmp_path}/own.py:Net")) == 7850
+    assert count_parameters(custom(target)) == 7850
+    assert count_parameters(custom(f"{tmp_path}/own.py:Net")) == 7850
 
 
 def test_a_file_has_one_name_in_a_folder() -> None:
@@ -62,7 +63,7 @@ def test_a_file_may_import_its_neighbours() -> None:
     Path("sub", "neighbour_of_net.py").write_text("OUTPUTS = 10")
     source = NETWORK.format(outputs="OUTPUTS")
     Path("sub", "net.py").write_text(f"from neighbour_of_net import OUTPUTS\n{source}")
-    engine.build(registry.resolve("sub/net.py:Net"), seed=0)
+    build(registry.resolve("sub/net.py:Net"), seed=0)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +111,8 @@ def test_files_of_two_folders_have_their_own_neighbours() -> None:
             "def net():\n"
             "    return nn.Sequential(nn.Flatten(), nn.Linear(784, WIDTH), nn.Linear(WIDTH, 10))"
         )
-    networks = [engine.build(registry.resolve(f"{folder}/net.py:net"), 0) for folder in "ab"]
-    assert [engine.count_parameters(network) for network in networks] == [6370, 50890]
+    networks = [build(registry.resolve(f"{folder}/net.py:net"), 0) for folder in "ab"]
+    assert [count_parameters(network) for network in networks] == [6370, 50890]
 
 
 def test_a_network_cannot_choose_the_exit_code() -> None:
@@ -123,4 +124,4 @@ def test_a_lazy_network_is_complete_after_building() -> None:
     source = (
         "from torch import nn\ndef make(): return nn.Sequential(nn.Flatten(), nn.LazyLinear(10))"
     )
-    assert engine.count_parameters(custom("own.py:make", source)) == 7850
+    assert count_parameters(custom("own.py:make", source)) == 7850

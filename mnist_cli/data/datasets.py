@@ -8,16 +8,15 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from mnist_cli.config import NUM_CLASSES, DataOptions, DatasetName
 from mnist_cli.data.download import Patience, any_answers, download
 from mnist_cli.data.idx import damaged, read_idx
 from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.data.sources import SOURCES, KnownFile, Source, mirrors
 from mnist_cli.errors import MnistCliError
-from mnist_cli.events import DownloadProgress, Notice, OnEvent
-from mnist_cli.results import DatasetInfo
-
-NOT_COMPARABLE = "not comparable with published MNIST accuracy"
+from mnist_cli.schema.datasets import NOT_COMPARABLE, NUM_CLASSES, DatasetInfo, DatasetName
+from mnist_cli.schema.events import DownloadProgress, OnEvent, SubsetUsed
+from mnist_cli.schema.options import DataOptions
+from mnist_cli.system.files import explaining
 
 IF_ASKED_FOR = Patience(stall_seconds=30, file_seconds=600, rounds=3)
 IF_QUICK = Patience(stall_seconds=10, file_seconds=120, rounds=1, first_byte_seconds=10)
@@ -51,31 +50,23 @@ def load(options: DataOptions, on_event: OnEvent) -> Dataset:
     """
     if options.dataset == DatasetName.MNIST5K:
         return _bundled()
-    name = DatasetName.MNIST if options.dataset == DatasetName.AUTO else options.dataset
+    auto = options.dataset == DatasetName.AUTO
+    name = DatasetName.MNIST if auto else options.dataset
     source = SOURCES[name]
     root = options.data_dir or Path(platformdirs.user_cache_dir("mnist-cli"))
     raw = root.expanduser().absolute() / source.folder / "raw"
     missing = [file for file in source.files if _on_disk(raw, file) is None]
     if missing:
-        auto = options.dataset == DatasetName.AUTO
         try:
-            _fetch(missing, raw, source, IF_QUICK if auto else IF_ASKED_FOR, on_event)
-        except (MnistCliError, OSError) as error:
-            reason, way_out = str(error), f"try again, put the files in {raw}"
-            if isinstance(error, OSError):
-                reason, way_out = (
-                    f"cannot write {raw}: {error.strerror}",
-                    "choose another --data-dir",
-                )
-            if not auto:
-                raise MnistCliError(f"{reason}; {way_out}, or use --dataset mnist5k") from error
-            on_event(
-                Notice(
-                    f"MNIST is not in {raw} and {reason}; using mnist5k, 5,000 of its images: "
-                    f"{NOT_COMPARABLE} (--dataset mnist5k does so without asking the network)"
-                )
-            )
-            return _bundled()
+            with explaining(f"write {raw}", "choose another data folder"):
+                _fetch(missing, raw, source, IF_QUICK if auto else IF_ASKED_FOR, on_event)
+        except MnistCliError as error:
+            if auto:
+                on_event(SubsetUsed(str(raw), str(error)))
+                return _bundled()
+            raise MnistCliError(
+                f"{error}; try again, put the files in {raw}, or use the dataset mnist5k"
+            ) from error
     return _read(name, source, raw)
 
 

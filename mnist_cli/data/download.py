@@ -18,8 +18,8 @@ from pathlib import Path
 import requests
 import urllib3
 
-from mnist_cli.atomic import replacing
 from mnist_cli.errors import MnistCliError
+from mnist_cli.system.files import replacing
 
 CHUNK_BYTES = 1 << 16
 

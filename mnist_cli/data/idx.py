@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cli.errors import MnistCliError
+from mnist_cli.system.files import explaining
 
 
 def read_idx(path: Path, ndim: int, md5: str | None = None) -> NDArray[np.uint8]:
@@ -31,10 +32,8 @@ def read_idx(path: Path, ndim: int, md5: str | None = None) -> NDArray[np.uint8]
     Raises:
         MnistCliError: the file cannot be read or is not what it should be.
     """
-    try:
+    with explaining(f"read {path}", "use another data folder, or the dataset mnist5k"):
         content = path.read_bytes()
-    except OSError as error:
-        raise MnistCliError(f"cannot read {path}: {error.strerror or error}") from error
     try:
         if not content:
             raise ValueError("it is empty")
@@ -48,7 +47,7 @@ def read_idx(path: Path, ndim: int, md5: str | None = None) -> NDArray[np.uint8]
 def damaged(path: Path, reason: str) -> MnistCliError:
     """The one sentence for every kind of bad data file."""
     return MnistCliError(
-        f"{path} is damaged: {reason}; delete it and run again, or use --dataset mnist5k"
+        f"{path} is damaged: {reason}; delete it and run again, or use the dataset mnist5k"
     )
 
 

@@ -3,8 +3,8 @@
 import os
 from dataclasses import dataclass
 
-from mnist_cli.config import DatasetName
 from mnist_cli.errors import MnistCliError
+from mnist_cli.schema.datasets import DatasetName
 
 MIRROR_VARIABLE = "MNIST_CLI_MIRROR"
 

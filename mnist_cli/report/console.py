@@ -1,15 +1,15 @@
 """Standard output: Rich for a person, JSON for a script."""
 
-import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
+
+from mnist_cli.schema.record import to_json
 
 WIDTH_OF_A_FILE = 200
 LEAST_WIDTH = 80  # what the tables need: a narrower terminal breaks lines, but no number is cut
@@ -38,14 +38,14 @@ def show_verbatim(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def to_json(result: Any) -> str:
-    """A result, a dataclass, as one JSON document."""
-    return json.dumps(asdict(result), indent=2, allow_nan=False) + "\n"
+def json_document(result: Any) -> str:
+    """A result, a dataclass, as one indented JSON document."""
+    return to_json(result, indent=2) + "\n"
 
 
 def show_json(result: Any) -> None:
     """Print a result, a dataclass, as one JSON document."""
-    sys.stdout.write(to_json(result))
+    sys.stdout.write(json_document(result))
 
 
 def emit(

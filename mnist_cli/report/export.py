@@ -8,13 +8,18 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from mnist_cli.atomic import replacing
-from mnist_cli.comparison import CompareResult, ModelRuns
-from mnist_cli.config import STDOUT, ExportOptions
-from mnist_cli.errors import MnistCliError
-from mnist_cli.formatting import accuracy, count, loss_estimate, seconds, span
+from mnist_cli.formatting import (
+    format_accuracy,
+    format_count,
+    format_loss_estimate,
+    format_seconds,
+    format_seconds_range,
+)
 from mnist_cli.report import phrases
-from mnist_cli.report.console import to_json
+from mnist_cli.report.console import json_document
+from mnist_cli.schema.comparison import CompareResult, ModelRuns
+from mnist_cli.schema.options import STDOUT, ExportOptions
+from mnist_cli.system.files import explaining, replacing
 
 
 def write(result: CompareResult, options: ExportOptions) -> None:
@@ -25,11 +30,8 @@ def write(result: CompareResult, options: ExportOptions) -> None:
     """
     for path, form in _forms(options):
         if path != STDOUT:
-            try:
-                with replacing(path) as file:
-                    file.write(form(result).encode())
-            except OSError as error:
-                raise MnistCliError(f"cannot write {path}: {error.strerror or error}") from error
+            with explaining(f"write {path}", "choose another file"), replacing(path) as file:
+                file.write(form(result).encode())
 
 
 def write_stdout(result: CompareResult, options: ExportOptions) -> None:
@@ -109,20 +111,20 @@ def _cells(model: ModelRuns, result: CompareResult) -> list[str]:
     reached = [phrases.reached(model)] if result.target is not None else []
     size = [
         "-" if model.parameters is None else f"{model.parameters:,}",
-        "-" if model.mult_adds is None else count(model.mult_adds),
+        "-" if model.mult_adds is None else format_count(model.mult_adds),
     ]
     if figures is None:
         state = "failed" if model.failure else "-"
         return [_plain(model.model), state, str(len(model.runs)), "-", *reached, "-", "-", *size]
     small = " \\*" if figures.pareto_parameters else ""
     quick = " \\*" if figures.pareto_seconds else ""
-    time = seconds(figures.train_seconds_median)
-    spread = span(figures.train_seconds_min, figures.train_seconds_max)
+    time = format_seconds(figures.train_seconds_median)
+    spread = format_seconds_range(figures.train_seconds_min, figures.train_seconds_max)
     return [
         _plain(model.model),
-        accuracy(figures.test_accuracy),
+        format_accuracy(figures.test_accuracy),
         str(figures.test_accuracy.n),
-        loss_estimate(figures.test_loss),
+        format_loss_estimate(figures.test_loss),
         *reached,
         f"{time}{quick}" if len(model.runs) == 1 else f"{time} {spread}{quick}",
         f"{figures.images_per_second:,.0f}",
@@ -158,5 +160,5 @@ def _prefixed(name: str, values: dict[str, object]) -> dict[str, object]:
 
 
 def _forms(options: ExportOptions) -> list[tuple[Path, Callable[[CompareResult], str]]]:
-    forms = ((options.json, to_json), (options.csv, to_csv), (options.markdown, to_markdown))
+    forms = ((options.json, json_document), (options.csv, to_csv), (options.markdown, to_markdown))
     return [(path, form) for path, form in forms if path is not None]

@@ -4,12 +4,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from mnist_cli.config import Protocol, Schedule
 from mnist_cli.formatting import plural
-from mnist_cli.results import (
-    DatasetInfo,
-    Environment,
-)
+from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.protocol import Protocol, Schedule
+from mnist_cli.schema.results import Environment
 
 
 def title(text: str) -> Text:
@@ -28,13 +26,13 @@ def table(*headers: str) -> Table:
     return table
 
 
-def dataset(info: DatasetInfo) -> str:
+def dataset_line(info: DatasetInfo) -> str:
     """Which images, how many, and what to bear in mind."""
     note = f" ({info.note})" if info.note else ""
     return f"{info.name}, {info.num_train:,} training and {info.num_test:,} test images{note}"
 
 
-def protocol(protocol: Protocol) -> str:
+def protocol_line(protocol: Protocol) -> str:
     """How a network is trained, in one line."""
     cycle = "" if protocol.schedule == Schedule.CONSTANT else " in one cycle"
     dropout = "" if protocol.dropout == 1 else f", dropout x {protocol.dropout:g}"
@@ -44,7 +42,7 @@ def protocol(protocol: Protocol) -> str:
     )
 
 
-def machine(environment: Environment) -> str:
+def machine_line(environment: Environment) -> str:
     """What computed."""
     threads = "1 thread" if environment.threads == 1 else f"{environment.threads} threads"
     return f"{environment.device} ({environment.processor}, {threads}), torch {environment.torch}"

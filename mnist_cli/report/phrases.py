@@ -2,7 +2,17 @@
 
 from dataclasses import replace
 
-from mnist_cli.comparison import (
+from mnist_cli.formatting import (
+    format_duration,
+    format_points,
+    format_seconds,
+    format_signed_points,
+    plural,
+    plus_minus,
+)
+from mnist_cli.report import layout
+from mnist_cli.schema.comparison import (
+    ALPHA,
     CheckpointComparison,
     CompareResult,
     Disagreement,
@@ -10,11 +20,11 @@ from mnist_cli.comparison import (
     ModelRuns,
     Verdict,
 )
-from mnist_cli.formatting import duration, plural, plus_minus, points, seconds, signed_points
-from mnist_cli.report import layout
+from mnist_cli.schema.options import MAX_SEEDS
+from mnist_cli.schema.protocol import Protocol
 
 PARETO = "no other network is both more accurate and cheaper."
-MULT_ADDS = "Mult-adds are for a batch of 64 images."
+MULT_ADDS = f"Mult-adds are for a batch of {Protocol.batch_size} images."
 
 
 def headline(result: CompareResult) -> list[str]:
@@ -22,11 +32,11 @@ def headline(result: CompareResult) -> list[str]:
     first, last = result.seeds[0], result.seeds[-1]
     seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
     most = "at most " if result.target is not None else ""
-    lines = [f"{most}{layout.protocol(model.protocol)}, {seeds}" for model in result.models]
+    lines = [f"{most}{layout.protocol_line(model.protocol)}, {seeds}" for model in result.models]
     if len(set(lines)) > 1:
         names = [model.model for model in result.models]
         lines = [f"{name}: {line}" for name, line in zip(names, lines, strict=True)]
-    return [layout.dataset(result.dataset), *dict.fromkeys(lines)]
+    return [layout.dataset_line(result.dataset), *dict.fromkeys(lines)]
 
 
 def findings(result: CompareResult) -> list[str]:
@@ -42,8 +52,8 @@ def findings(result: CompareResult) -> list[str]:
     lines += verdicts(result)
     lines += _since_baseline(result)
     lines += [
-        f"{model.model}: seed {run.seed} took {seconds(run.train_seconds)}, far from the median of "
-        f"{seconds(model.figures.train_seconds_median)}; was the machine busy?"
+        f"{model.model}: seed {run.seed} took {format_seconds(run.train_seconds)}, far from the "
+        f"median of {format_seconds(model.figures.train_seconds_median)}; was the machine busy?"
         for model in result.models
         if model.figures
         for run in model.runs
@@ -106,7 +116,7 @@ def trained_on(result: CompareResult) -> str:
         for name in sorted(names, reverse=True)
     ]
     suffix = f", in {' and '.join(formats)}" if formats else ""
-    return f"Trained on {layout.machine(result.environment)}{suffix}."
+    return f"Trained on {layout.machine_line(result.environment)}{suffix}."
 
 
 def reached(model: ModelRuns) -> str:
@@ -122,14 +132,14 @@ def disagreements(result: CheckpointComparison) -> list[str]:
 def _verdict(verdict: Verdict) -> str:
     by_time = verdict.measure == Measure.TRAIN_SECONDS
     size = replace(verdict.difference, mean=abs(verdict.difference.mean))
-    amount = duration(size) if by_time else points(size)
+    amount = format_duration(size) if by_time else format_points(size)
     if verdict.better:
         other = verdict.second if verdict.better == verdict.first else verdict.first
         return f"{verdict.better} {'is faster than' if by_time else 'beats'} {other} by {amount}"
     if size.mean == 0:
         outlook = "no difference was seen"
     elif verdict.seeds_needed is None:
-        outlook = "more than 1,000 seeds might be needed"
+        outlook = f"more than {MAX_SEEDS:,} seeds might be needed"
     else:
         outlook = f"about {max(verdict.seeds_needed, size.n + 1)} seeds might settle it"
     return (
@@ -147,9 +157,9 @@ def _since_baseline(result: CompareResult) -> list[str]:
         if change.difference is None:
             lines.append(f"{change.model}: no change known; it has no runs there, or failed here")
         else:
-            clear = change.adjusted_p is not None and change.adjusted_p < 0.05
+            clear = change.adjusted_p is not None and change.adjusted_p < ALPHA
             doubt = "" if clear else ", not distinguishable from no change"
-            lines.append(f"{change.model}: {signed_points(change.difference)}{doubt}")
+            lines.append(f"{change.model}: {format_signed_points(change.difference)}{doubt}")
     return lines
 
 

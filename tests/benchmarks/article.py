@@ -15,8 +15,9 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
-from mnist_cli import registry
-from mnist_cli.config import Protocol
+from mnist_cli.networks import registry
+from mnist_cli.networks.importing import factory
+from mnist_cli.schema.protocol import Protocol
 
 EpochTrainer = Callable[[], float]
 
@@ -25,7 +26,7 @@ def serve(make: Callable[[MNIST, Callable[[], nn.Module], torch.device], EpochTr
     """Train an epoch for each line read; `make` gets images, what makes a network, and a device."""
     folder, name, device = sys.argv[1:]
     images = MNIST(folder, train=True, transform=ToTensor())
-    train_epoch = make(images, registry.factory(registry.resolve(name)), torch.device(device))
+    train_epoch = make(images, factory(registry.resolve(name)), torch.device(device))
     print("ready", flush=True)  # noqa: T201
     for _ in sys.stdin:
         print(train_epoch(), flush=True)  # noqa: T201

@@ -16,7 +16,7 @@ from torch.optim import Adam, Optimizer
 from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
 
-from mnist_cli.config import Protocol
+from mnist_cli.schema.protocol import Protocol
 from tests.benchmarks.article import EpochTrainer, serve
 
 

@@ -26,12 +26,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mnist_cli import complexity, engine, recipes, registry
-from mnist_cli.config import DataOptions, DatasetName, Precision, Protocol, Recipe
 from mnist_cli.data import datasets
 from mnist_cli.data.datasets import LabelledImages
-from mnist_cli.device import environment, resolve_device, resolve_precision, synchronize
-from mnist_cli.engine import Examples
+from mnist_cli.networks import registry
+from mnist_cli.networks.building import build
+from mnist_cli.networks.complexity import count_operations
+from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.options import DataOptions
+from mnist_cli.schema.protocol import Precision, Protocol, Recipe
+from mnist_cli.training import recipes
+from mnist_cli.training.device import environment, resolve_device, resolve_precision, synchronize
+from mnist_cli.training.evaluation import evaluate
+from mnist_cli.training.examples import Examples, to_device
 from tests.benchmarks.rivals import Rival, write_folder
 from tests.benchmarks.training import train_with_engine
 
@@ -66,7 +72,7 @@ class Contest:
         self.rivals = article, lightning
         self.device = examples.labels.device
         self.spec = registry.resolve(name)
-        cost, _ = complexity.summarize(name, engine.build(self.spec, seed=0))
+        cost, _ = count_operations(name, build(self.spec, seed=0))
         self.precision = resolve_precision(asked, self.device, cost.mult_adds_per_image)
         self.operations = 3 * 2 * cost.mult_adds_per_image * len(examples.labels)
         self.article: list[float] = []
@@ -121,8 +127,8 @@ def main(
     place = resolve_device(device)
     data = datasets.load(DataOptions(DatasetName.MNIST, data_dir), lambda event: None)
     train = LabelledImages(data.train.images[:images], data.train.labels[:images])
-    examples = engine.to_device(train.images, train.labels, place)
-    test = engine.to_device(data.test.images, data.test.labels, place)
+    examples = to_device(train, place)
+    test = to_device(data.test, place)
     fast: dict[str, list[tuple[float, float]]] = {name: [] for name in networks or registry.MODELS}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
@@ -146,9 +152,9 @@ def main(
                 if number < rounds:
                     contest.round()
                 if number < seeds:
-                    protocol = recipes.protocol(Recipe.FAST, contest.spec)
+                    protocol = recipes.protocol_of(Recipe.FAST, contest.spec)
                     model, seconds = contest.fit(protocol, seed=number)
-                    fast[contest.name].append((seconds, engine.evaluate(model, test).test_accuracy))
+                    fast[contest.name].append((seconds, evaluate(model, test).test_accuracy))
                 sys.stderr.write(f"round {number + 1}: {contest.name}\n")
     results = [contest.result() for contest in contests]
     machine = environment(place)

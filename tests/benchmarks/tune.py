@@ -16,12 +16,18 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mnist_cli import complexity, engine, registry
-from mnist_cli.config import DataOptions, DatasetName, Precision, Protocol
 from mnist_cli.data import datasets
-from mnist_cli.device import environment, resolve_device, resolve_precision
-from mnist_cli.engine import Examples
-from mnist_cli.recipes import one_cycle
+from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.networks import registry
+from mnist_cli.networks.building import build
+from mnist_cli.networks.complexity import count_operations
+from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.options import DataOptions
+from mnist_cli.schema.protocol import Precision, Protocol
+from mnist_cli.training.device import environment, resolve_device, resolve_precision
+from mnist_cli.training.evaluation import evaluate
+from mnist_cli.training.examples import Examples, to_device
+from mnist_cli.training.recipes import one_cycle
 from tests.benchmarks.training import train_with_engine
 
 HELD_OUT = 10_000
@@ -46,11 +52,11 @@ def run(
 ) -> tuple[float, float]:
     """Training seconds and accuracy on the held-out images."""
     spec = registry.resolve(name)
-    cost, _ = complexity.summarize(name, engine.build(spec, seed))
+    cost, _ = count_operations(name, build(spec, seed))
     device = train.labels.device
     precision = resolve_precision(Precision.AUTO, device, cost.mult_adds_per_image)
     model, seconds = train_with_engine(spec, protocol, train, seed, precision)
-    return seconds, engine.evaluate(model, held_out).test_accuracy
+    return seconds, evaluate(model, held_out).test_accuracy
 
 
 def main(
@@ -62,7 +68,7 @@ def main(
     images = datasets.load(DataOptions(DatasetName.MNIST, data_dir), lambda event: None).train
     order = np.random.default_rng(0).permutation(len(images.labels))
     held_out, train = (
-        engine.to_device(images.images[part], images.labels[part], device)
+        to_device(LabelledImages(images.images[part], images.labels[part]), device)
         for part in (order[:HELD_OUT], order[HELD_OUT:])
     )
     with open(LOG, "a", encoding="utf-8") as log:

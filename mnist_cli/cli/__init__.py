@@ -1,0 +1,1 @@
+"""The command line: a module a command, from its options to what it prints and its exit code."""

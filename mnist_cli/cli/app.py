@@ -1,0 +1,60 @@
+"""The command line: the commands by name, and failures as one line and an exit code."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from mnist_cli import __version__
+from mnist_cli.cli import compare, evaluate, show_samples, summary, train
+from mnist_cli.errors import ExitCode, MnistCliError
+from mnist_cli.report import console
+from mnist_cli.system.streams import say
+
+# What typer passes on from pydantic and says nothing to a person.
+PYDANTIC = r"Value error, |, unable to parse string as (an integer|a number)"
+
+app = typer.Typer(
+    name="mnist-cli",
+    help="Train and compare small networks on MNIST: which is better, and at what cost?",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(train.train)
+app.command("eval")(evaluate.evaluate)
+app.command()(summary.summary)
+app.command()(compare.compare)
+app.command()(show_samples.show_samples)
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Print the version, or the help where there is no command."""
+    if version:
+        console.show(f"mnist-cli {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        console.show(context.get_help())
+        raise typer.Exit(ExitCode.USAGE)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command line (sys.argv by default) and return its exit code.
+
+    Expected failures become one line on standard error; bugs keep their tracebacks.
+    """
+    try:
+        code: int | None = app(arguments, prog_name="mnist-cli", standalone_mode=False)
+    except MnistCliError as error:
+        say(f"error: {' '.join(str(error).split())}")
+        return error.exit_code
+    except typer.TyperException as error:
+        context: typer.Context | None = getattr(error, "ctx", None)
+        command = context.command_path if context else "mnist-cli"
+        message = re.sub(PYDANTIC, "", error.format_message()).replace("Input should", "it should")
+        say(f"error: {message.rstrip('.')}; see {command} --help")
+        return error.exit_code
+    return code or ExitCode.OK

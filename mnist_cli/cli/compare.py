@@ -1,0 +1,109 @@
+"""`mnist-cli compare`: networks that are trained, or checkpoints as they are."""
+
+from pathlib import Path
+
+import typer
+
+from mnist_cli.cli import parameters as p
+from mnist_cli.cli.compare_checkpoints import compare_checkpoints
+from mnist_cli.cli.compare_networks import compare_networks
+from mnist_cli.errors import UsageError
+from mnist_cli.networks import registry
+from mnist_cli.schema.options import (
+    CheckpointsOptions,
+    CompareOptions,
+    DataOptions,
+    ExportOptions,
+    GateOptions,
+)
+from mnist_cli.schema.protocol import Protocol
+from mnist_cli.training.recipes import protocol_of
+
+DISAGREEMENTS_SHOWN = 9
+
+
+def compare(
+    context: typer.Context,
+    models: p.Models = None,
+    recipe: p.RecipeOption = Protocol.recipe,
+    epochs: p.Epochs = None,
+    batch_size: p.BatchSize = None,
+    lr: p.LearningRate = None,
+    seed: p.Seed = CompareOptions.seed,
+    seeds: p.Seeds = CompareOptions.seeds,
+    target: p.Target = None,
+    journal: p.JournalFile = None,
+    export_json: p.ExportJson = None,
+    export_csv: p.ExportCsv = None,
+    export_markdown: p.ExportMarkdown = None,
+    plot: p.CostPlot = None,
+    min_accuracy: p.MinAccuracy = None,
+    max_seconds: p.MaxSeconds = None,
+    baseline: p.BaselineFile = None,
+    fail_on_regression: p.FailOnRegression = GateOptions.fail_on_regression,
+    show_disagreements: p.ShowDisagreements = False,
+    model: p.Codes = None,
+    dataset: p.Dataset = DataOptions.dataset,
+    data_dir: p.DataDir = None,
+    device: p.Device = CompareOptions.device,
+    precision: p.PrecisionOption = CompareOptions.precision,
+    json: p.Json = False,
+    quiet: p.Quiet = False,
+) -> int:
+    """Train several networks alike, or take checkpoints: which is better, and how surely?"""
+    data = DataOptions(dataset, data_dir)
+    names = models or list(registry.MODELS)
+    if any(map(is_checkpoint, names)):
+        networks = [name for name in names if not is_checkpoint(name)]
+        if networks:
+            raise UsageError(
+                f"{networks[0]} is no checkpoint: compare checkpoints with each other, or train "
+                "networks"
+            )
+        refuse(
+            context, {p.TRAINING, p.FILES, p.GATES}, "training; checkpoints are taken as they are"
+        )
+        checkpoints = CheckpointsOptions(
+            checkpoints=tuple(map(Path, names)),
+            models=tuple(map(registry.resolve, model or ())),
+            data=data,
+            device=device,
+            seed=seed,
+            show_disagreements=DISAGREEMENTS_SHOWN if show_disagreements else 0,
+        )
+        return compare_checkpoints(checkpoints, json=json, quiet=quiet)
+    refuse(context, {p.CHECKPOINTS}, "checkpoints; name two or more files from train")
+    specs = [registry.resolve(name) for name in names]
+    twice = [spec.name for spec in specs if specs.count(spec) > 1]
+    if twice:
+        raise UsageError(f"{twice[0]} is named twice; name each network once")
+    options = CompareOptions(
+        models={spec: protocol_of(recipe, spec, epochs, batch_size, lr) for spec in specs},
+        data=data,
+        device=device,
+        precision=precision,
+        seed=seed,
+        seeds=seeds,
+        target=target,
+        journal=journal,
+        baseline=baseline,
+    )
+    gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
+    files = ExportOptions(export_json, export_csv, export_markdown, plot)
+    return compare_networks(options, gates, files, json=json, quiet=quiet)
+
+
+def is_checkpoint(name: str) -> bool:
+    """Whether an argument of `compare` is a file from `train` rather than a network."""
+    if name.lower() in registry.MODELS or name.endswith(".py"):
+        return False
+    return name.endswith(".safetensors") or Path(name).is_file()
+
+
+def refuse(context: typer.Context, panels: set[str], purpose: str) -> None:
+    """Raise UsageError where an option under one of the headings `panels` of --help was given."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        given = source is not None and source.name == "COMMANDLINE"
+        if given and getattr(parameter, "rich_help_panel", None) in panels:
+            raise UsageError(f"{parameter.opts[0]} is for {purpose}")

@@ -1,0 +1,63 @@
+"""`mnist-cli compare` with networks: checks, training, tables, exports, gates."""
+
+from mnist_cli.cli.outputs import check_exports, check_output
+from mnist_cli.cli.working import exit_code_of, working
+from mnist_cli.comparison.gates import failed_gates
+from mnist_cli.errors import ExitCode, UsageError
+from mnist_cli.report import console, export, phrases
+from mnist_cli.report.comparison_tables import comparison_tables
+from mnist_cli.schema.options import (
+    MAX_SEED,
+    STDOUT,
+    CompareOptions,
+    ExportOptions,
+    GateOptions,
+)
+from mnist_cli.system.streams import say
+
+
+def compare_networks(
+    options: CompareOptions, gates: GateOptions, files: ExportOptions, *, json: bool, quiet: bool
+) -> int:
+    """Train networks, show what is known of them at the end, and return the exit code."""
+    _check(options, gates, files, json=json)
+    from mnist_cli.workflows.compare_networks import compare_networks as train_all
+
+    with working(quiet) as on_event:
+        for result in train_all(options, on_event):
+            export.write(result, files)
+    try:
+        if files.to_stdout:
+            export.write_stdout(result, files)
+        else:
+            console.emit(result, comparison_tables, as_json=json)
+    finally:  # each of the two may fail, and the other be wanted all the more
+        if files.plot and any(row.figures for row in result.models):
+            from mnist_cli.report.pictures.plots import plot_comparison
+
+            plot_comparison(files.plot, result)
+    code = exit_code_of(failed_gates(result, gates))
+    failures = phrases.failures(result)
+    if failures:
+        say(f"error: {'; '.join(failures)}")
+        return ExitCode.FAILURE
+    return code
+
+
+def _check(
+    options: CompareOptions, gates: GateOptions, files: ExportOptions, *, json: bool
+) -> None:
+    """Raise UsageError where options do not go together, before anything is trained."""
+    if options.seed + options.seeds - 1 > MAX_SEED:
+        raise UsageError("--seed and --seeds together must stay below 2**63")
+    if options.baseline is not None and options.seeds < 2:
+        raise UsageError("--baseline needs --seeds 2 or more, to tell a change from luck")
+    if gates.fail_on_regression and options.baseline is None:
+        raise UsageError("--fail-on-regression needs --baseline FILE.json")
+    if options.journal is not None:
+        if options.journal == STDOUT:
+            raise UsageError("--journal needs a file, not standard output")
+        check_output(options.journal, "--journal")
+    check_exports(files, {"--journal": options.journal, "--baseline": options.baseline})
+    if json and files.to_stdout:
+        raise UsageError("--json and an export to - cannot both have standard output")

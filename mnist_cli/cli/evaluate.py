@@ -1,0 +1,34 @@
+"""`mnist-cli eval`."""
+
+from mnist_cli.cli import parameters as p
+from mnist_cli.cli.working import exit_code_of, working
+from mnist_cli.comparison.gates import failed_accuracy_gate
+from mnist_cli.networks import registry
+from mnist_cli.report import console
+from mnist_cli.report.network_tables import evaluation_tables
+from mnist_cli.schema.options import DataOptions, EvalOptions
+
+
+def evaluate(
+    checkpoint: p.CheckpointFile,
+    min_accuracy: p.MinAccuracy = None,
+    model: p.Code = None,
+    dataset: p.Dataset = DataOptions.dataset,
+    data_dir: p.DataDir = None,
+    device: p.Device = EvalOptions.device,
+    json: p.Json = False,
+    quiet: p.Quiet = False,
+) -> int:
+    """Measure a checkpoint on the test images, class by class."""
+    options = EvalOptions(
+        checkpoint=checkpoint,
+        model=registry.resolve(model) if model else None,
+        data=DataOptions(dataset, data_dir),
+        device=device,
+    )
+    from mnist_cli.workflows.evaluate import evaluate_checkpoint
+
+    with working(quiet) as on_event:
+        result = evaluate_checkpoint(options, on_event)
+    console.emit(result, evaluation_tables, as_json=json)
+    return exit_code_of(failed_accuracy_gate(result.test_accuracy, min_accuracy))

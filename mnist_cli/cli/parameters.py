@@ -1,0 +1,314 @@
+"""The parameters of the command line: name, range and help, once for all commands."""
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnist_cli.networks.registry import MODELS
+from mnist_cli.schema.datasets import NUM_CLASSES, DatasetName, Split
+from mnist_cli.schema.options import MAX_SEED, MAX_SEEDS
+from mnist_cli.schema.protocol import MAX_BATCH_SIZE, Precision, Protocol, Recipe
+
+# Headings in --help. `compare` takes options under TRAINING, FILES and GATES with networks only,
+# and those under CHECKPOINTS with checkpoints only.
+TRAINING, FILES, GATES = "Training", "Output files", "Gates for scripts"
+CHECKPOINTS = "Checkpoints"
+
+DEVICE_FORM = re.compile(r"auto|cpu|mps|xpu|cuda(:\d{1,3})?")
+MODEL_HELP = f"{', '.join(MODELS)}, package.module:Name or path/file.py:Name."
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Shell completion of registered names."""
+    return [name for name in MODELS if name.startswith(incomplete.lower())]
+
+
+def positive_number(text: str) -> float:
+    """Parse a number above zero; raises ValueError with a message for the command line."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"'{text}' is not a number") from None
+    if not 0 < value < math.inf:
+        raise ValueError(f"must be a positive number, not {text}")
+    return value
+
+
+def device_name(text: str) -> str:
+    """Parse a device; whether the machine has it is asked later. Raises ValueError like above."""
+    name = text.lower()
+    if not DEVICE_FORM.fullmatch(name):
+        raise ValueError(f"'{text}' is not one of auto, cpu, cuda, cuda:N, mps, xpu")
+    return name
+
+
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help=MODEL_HELP, autocompletion=complete_model)
+]
+OptionalModel = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL]", help=f"{MODEL_HELP} All if omitted.", autocompletion=complete_model
+    ),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MODELS]...",
+        help=f"{MODEL_HELP} All if omitted. Or checkpoints, FILE.safetensors.",
+        autocompletion=complete_model,
+    ),
+]
+CheckpointFile = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A file from train.")]
+
+RecipeOption = Annotated[
+    Recipe,
+    typer.Option(
+        "--recipe",
+        case_sensitive=False,
+        metavar="NAME",
+        help="article or fast. fast needs fewer steps for the article's accuracy; "
+        "--epochs, --batch-size and --lr override either.",
+        rich_help_panel=TRAINING,
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Passes over the training images.",
+        show_default=f"{Protocol.epochs}, or the recipe's",
+        rich_help_panel=TRAINING,
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MAX_BATCH_SIZE,
+        help="Images in a training step.",
+        show_default=f"{Protocol.batch_size}, or the recipe's",
+        rich_help_panel=TRAINING,
+    ),
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(
+        parser=positive_number,
+        metavar="FLOAT",
+        help="Adam's learning rate, or its peak.",
+        show_default=f"{Protocol.lr}, or the recipe's",
+        rich_help_panel=TRAINING,
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(min=0, max=MAX_SEED, help="Decides the first weights and the order of images."),
+]
+Seeds = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=MAX_SEEDS,
+        help="Runs of each network, from --seed on; verdicts need 2, better 5.",
+        rich_help_panel=TRAINING,
+    ),
+]
+Target = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        metavar="FRACTION",
+        help="Train each network until it has this test accuracy, and rank by time.",
+        rich_help_panel=TRAINING,
+    ),
+]
+JournalFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Keep finished runs in FILE; the same command goes on from there.",
+        show_default="a new one in the user state folder",
+        rich_help_panel=TRAINING,
+    ),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(help="Checkpoint to continue, up to --epochs in all.", rich_help_panel=TRAINING),
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        case_sensitive=False,
+        metavar="FORMAT",
+        help="auto, fp32 or bf16. auto is bf16 for a large network where the device has it.",
+        rich_help_panel=TRAINING,
+    ),
+]
+
+CheckpointOutput = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        help="Checkpoint to write, after every epoch.",
+        show_default="MODEL.safetensors",
+        rich_help_panel=FILES,
+    ),
+]
+CurvePlot = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        help="Draw the learning curve in FILE.png, .svg or .pdf.",
+        rich_help_panel=FILES,
+    ),
+]
+ExportJson = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write all figures as JSON, after each run; - is standard output.",
+        rich_help_panel=FILES,
+    ),
+]
+ExportCsv = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write all runs as CSV, after each run; - is standard output.",
+        rich_help_panel=FILES,
+    ),
+]
+ExportMarkdown = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write tables as Markdown, after each run; - is standard output.",
+        rich_help_panel=FILES,
+    ),
+]
+CostPlot = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        help="Draw accuracy against size and time in FILE.png, .svg or .pdf.",
+        rich_help_panel=FILES,
+    ),
+]
+
+MinAccuracy = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        metavar="FRACTION",
+        help="Exit with code 3 if the test accuracy is lower, e.g. 0.97.",
+        rich_help_panel=GATES,
+    ),
+]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(
+        parser=positive_number,
+        metavar="FLOAT",
+        help="Exit with code 3 if a network's training time is surely longer.",
+        rich_help_panel=GATES,
+    ),
+]
+BaselineFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Show what changed since this file of --export-json.",
+        rich_help_panel=GATES,
+    ),
+]
+FailOnRegression = Annotated[
+    bool,
+    typer.Option(
+        "--fail-on-regression",
+        help="Exit with code 3 if an accuracy is surely lower than in --baseline.",
+        rich_help_panel=GATES,
+    ),
+]
+
+ShowDisagreements = Annotated[
+    bool,
+    typer.Option(
+        "--show-disagreements",
+        help="Draw images that not all checkpoints get right or wrong.",
+        rich_help_panel=CHECKPOINTS,
+    ),
+]
+Code = Annotated[
+    str | None,
+    typer.Option("--model", metavar="TARGET", help="The code of a checkpoint's custom network."),
+]
+Codes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="TARGET",
+        help="The code of a checkpoint's custom network; repeatable.",
+        rich_help_panel=CHECKPOINTS,
+    ),
+]
+
+SummaryBatchSize = Annotated[
+    int,
+    typer.Option(
+        min=1, max=MAX_BATCH_SIZE, help="Images for which operations and memory are counted."
+    ),
+]
+ImageCount = Annotated[int, typer.Option(min=1, help="How many images.")]
+SplitOption = Annotated[
+    Split | None,
+    typer.Option(help="Which images to choose from.", show_default="train; test with --checkpoint"),
+]
+Label = Annotated[
+    int | None,
+    typer.Option(min=0, max=NUM_CLASSES - 1, help="Only images of this class, 0 to 9."),
+]
+ImageSeed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Decides which images.")]
+GridOutput = Annotated[
+    Path | None,
+    typer.Option("--output", help="Write a grid to FILE.png, .svg or .pdf instead."),
+]
+ShownCheckpoint = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", help="Show what this network predicts for each image."),
+]
+Errors = Annotated[bool, typer.Option("--errors", help="Only images that the network gets wrong.")]
+
+Dataset = Annotated[
+    DatasetName,
+    typer.Option(
+        case_sensitive=False,
+        metavar="NAME",
+        help="auto, mnist, mnist5k, fashion-mnist or kmnist. auto is the complete MNIST if it is "
+        "on disk or soon fetched, else mnist5k; for a checkpoint, what it was trained on.",
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="MNIST_CLI_DATA_DIR",
+        readable=False,  # looked at where it is read, with a better message
+        help="Folder with MNIST/raw in it, as torchvision has it.",
+        show_default="the user cache",
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, mps or xpu.", parser=device_name),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress and no notices on standard error.")
+]

@@ -1,0 +1,57 @@
+"""`mnist-cli train`."""
+
+from mnist_cli.cli import parameters as p
+from mnist_cli.cli.outputs import check_output, check_picture
+from mnist_cli.cli.working import exit_code_of, working
+from mnist_cli.comparison.gates import failed_accuracy_gate
+from mnist_cli.networks import registry
+from mnist_cli.report import console
+from mnist_cli.report.network_tables import training_table
+from mnist_cli.schema.options import DataOptions, TrainOptions
+from mnist_cli.schema.protocol import Protocol
+from mnist_cli.training.recipes import protocol_of
+
+
+def train(
+    model: p.Model,
+    recipe: p.RecipeOption = Protocol.recipe,
+    epochs: p.Epochs = None,
+    batch_size: p.BatchSize = None,
+    lr: p.LearningRate = None,
+    seed: p.Seed = TrainOptions.seed,
+    output: p.CheckpointOutput = None,
+    resume: p.Resume = None,
+    plot: p.CurvePlot = None,
+    min_accuracy: p.MinAccuracy = None,
+    dataset: p.Dataset = DataOptions.dataset,
+    data_dir: p.DataDir = None,
+    device: p.Device = TrainOptions.device,
+    precision: p.PrecisionOption = TrainOptions.precision,
+    json: p.Json = False,
+    quiet: p.Quiet = False,
+) -> int:
+    """Train one network and save it as a checkpoint."""
+    spec = registry.resolve(model)
+    options = TrainOptions(
+        model=spec,
+        protocol=protocol_of(recipe, spec, epochs, batch_size, lr),
+        data=DataOptions(dataset, data_dir),
+        device=device,
+        precision=precision,
+        seed=seed,
+        output=output,
+        resume=resume,
+    )
+    check_output(options.checkpoint, "--output")
+    if plot:
+        check_picture(plot, "--plot")
+    from mnist_cli.workflows.train import train_network
+
+    with working(quiet) as on_event:
+        result = train_network(options, on_event)
+    console.emit(result, training_table, as_json=json)
+    if plot:
+        from mnist_cli.report.pictures.plots import plot_training
+
+        plot_training(plot, result)
+    return exit_code_of(failed_accuracy_gate(result.test_accuracy, min_accuracy))

@@ -1,0 +1,86 @@
+"""An earlier export of `compare`, to measure progress or a regression against."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mnist_cli.errors import MnistCliError, UsageError
+from mnist_cli.schema.comparison import CompareResult, ModelRuns
+from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.record import from_json
+from mnist_cli.system.files import explaining
+
+WAY_OUT = "make one with compare --export-json"
+
+
+def load_baseline(path: Path) -> CompareResult:
+    """Read an export of `compare`.
+
+    Raises:
+        MnistCliError: there is no such file, or it is something else, or of another version.
+    """
+    with explaining(f"read {path}", WAY_OUT):
+        content = path.read_bytes()
+    try:
+        return from_json(CompareResult, content)
+    except ValueError as error:
+        raise MnistCliError(f"{path} is no export of compare ({error}); {WAY_OUT}") from error
+
+
+def accuracies(baseline: CompareResult) -> dict[str, list[float]]:
+    """The test accuracies of each network that did not fail."""
+    return {
+        model.model: [run.test_accuracy for run in model.runs]
+        for model in baseline.models
+        if not model.failure
+    }
+
+
+def check_comparable(
+    file: Path,
+    baseline: CompareResult,
+    models: Sequence[str],
+    dataset: DatasetInfo,
+    target: float | None,
+) -> None:
+    """Refuse a baseline that says nothing about the comparison at hand.
+
+    Raises:
+        UsageError: it has other images, another target, none of the networks or one run of each.
+    """
+    if baseline.dataset.sha256 != dataset.sha256:
+        raise UsageError(
+            f"{file} was measured on other images, those of {baseline.dataset.name}; "
+            "choose another dataset or baseline"
+        )
+    if baseline.target != target:
+        was = "without a target" if baseline.target is None else f"to {baseline.target:g}"
+        raise UsageError(f"{file} was trained {was}; do the same, or choose another baseline")
+    known = accuracies(baseline)
+    alone = [name for name in models if name in known and len(known[name]) < 2]
+    if alone:
+        raise UsageError(
+            f"{file} has one run of {', '.join(alone)}, too few to tell a change from luck; "
+            "make it with 5 seeds"
+        )
+    if not known.keys() & set(models):
+        has = ", ".join(known) or "none that finished"
+        raise UsageError(f"{file} has none of these networks; those it has: {has}")
+
+
+def differences(baseline: CompareResult, models: Sequence[ModelRuns]) -> str | None:
+    """How networks were trained otherwise than now, `mlp epochs 5, now 1`; None if alike."""
+    then = {model.model: _protocol(model) for model in baseline.models}
+    found = [
+        f"{model.model} {key} {was}, now {now}"
+        for model in models
+        if model.model in then
+        for key, now in _protocol(model).items()
+        if (was := then[model.model][key]) != now
+    ]
+    return f"trained otherwise: {'; '.join(found)}" if found else None
+
+
+def _protocol(model: ModelRuns) -> Mapping[str, Any]:
+    return asdict(model.protocol) | {"precision": model.precision}

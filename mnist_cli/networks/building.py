@@ -1,0 +1,65 @@
+"""Making a network with the weights of a seed, and checking that it is one for these images."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mnist_cli.errors import MnistCliError
+from mnist_cli.networks.failures import naming_failures
+from mnist_cli.networks.importing import factory
+from mnist_cli.schema.datasets import NUM_CLASSES
+from mnist_cli.schema.networks import ModelSpec
+
+
+def build(spec: ModelSpec, seed: int) -> nn.Module:
+    """Import the code of a network and `instantiate` it; raises MnistCliError as both do."""
+    return instantiate(spec.name, factory(spec), seed)
+
+
+def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
+    """Make a network with the weights that `seed` gives it, on the CPU, and try it once.
+
+    Args:
+        name: what messages call it.
+        make: a callable without arguments that returns the network.
+        seed: of the random states of torch, numpy and Python, all set anew.
+
+    Raises:
+        MnistCliError: it cannot be made, or does not map N×1×28×28 to N×10.
+    """
+    seed_all(seed)
+    with naming_failures(f"{name} cannot be made"):
+        model = make()
+    if not isinstance(model, nn.Module):
+        raise MnistCliError(f"{name} returned {type(model).__name__}, not an nn.Module")
+    with naming_failures(f"{name} failed on a batch of 2x1x28x28 images"), torch.no_grad():
+        output = model.eval()(torch.zeros(2, 1, 28, 28))
+    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    if shape != (2, NUM_CLASSES):
+        raise MnistCliError(
+            f"{name} maps 2x1x28x28 images to {shape}, not to (2, {NUM_CLASSES}) logits"
+        )
+    if not trainable(model):
+        raise MnistCliError(f"{name} has no trainable parameters")
+    return model
+
+
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters that a training changes, each once, in the order of the modules."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def count_parameters(model: nn.Module) -> int:
+    """The number of trainable parameters."""
+    return sum(parameter.numel() for parameter in trainable(model))
+
+
+def seed_all(seed: int) -> None:
+    """Set torch's random state, and those of numpy and Python, which a network's code may use."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global one is what is meant
+    random.seed(seed)

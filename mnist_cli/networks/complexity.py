@@ -1,0 +1,60 @@
+"""What a network costs: parameters, multiply-adds and memory, as torchinfo counts them."""
+
+import re
+
+from torch import nn
+from torchinfo import summary as torchinfo_summary
+
+from mnist_cli.errors import MnistCliError
+from mnist_cli.networks.building import count_parameters
+from mnist_cli.networks.failures import describe
+from mnist_cli.schema.protocol import Protocol
+from mnist_cli.schema.results import LayerSummary, ModelSummary
+
+
+def count_operations(
+    name: str, model: nn.Module, batch_size: int = Protocol.batch_size
+) -> tuple[ModelSummary, str]:
+    """Count what `model`, on the CPU, needs for a batch of N×1×28×28 images.
+
+    Weights and batch statistics stay; torch's global random state moves on.
+
+    Returns:
+        The figures, and torchinfo's own table of them for a person.
+
+    Raises:
+        MnistCliError: torchinfo cannot follow this network.
+    """
+    try:
+        stats = torchinfo_summary(
+            model, input_size=(batch_size, 1, 28, 28), mode="eval", device="cpu", verbose=0
+        )
+    except RuntimeError as error:
+        raise MnistCliError(
+            f"torchinfo cannot summarize {name}: {describe(error.__cause__ or error)}"
+        ) from error
+    total_bytes = stats.total_input + stats.total_output_bytes + stats.total_param_bytes
+    figures = ModelSummary(
+        model=name,
+        batch_size=batch_size,
+        parameters=count_parameters(model),
+        mult_adds=stats.total_mult_adds,
+        input_megabytes=stats.to_megabytes(stats.total_input),
+        forward_backward_megabytes=stats.to_megabytes(stats.total_output_bytes),
+        parameter_megabytes=stats.to_megabytes(stats.total_param_bytes),
+        total_megabytes=stats.to_megabytes(total_bytes),
+        # Leaves only: torchinfo's figures for containers are not the sum of their parts.
+        layers=tuple(
+            LayerSummary(
+                name=layer.var_name,
+                type=layer.class_name,
+                output_size=tuple(layer.output_size),
+                parameters=0 if layer.is_recursive else layer.trainable_params,
+                mult_adds=layer.macs,
+            )
+            for layer in stats.summary_list
+            if layer.is_leaf_layer
+        ),
+    )
+    # Its units are an enum, which Python 3.11 and later print as `Units.GIGABYTES`.
+    return figures, re.sub(r"Units\.([A-Z])\w+", r"\1", str(stats))

@@ -1,0 +1,175 @@
+"""What a person reads of several networks."""
+
+from collections.abc import Iterable
+from math import inf
+from statistics import median
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mnist_cli.formatting import (
+    format_accuracy,
+    format_count,
+    format_loss,
+    format_loss_estimate,
+    format_percent,
+    format_seconds,
+    format_seconds_range,
+)
+from mnist_cli.report import layout, phrases
+from mnist_cli.report.text_bars import bar, interval, nice_scale
+from mnist_cli.schema.comparison import Aggregate, CheckpointComparison, CompareResult, ModelRuns
+
+INTERVAL_WIDTH = 24
+BAR_WIDTH = 10
+SHORT_BAR_WIDTH = 4  # beside more columns, within 80 characters
+
+
+def comparison_tables(result: CompareResult) -> list[RenderableType]:
+    """What was learned and what it cost, network by network; then the verdicts."""
+    headline, *protocols = phrases.headline(result)
+    tables = [_accuracies(result), _costs(result)] if result.target is None else [_times(result)]
+    legend = phrases.MULT_ADDS
+    if result.target is None:
+        legend = f"* {phrases.PARETO} {legend}"
+    else:
+        legend = (
+            f"Training time to {result.target * 100:g} % of the test images, looked at after each "
+            f"epoch. {legend}"
+        )
+    return [
+        layout.title(headline),
+        *protocols,
+        *tables,
+        legend,
+        phrases.trained_on(result),
+        *phrases.findings(result),
+        *phrases.sampling(result),
+        *([f"Journal: {result.journal}"] if result.journal else []),
+    ]
+
+
+def checkpoint_tables(
+    result: CheckpointComparison, drawn: RenderableType | None
+) -> list[RenderableType]:
+    """A row for each checkpoint, a line for each pair, and the disputed images if asked for."""
+    table = layout.table("Checkpoint", "Network", "Seed", "Params", "Accuracy", "Loss")
+    for row in result.checkpoints:
+        table.add_row(
+            row.name,
+            row.model,
+            str(row.seed),
+            f"{row.parameters:,}",
+            format_percent(row.test_accuracy),
+            format_loss(row.test_loss),
+        )
+    parts: list[RenderableType] = [
+        layout.title(layout.dataset_line(result.dataset)),
+        table,
+        *phrases.disagreements(result),
+        "Exact McNemar tests on these images; they say nothing about other seeds.",
+    ]
+    if drawn is not None:
+        parts += ["", "Above an image: its label, and what each checkpoint takes it for.", drawn]
+    return parts
+
+
+def _accuracies(result: CompareResult) -> Table:
+    figures = [model.figures.test_accuracy for model in result.models if model.figures]
+    ends = [value.mean + side * (value.half_width or 0) for value in figures for side in (-1, 1)]
+    ends = [min(max(end, 0), 1) for end in ends]  # an interval of few seeds may be wider
+    low, high, digits = nice_scale(min(ends, default=0) * 100, max(ends, default=1) * 100)
+    scale = f"{low:.{digits}f} to {high:.{digits}f} %" if figures else ""
+    table = layout.table("Network", "Accuracy", "n", "Loss")
+    table.add_column(scale, no_wrap=True)
+    for model in result.models:
+        if model.figures is None:
+            table.add_row(model.model, *_unmeasured(model))
+            continue
+        value = model.figures.test_accuracy
+        half = value.half_width or 0
+        table.add_row(
+            model.model,
+            format_accuracy(value),
+            str(value.n),
+            format_loss_estimate(model.figures.test_loss),
+            interval(value.mean * 100, half * 100, low, high, INTERVAL_WIDTH),
+        )
+    return table
+
+
+def _costs(result: CompareResult) -> Table:
+    several = len(result.seeds) > 1
+    table = layout.table(
+        "Network", "Params", "Mult-adds", *_time_headers("Time", several), "Images/s"
+    )
+    table.add_column("", no_wrap=True)
+    most = _longest(model.figures for model in result.models)
+    for model in result.models:
+        figures = model.figures
+        small, quick = (figures.pareto_parameters, figures.pareto_seconds) if figures else (0, 0)
+        table.add_row(
+            model.model,
+            _starred("-" if model.parameters is None else f"{model.parameters:,}", bool(small)),
+            "-" if model.mult_adds is None else format_count(model.mult_adds),
+            _starred(format_seconds(figures.train_seconds_median) if figures else "-", bool(quick)),
+            *_range(figures, several),
+            f"{figures.images_per_second:,.0f}" if figures else "-",
+            bar(figures.train_seconds_median, most, BAR_WIDTH) if figures else "",
+        )
+    return table
+
+
+def _times(result: CompareResult) -> Table:
+    """Those that reached the target in every run first, by their median time."""
+    several = len(result.seeds) > 1
+    table = layout.table(
+        "Network", "Reached", *_time_headers("Time", several), "Epochs", "Params", "Mult-adds"
+    )
+    table.add_column("", no_wrap=True)
+    most = _longest(model.figures for model in result.models if model.always_reached_target)
+
+    def order(model: ModelRuns) -> tuple[bool, float]:
+        arrived = model.figures is not None and model.always_reached_target
+        return not arrived, model.figures.train_seconds_median if model.figures else inf
+
+    for model in sorted(result.models, key=order):
+        figures = model.figures if model.always_reached_target else None
+        table.add_row(
+            model.model,
+            "failed" if model.failure else phrases.reached(model),
+            format_seconds(figures.train_seconds_median) if figures else "-",
+            *_range(figures, several),
+            f"{median(run.epochs for run in model.runs):g}" if figures else "-",
+            "-" if model.parameters is None else f"{model.parameters:,}",
+            "-" if model.mult_adds is None else format_count(model.mult_adds),
+            bar(figures.train_seconds_median, most, SHORT_BAR_WIDTH) if figures else "",
+        )
+    return table
+
+
+def _time_headers(name: str, several: bool) -> list[str]:
+    return ["Median time", "(min-max)"] if several else [name]
+
+
+def _range(figures: Aggregate | None, several: bool) -> list[str]:
+    if not several:
+        return []
+    return [
+        format_seconds_range(figures.train_seconds_min, figures.train_seconds_max)
+        if figures
+        else "-"
+    ]
+
+
+def _longest(figures: Iterable[Aggregate | None]) -> float:
+    return max((each.train_seconds_median for each in figures if each), default=1.0)
+
+
+def _unmeasured(model: ModelRuns) -> list[str]:
+    return ["failed" if model.failure else "-", str(len(model.runs)), "-", ""]
+
+
+def _starred(text: str, star: bool) -> Text:
+    return Text(f"{text}*", "bold") if star else Text(f"{text} ")

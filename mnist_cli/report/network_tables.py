@@ -1,0 +1,83 @@
+"""What a person reads of one network, or of some images."""
+
+from rich.console import RenderableType
+
+from mnist_cli.formatting import format_count, format_loss, format_percent, format_seconds
+from mnist_cli.report import layout
+from mnist_cli.schema.results import EvalResult, SamplesResult, SummaryResult, TrainResult
+
+
+def training_table(result: TrainResult) -> list[RenderableType]:
+    """A row for each epoch, then where the network was saved."""
+    table = layout.table("Epoch", "Train loss", "Test loss", "Test accuracy", "Time")
+    for epoch in result.epochs:
+        table.add_row(
+            str(epoch.epoch),
+            format_loss(epoch.train_loss),
+            format_loss(epoch.test_loss),
+            format_percent(epoch.test_accuracy),
+            format_seconds(epoch.train_seconds),
+        )
+    return [
+        layout.title(f"{result.model} on {layout.dataset_line(result.dataset)}"),
+        f"{layout.protocol_line(result.protocol)}, {result.precision}, seed {result.seed}, "
+        f"{result.parameters:,} parameters",
+        table,
+        f"Test accuracy {format_percent(result.test_accuracy)}, "
+        f"loss {format_loss(result.test_loss)}, trained in {format_seconds(result.train_seconds)} "
+        f"on {layout.machine_line(result.environment)}.",
+        f"Saved as {result.checkpoint}.",
+    ]
+
+
+def evaluation_tables(result: EvalResult) -> list[RenderableType]:
+    """Accuracy and loss, a row for each class, and the confusion matrix."""
+    classes = layout.table("Class", "Precision", "Recall", "F1", "Images")
+    for row in result.per_class:
+        ratios = (format_percent(ratio) for ratio in (row.precision, row.recall, row.f1))
+        classes.add_row(str(row.label), *ratios, f"{row.support:,}")
+    labels = [str(row.label) for row in result.per_class]
+    confusion = layout.table("Truth", *labels)
+    for truth, counts in enumerate(result.confusion_matrix):
+        cells = (str(number) if number else "." for number in counts)
+        confusion.add_row(labels[truth], *cells)
+    return [
+        layout.title(f"{result.checkpoint} on {layout.dataset_line(result.dataset)}"),
+        f"{result.model}, trained on {result.trained_on}: {layout.protocol_line(result.protocol)}, "
+        f"{result.precision}, seed {result.seed}",
+        f"Test accuracy {format_percent(result.test_accuracy)}, "
+        f"loss {format_loss(result.test_loss)}, over {result.num_samples:,} images.",
+        classes,
+        "Confusion matrix: a row is the truth, a column what was predicted.",
+        confusion,
+    ]
+
+
+def summary_table(result: SummaryResult) -> list[RenderableType]:
+    """A row for each network."""
+    models = result.models
+    table = layout.table("Network", "Layers", "Parameters", "Mult-adds", "Weights", "Total")
+    for model in models:
+        weighted = [layer.type for layer in model.layers if layer.parameters]
+        kinds = dict.fromkeys(weighted)
+        table.add_row(
+            model.model,
+            ", ".join(f"{weighted.count(kind)} {kind}" for kind in kinds),
+            f"{model.parameters:,}",
+            format_count(model.mult_adds),
+            f"{model.parameter_megabytes:.2f} MB",
+            f"{model.total_megabytes:.2f} MB",
+        )
+    return [
+        table,
+        "Total is weights, input and activations, forward and backward; it and the mult-adds are "
+        f"for a batch of {models[0].batch_size} images.",
+        "mnist-cli summary MODEL shows one layer by layer.",
+    ]
+
+
+def samples_grid(result: SamplesResult, drawn: RenderableType) -> list[RenderableType]:
+    """The chosen images, drawn elsewhere, under a line that says what they are."""
+    judged = f", judged by {result.checkpoint}" if result.checkpoint else ""
+    title = f"From the {result.split} split of {layout.dataset_line(result.dataset)}"
+    return [f"{title}{judged}", drawn]

@@ -1,0 +1,53 @@
+"""What a person should know while a command runs: a sentence for each kind of event."""
+
+from mnist_cli.formatting import plural
+from mnist_cli.schema.datasets import NOT_COMPARABLE
+from mnist_cli.schema.events import (
+    CheckpointReplaced,
+    ComparisonInterrupted,
+    Event,
+    FewerDisputedImages,
+    FewerImages,
+    JournalFound,
+    JournalUnavailable,
+    NetworkUnusable,
+    SubsetUsed,
+    TrainingImagesReused,
+    TrainingInterrupted,
+)
+
+
+def notice(event: Event) -> str | None:
+    """An event in words; None for one that is progress."""
+    match event:
+        case SubsetUsed(folder, reason):
+            return (
+                f"MNIST is not in {folder} and {reason}; using mnist5k, 5,000 of its images: "
+                f"{NOT_COMPARABLE} (--dataset mnist5k does so without asking the network)"
+            )
+        case TrainingImagesReused():
+            return (
+                "mnist5k consists of MNIST training images, which this network was trained on: "
+                "this accuracy says nothing about new images"
+            )
+        case FewerImages(found, wanted, split):
+            return f"only {found} of {wanted} images fit in the {split} set"
+        case FewerDisputedImages(found):
+            few = f"they disagree on {plural(found, 'image')} only"
+            return few if found else "they are right and wrong on the same images"
+        case CheckpointReplaced(path):
+            return f"{path} will be replaced; --output FILE writes elsewhere"
+        case TrainingInterrupted(path, done, epochs):
+            return f"{path} holds {done} of {epochs} epochs; go on with --resume {path}"
+        case JournalUnavailable(reason):
+            return f"{reason}; until then an interrupted comparison starts again"
+        case JournalFound(path, finished, total):
+            left = "going on from there" if finished < total else "nothing is left to train"
+            return f"{path} has {finished} of {plural(total, 'run')}; {left}"
+        case ComparisonInterrupted(path, finished, total):
+            has = f"{path} has {finished} of {plural(total, 'run')}"
+            return f"{has}; the same command goes on from there"
+        case NetworkUnusable(reason):
+            return f"{reason}; the others go on"
+        case _:
+            return None

@@ -1,0 +1,172 @@
+"""Results as plots: readable in print, in grey, and for the colour-blind.
+
+Networks differ by marker and by a label beside it; the colours are those of Okabe and Ito (2008).
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import Bbox
+
+from mnist_cli.report.pictures.files import save_figure
+from mnist_cli.schema.comparison import Aggregate, CompareResult, Estimate
+from mnist_cli.schema.results import TrainResult
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX*<>"
+# Where a label may stand beside its point, the best first: points to the right and up.
+PLACES: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
+    (8, -12, "left"),
+    (-8, 6, "right"),
+    (8, 6, "left"),
+    (-8, -12, "right"),
+    (0, 10, "center"),
+    (0, -20, "center"),
+)
+
+
+def plot_comparison(path: Path, result: CompareResult) -> None:
+    """Accuracy against parameters and against training time.
+
+    The axes are logarithmic where costs differ much. Bars are the 95 % interval of the accuracy and
+    the range of the times; the grey line joins the networks that no other beats at their cost.
+
+    Raises:
+        MnistCliError: the file cannot be written.
+    """
+    rows = [
+        (model.model, model.parameters, model.figures)
+        for model in result.models
+        if model.figures and model.parameters
+    ]
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    by_size, by_time = figure.subplots(1, 2, sharey=True)
+    for position, (_, parameters, figures) in enumerate(rows):
+        _point(by_size, position, parameters, figures)
+        _point(by_time, position, figures.train_seconds_median, figures, spread=True)
+    _finish(by_size, [(p, f) for _, p, f in rows if f.pareto_parameters])
+    _finish(by_time, [(f.train_seconds_median, f) for _, _, f in rows if f.pareto_seconds])
+    by_size.set(xlabel="parameters", ylabel="test accuracy (%)")
+    by_time.set(xlabel="training time (s)")
+    figure.suptitle(_title(result), fontsize="medium")
+    figure.draw_without_rendering()  # only now is it known where everything lies
+    _label(by_size, [(name, parameters, f.test_accuracy.mean) for name, parameters, f in rows])
+    _label(by_time, [(name, f.train_seconds_median, f.test_accuracy.mean) for name, _, f in rows])
+    save_figure(figure, path)
+
+
+def plot_training(path: Path, result: TrainResult) -> None:
+    """The learning curve: loss on training and test images, and test accuracy, by epoch.
+
+    Raises:
+        MnistCliError: the file cannot be written.
+    """
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    losses, accuracies = figure.subplots(1, 2)
+    epochs = [epoch.epoch for epoch in result.epochs]
+    for label, values, marker, colour in (
+        ("training, mean over the epoch", [e.train_loss for e in result.epochs], "o", COLOURS[0]),
+        ("test, after the epoch", [e.test_loss for e in result.epochs], "s", COLOURS[1]),
+    ):
+        losses.plot(epochs, values, marker=marker, color=colour, label=label)
+    losses.legend(frameon=False)
+    losses.set(xlabel="epoch", ylabel="cross-entropy (nats)", ylim=(0, None))
+    accuracies.plot(
+        epochs, [e.test_accuracy * 100 for e in result.epochs], marker="s", color=COLOURS[1]
+    )
+    accuracies.set(xlabel="epoch", ylabel="test accuracy (%)")
+    for axes in (losses, accuracies):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _plain(axes)
+    figure.suptitle(
+        f"{result.model} on {result.dataset.name}, seed {result.seed}", fontsize="medium"
+    )
+    save_figure(figure, path)
+
+
+def _title(result: CompareResult) -> str:
+    trained = "" if result.target is None else f", trained up to {result.target * 100:g} %"
+    if len(result.seeds) == 1:
+        bars = "one seed, no interval"
+    else:
+        bars = f"{len(result.seeds)} seeds: 95 % interval of accuracy, range of times"
+    return f"{result.dataset.name}, {result.dataset.num_test:,} test images{trained}, {bars}"
+
+
+def _point(
+    axes: Axes, position: int, cost: float, figures: Aggregate, *, spread: bool = False
+) -> None:
+    accuracy = figures.test_accuracy
+    times = [[cost - figures.train_seconds_min], [figures.train_seconds_max - cost]]
+    axes.errorbar(
+        cost,
+        accuracy.mean * 100,
+        yerr=_within_range(accuracy) if accuracy.half_width else None,
+        xerr=times if spread else None,
+        capsize=4,
+        markersize=7,
+        linestyle="none",
+        zorder=3,
+        color=COLOURS[position % len(COLOURS)],
+        marker=MARKERS[position % len(MARKERS)],
+    )
+
+
+def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
+    """Write each name beside its (name, cost, accuracy), over nothing else if there is room."""
+    taken = []
+    for container in axes.containers:
+        assert isinstance(container, ErrorbarContainer)
+        marker, _caps, bars = container.lines
+        segments = [segment for bar in bars for segment in bar.get_segments()]
+        taken += [Bbox(axes.transData.transform(segment)) for segment in segments]
+        taken.append(marker.get_window_extent())
+    for name, cost, accuracy in points:
+        label = axes.annotate(name, (cost, accuracy * 100), (0, 0), textcoords="offset points")
+        crossed = []
+        for right, up, alignment in PLACES:
+            label.set(position=(right, up), horizontalalignment=alignment)
+            box = label.get_window_extent()
+            outside = box.x0 < axes.bbox.x0 or box.x1 > axes.bbox.x1
+            crossed.append(len(taken) * outside + box.count_overlaps(taken))
+        right, up, alignment = PLACES[crossed.index(min(crossed))]
+        label.set(position=(right, up), horizontalalignment=alignment)
+        taken.append(label.get_window_extent())
+
+
+def _within_range(accuracy: Estimate) -> list[list[float]]:
+    """How far an interval reaches down and up, in percent: that of few seeds may leave 0 to 100."""
+    mean, half = accuracy.mean * 100, (accuracy.half_width or 0) * 100
+    return [[min(half, mean)], [min(half, 100 - mean)]]
+
+
+def _finish(axes: Axes, points: list[tuple[float, Aggregate]]) -> None:
+    points.sort(key=lambda point: point[0])
+    axes.plot(
+        [cost for cost, _ in points],
+        [figures.test_accuracy.mean * 100 for _, figures in points],
+        color="0.6",
+        linestyle="--",
+        zorder=1,
+        label="best at its cost",
+    )
+    axes.margins(x=0.18, y=0.1)
+    low, high = axes.dataLim.intervalx
+    if high > 3 * low:  # below that, a logarithmic axis has too few round numbers
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter("{x:,.10g}")
+    _plain(axes)
+    if len(points) > 1:
+        axes.legend(frameon=False, loc="lower right")
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)

@@ -1,0 +1,67 @@
+"""Images for the terminal, from uint8 arrays of 28×28 pixels."""
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.color import Color
+from rich.color_triplet import ColorTriplet
+from rich.console import Console
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from mnist_cli.schema.comparison import DisputedImage
+from mnist_cli.schema.results import ShownImage
+
+ASCII_RAMP = " .:-=+*#%@"  # from black to white
+GAP = 2
+
+
+def draw(console: Console, images: NDArray[np.uint8], captions: list[str]) -> Table:
+    """Captioned images side by side, as many as `console` is wide.
+
+    Half-block characters in grey where the console has colour and the characters, ASCII
+    elsewhere; either way two pixel rows share a line.
+    """
+    blocks = console.is_terminal and console.color_system and not console.options.ascii_only
+    paint = _half_blocks if blocks else _ascii
+    columns = max(1, (console.width + GAP) // (images.shape[2] + GAP))
+    grid = Table.grid(padding=(0, GAP, 1, 0))
+    cells = [
+        Text.assemble(caption, "\n", paint(image), no_wrap=True)
+        for image, caption in zip(images, captions, strict=True)
+    ]
+    for start in range(0, len(cells), columns):
+        grid.add_row(*cells[start : start + columns])
+    return grid
+
+
+def caption(sample: ShownImage) -> str:
+    """`7`, `7, predicted 7` or `7, predicted 1 (wrong)`: right and wrong differ without colour."""
+    if sample.prediction is None:
+        return str(sample.label)
+    wrong = " (wrong)" if sample.prediction != sample.label else ""
+    return f"{sample.label}, predicted {sample.prediction}{wrong}"
+
+
+def disputed_caption(image: DisputedImage) -> str:
+    """`7: 7, 1`: the label, and what each checkpoint makes of it in their order."""
+    return f"{image.label}: {', '.join(map(str, image.predictions))}"
+
+
+def _half_blocks(image: NDArray[np.uint8]) -> Text:
+    text = Text()
+    for upper, lower in zip(image[::2], image[1::2], strict=True):
+        for top, bottom in zip(upper, lower, strict=True):
+            text.append("▀", Style(color=_grey(top), bgcolor=_grey(bottom)))
+        text.append("\n")
+    return text
+
+
+def _grey(value: np.uint8) -> Color:
+    return Color.from_triplet(ColorTriplet(int(value), int(value), int(value)))
+
+
+def _ascii(image: NDArray[np.uint8]) -> Text:
+    rows = image.reshape(image.shape[0] // 2, 2, -1).mean(axis=1)
+    levels = (rows / 256 * len(ASCII_RAMP)).astype(int)
+    return Text("\n".join("".join(ASCII_RAMP[level] for level in row) for row in levels) + "\n")

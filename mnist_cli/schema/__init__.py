@@ -1,0 +1,1 @@
+"""Plain data that the other rooms hand each other: frozen dataclasses without tensors or code."""

@@ -1,0 +1,225 @@
+"""What `compare` returns: plain frozen data, as results.py has it for one network.
+
+The field names are the keys of the JSON export, and the docstrings are what its JSON schema says of
+them (`python -m mnist_cli.schema`). `SCHEMA_VERSION` is raised when a field goes or changes its
+meaning; new fields may come without. Accuracies are fractions, durations are seconds.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Len
+
+from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.protocol import Protocol
+from mnist_cli.schema.record import Record
+from mnist_cli.schema.results import Environment, Fraction, Seconds
+
+SCHEMA_VERSION: Literal[1] = 1
+CONFIDENCE = 0.95
+ALPHA = 0.05  # 1 - CONFIDENCE: the chance of any false verdict
+
+Count = Annotated[int, Ge(0)]
+
+
+class Measure(StrEnum):
+    """What two networks are ranked by."""
+
+    TEST_ACCURACY = "test_accuracy"
+    TRAIN_SECONDS = "train_seconds"
+
+
+@dataclass(frozen=True)
+class Estimate(Record):
+    """A mean with its interval."""
+
+    mean: float
+    half_width: Annotated[float, Ge(0)] | None
+    """Half the width of its two-sided Student interval; null where n is 1."""
+    n: Annotated[int, Ge(1)]
+    """How many values the mean is taken of."""
+    confidence: Fraction
+    """Level of the interval; above 0.95 where it is one of several that hold together."""
+
+
+@dataclass(frozen=True)
+class Run(Record):
+    """One network trained with one seed."""
+
+    seed: Count
+    """Decides the first weights and the order of the images."""
+    epochs: Annotated[int, Ge(1)]
+    """Passes over the training images; fewer than the protocol's if it stopped at the target."""
+    test_accuracy: Fraction
+    """Share of the test images that are classified right, after the last epoch."""
+    test_loss: float
+    """Mean cross-entropy on the test images, in nats."""
+    train_seconds: Seconds
+    """Duration of the training steps alone: no loading, warm-up or evaluation."""
+    reached_target: bool | None = None
+    """Whether the accuracy got to `target`; null without one."""
+
+
+@dataclass(frozen=True)
+class Aggregate(Record):
+    """What the runs of one network come to."""
+
+    test_accuracy: Estimate
+    """Over the seeds: the interval says nothing about other test images."""
+    test_loss: Estimate
+    train_seconds: Estimate
+    train_seconds_median: Seconds
+    train_seconds_min: Seconds
+    train_seconds_max: Seconds
+    images_per_second: float
+    """Training images a second, median over the seeds."""
+    sampling_error: float
+    """Half the 95 % Wilson interval of the accuracy, which is due to the number of test images."""
+    outlier_seeds: tuple[Count, ...]
+    """Seeds whose time is more than 14.826 median absolute deviations from the median."""
+    pareto_parameters: bool | None = None
+    """Whether no other network is both more accurate and smaller; null with a target."""
+    pareto_seconds: bool | None = None
+    """Whether no other network is both more accurate and faster; null with a target."""
+
+
+@dataclass(frozen=True)
+class ModelRuns(Record):
+    """One row of a comparison: a network with all its runs."""
+
+    model: str
+    """Name or target of the network."""
+    parameters: Count | None
+    """Trainable parameters; null where the network could not be made."""
+    mult_adds: Count | None
+    """Multiply-adds of one forward pass of 64 images, as torchinfo counts them."""
+    protocol: Protocol
+    precision: str | None
+    """Number format of the training steps; null where the network could not be made."""
+    runs: tuple[Run, ...]
+    """Finished runs, by seed."""
+    failure: str | None = None
+    """Why there are no further runs."""
+    figures: Aggregate | None = None
+    """Null without a run, or after a failure."""
+
+    @property
+    def always_reached_target(self) -> bool:
+        """Whether it got to the target in each of its runs, and has one."""
+        return bool(self.runs) and all(run.reached_target for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Verdict(Record):
+    """Which of two networks is better, if that can be told."""
+
+    first: str
+    second: str
+    measure: Measure
+    """What the two are ranked by: the time where there is a target."""
+    difference: Estimate
+    """Mean over the common seeds of first minus second; the interval leaves out zero exactly where
+    there is a better one."""
+    adjusted_p: Fraction
+    """P-value of the paired t-test, adjusted by Holm's procedure over all pairs."""
+    better: str | None
+    """The better network, null where they are not distinguishable."""
+    seeds_needed: Annotated[int, Ge(2)] | None
+    """With how many seeds a difference like this would be found with 80 % probability; null where
+    there is a verdict, or above 1,000."""
+
+
+@dataclass(frozen=True)
+class Change(Record):
+    """One network now and in the baseline."""
+
+    model: str
+    difference: Estimate | None
+    """Mean accuracy now minus then, with Welch's interval; null where one has too few runs."""
+    adjusted_p: Fraction | None
+    """P-value of Welch's test, adjusted by Holm's procedure over all networks."""
+    regressed: bool
+    """Whether the accuracy is surely lower."""
+
+
+@dataclass(frozen=True)
+class Baseline(Record):
+    """What changed since an earlier export."""
+
+    file: str
+    note: str | None
+    """Where the networks were trained otherwise then."""
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class CompareResult(Record):
+    """Several networks on one machine."""
+
+    schema_version: Literal[1]
+    dataset: DatasetInfo
+    environment: Environment
+    seeds: Annotated[tuple[Count, ...], Len(1)]
+    """The seeds asked for; a network with fewer runs is not finished."""
+    target: Fraction | None
+    """Test accuracy to train up to."""
+    journal: str | None
+    """File that holds the finished runs."""
+    models: tuple[ModelRuns, ...]
+    """In the order asked for."""
+    verdicts: tuple[Verdict, ...] = ()
+    """One for each pair of networks with two seeds or more in common."""
+    baseline: Baseline | None = None
+
+
+@dataclass(frozen=True)
+class EvaluatedCheckpoint:
+    """One checkpoint of a comparison without training."""
+
+    name: str
+    model: str
+    seed: int
+    parameters: int
+    test_accuracy: float
+    test_loss: float
+    sampling_error: float
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two checkpoints on the same images, and the exact McNemar test of their difference.
+
+    `difference` is first minus second, between `low` and `high` at `confidence`.
+    """
+
+    first: str
+    second: str
+    only_first_right: int
+    only_second_right: int
+    difference: float
+    low: float
+    high: float
+    confidence: float
+    adjusted_p: float
+    better: str | None
+
+
+@dataclass(frozen=True)
+class DisputedImage:
+    """An image that some of the checkpoints get right and others wrong."""
+
+    index: int
+    label: int
+    predictions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CheckpointComparison:
+    """Several checkpoints on one test set; `predictions` are in the order of `checkpoints`."""
+
+    dataset: DatasetInfo
+    environment: Environment
+    checkpoints: tuple[EvaluatedCheckpoint, ...]
+    disagreements: tuple[Disagreement, ...]
+    disputed: tuple[DisputedImage, ...]

@@ -1,0 +1,168 @@
+"""What a running command reports: plain events, handed to one callable.
+
+The work calls `on_event`; how an event looks, or whether it is shown, is the caller's affair.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mnist_cli.schema.comparison import Run
+from mnist_cli.schema.results import EpochResult
+
+
+@dataclass(frozen=True)
+class DownloadProgress:
+    """Bytes of one file so far; `total` is None where the server does not tell."""
+
+    file: str
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True)
+class SubsetUsed:
+    """The complete MNIST is not in `folder` and cannot be fetched: mnist5k takes its place."""
+
+    folder: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TrainingImagesReused:
+    """A network is judged on images that it was trained on."""
+
+
+@dataclass(frozen=True)
+class FewerImages:
+    """Of the `wanted` images of a split, only `found` fit what was asked for."""
+
+    found: int
+    wanted: int
+    split: str
+
+
+@dataclass(frozen=True)
+class FewerDisputedImages:
+    """Checkpoints disagree on fewer images than were to be shown."""
+
+    found: int
+
+
+@dataclass(frozen=True)
+class CheckpointReplaced:
+    """The file at `path` will be replaced by a new training."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """Steps done in epoch `epoch` (from 1) of `epochs`; `seed` is None where there is one only."""
+
+    model: str
+    seed: int | None
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class EpochFinished:
+    """An epoch was trained, evaluated and saved."""
+
+    model: str
+    epochs: int
+    result: EpochResult
+
+
+@dataclass(frozen=True)
+class TrainingInterrupted:
+    """A training ends early; the checkpoint at `path` holds `done` of `epochs` epochs."""
+
+    path: str
+    done: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class JournalUnavailable:
+    """Finished runs cannot be kept."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class JournalFound:
+    """A journal holds `finished` of `total` runs, which are not repeated."""
+
+    path: str
+    finished: int
+    total: int
+
+
+@dataclass(frozen=True)
+class ComparisonInterrupted:
+    """A comparison ends early; its journal holds `finished` of `total` runs."""
+
+    path: str
+    finished: int
+    total: int
+
+
+@dataclass(frozen=True)
+class RunsLeft:
+    """How far a comparison is; `at_least` says that the seconds are but a lower bound."""
+
+    total: int
+    left: int
+    seconds: float
+    at_least: bool
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """A network of a comparison was trained and evaluated; `epochs` is the most it could take."""
+
+    model: str
+    seed: int | None
+    epochs: int
+    run: Run
+    remaining: RunsLeft
+
+
+@dataclass(frozen=True)
+class NetworkUnusable:
+    """A network of a comparison cannot be made or measured; the others go on."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunFailed:
+    """A network of a comparison failed and will not be tried with other seeds."""
+
+    model: str
+    reason: str
+    remaining: RunsLeft
+
+
+Event = (
+    DownloadProgress
+    | SubsetUsed
+    | TrainingImagesReused
+    | FewerImages
+    | FewerDisputedImages
+    | CheckpointReplaced
+    | TrainingProgress
+    | EpochFinished
+    | TrainingInterrupted
+    | JournalUnavailable
+    | JournalFound
+    | ComparisonInterrupted
+    | RunsLeft
+    | RunFinished
+    | NetworkUnusable
+    | RunFailed
+)
+OnEvent = Callable[[Event], None]

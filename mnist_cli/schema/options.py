@@ -1,0 +1,135 @@
+"""What each command is asked to do. Every default stands here once; the command line reads it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnist_cli.schema.datasets import DatasetName, Split
+from mnist_cli.schema.networks import ModelSpec
+from mnist_cli.schema.protocol import Precision, Protocol
+
+MAX_SEED = 2**63 - 1  # of torch's generators
+MAX_SEEDS = 1000
+STDOUT = Path("-")
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which dataset, and the folder that holds or will hold it (None: the user cache)."""
+
+    dataset: DatasetName = DatasetName.AUTO
+    data_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """`train`: one network, one seed, one checkpoint."""
+
+    model: ModelSpec
+    protocol: Protocol
+    data: DataOptions = DataOptions()
+    device: str = "auto"
+    precision: Precision = Precision.AUTO
+    seed: int = 0
+    output: Path | None = None
+    resume: Path | None = None
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the result goes: --output, else the resumed file, else MODEL.safetensors."""
+        return self.output or self.resume or Path(f"{self.model.short_name}.safetensors")
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """`eval`: a checkpoint on a test set. `model` is needed for custom networks only."""
+
+    checkpoint: Path
+    model: ModelSpec | None = None
+    data: DataOptions = DataOptions()
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class SummaryOptions:
+    """`summary`: one network layer by layer, or a line for each registered one."""
+
+    model: ModelSpec | None = None
+    batch_size: int = Protocol.batch_size
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """`compare`: several networks, each with its protocol, trained with the same `seeds` seeds.
+
+    With a `target`, each is trained until it has that test accuracy, for its epochs at most.
+    """
+
+    models: Mapping[ModelSpec, Protocol]
+    data: DataOptions = DataOptions()
+    device: str = "auto"
+    precision: Precision = Precision.AUTO
+    seed: int = 0
+    seeds: int = 1
+    target: float | None = None
+    journal: Path | None = None
+    baseline: Path | None = None
+
+
+@dataclass(frozen=True)
+class CheckpointsOptions:
+    """`compare` with checkpoints: `models` are the codes of the custom networks among them.
+
+    `show_disagreements` is how many of the disputed images to choose, by `seed`.
+    """
+
+    checkpoints: tuple[Path, ...]
+    models: tuple[ModelSpec, ...] = ()
+    data: DataOptions = DataOptions()
+    device: str = "auto"
+    seed: int = 0
+    show_disagreements: int = 0
+
+
+@dataclass(frozen=True)
+class GateOptions:
+    """What a comparison must reach; None where nothing is asked. Accuracies are fractions."""
+
+    min_accuracy: float | None = None
+    max_seconds: float | None = None
+    fail_on_regression: bool = False
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Files that a comparison is written to; the path `-` is standard output."""
+
+    json: Path | None = None
+    csv: Path | None = None
+    markdown: Path | None = None
+    plot: Path | None = None
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether standard output is taken by an export."""
+        return STDOUT in {self.json, self.csv, self.markdown}
+
+
+@dataclass(frozen=True)
+class SamplesOptions:
+    """`show-samples`: some images, with predictions when a checkpoint is given.
+
+    `split` None means the training images, as in the article, or the test images when a
+    checkpoint is to be judged on them.
+    """
+
+    count: int = 9
+    split: Split | None = None
+    label: int | None = None
+    seed: int = 0
+    output: Path | None = None
+    checkpoint: Path | None = None
+    errors: bool = False
+    model: ModelSpec | None = None
+    data: DataOptions = DataOptions()
+    device: str = "auto"

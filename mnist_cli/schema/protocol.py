@@ -1,0 +1,53 @@
+"""How a network is trained."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Interval
+
+from mnist_cli.schema.record import Record
+
+MAX_BATCH_SIZE = 1_000_000
+
+
+class Precision(StrEnum):
+    """The number format of a training step; weights and evaluation are always float32."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+class Recipe(StrEnum):
+    """Named protocols; training/recipes.py holds their values."""
+
+    ARTICLE = "article"
+    FAST = "fast"
+
+
+class Schedule(StrEnum):
+    """How the learning rate moves through a training."""
+
+    CONSTANT = "constant"
+    ONE_CYCLE = "one-cycle"
+
+
+@dataclass(frozen=True)
+class Protocol(Record):
+    """How a network is trained. The defaults are the article's: Adam, 5 epochs, batch 64."""
+
+    recipe: Recipe = Recipe.ARTICLE
+    epochs: Annotated[int, Ge(1)] = 5
+    batch_size: Annotated[int, Interval(ge=1, le=MAX_BATCH_SIZE)] = 64
+    lr: Annotated[float, Gt(0)] = 1e-3
+    """The learning rate throughout with the constant schedule, its peak with the one-cycle one."""
+    optimizer: str = "adam"
+    beta2: Annotated[float, Interval(ge=0, lt=1)] = 0.999
+    """Adam's decay rate for the mean of the squared gradients."""
+    schedule: Schedule = Schedule.CONSTANT
+    """One-cycle: the rate rises in a straight line for the fraction `warmup` of all steps and then
+    falls to zero (Smith and Topin 2018, https://arxiv.org/abs/1708.07120)."""
+    warmup: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, Ge(0)] = 1.0
+    """A factor on the network's own dropout probabilities."""

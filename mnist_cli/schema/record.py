@@ -1,0 +1,62 @@
+"""Dataclasses as JSON and back: what a file holds is checked against the types of the fields."""
+
+import json
+from dataclasses import asdict
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+T = TypeVar("T", bound="Record")
+
+
+class Record:
+    """Base of the dataclasses that are written to files.
+
+    The settings are pydantic's: a wrong type, NaN or infinity is refused; an unknown field, which
+    a newer version may have written, is passed over; the docstring under a field describes it in
+    the JSON schema.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "strict": True,
+        "allow_inf_nan": False,
+        "use_attribute_docstrings": True,
+        "json_schema_serialization_defaults_required": True,
+    }
+
+
+def to_json(record: Any, indent: int | None = None) -> str:
+    """A dataclass as one JSON document, on one line unless `indent` is given.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not have.
+    """
+    return json.dumps(asdict(record), indent=indent, allow_nan=False)
+
+
+def from_json(kind: type[T], text: str | bytes) -> T:
+    """Read what `to_json` wrote as an instance of `kind`, a dataclass or a union of some.
+
+    Raises:
+        ValueError: `text` is no JSON, a field is missing, or a value is impossible; the message
+            names the first such place.
+    """
+    from pydantic import ValidationError
+
+    try:
+        record: T = adapter(kind).validate_json(text)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+    return record
+
+
+@cache
+def adapter(kind: Any) -> "TypeAdapter[Any]":
+    """Pydantic's reader and describer of `kind`; imported here, as it takes 0.05 s to import."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)

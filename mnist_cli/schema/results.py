@@ -1,0 +1,159 @@
+"""What the commands return: plain frozen data, no tensors.
+
+The field names are the keys of the JSON output. Accuracies are fractions, durations are
+seconds, losses are mean cross-entropies in nats.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Interval
+
+from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.protocol import Protocol
+from mnist_cli.schema.record import Record
+
+Fraction = Annotated[float, Interval(ge=0, le=1)]
+Seconds = Annotated[float, Gt(0)]
+
+
+@dataclass(frozen=True)
+class Environment(Record):
+    """Everything that may change the last bits of a result, or its speed."""
+
+    device: str
+    processor: str
+    threads: Annotated[int, Ge(1)]
+    cpu_capability: str
+    torch: str
+    python: str
+    platform: str
+    mnist_cli: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Exact means over all `num_samples` images; `confusion_matrix[truth][prediction]` counts."""
+
+    test_accuracy: float
+    test_loss: float
+    num_samples: int
+    confusion_matrix: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class EpochResult(Record):
+    """One epoch: `train_loss` is the mean over its images, the test figures were measured after."""
+
+    epoch: Annotated[int, Ge(1)]
+    train_loss: float
+    test_loss: float
+    test_accuracy: Fraction
+    train_seconds: Seconds
+
+
+@dataclass(frozen=True)
+class TrainResult(Record):
+    """One network trained with one seed: what `train` prints and a checkpoint carries.
+
+    `tensors_sha256` covers the weights and the optimizer state, `train_seconds` the training
+    steps alone. `precision` is fp32 or bf16, as it was used.
+    """
+
+    model: str
+    parameters: Annotated[int, Ge(1)]
+    dataset: DatasetInfo
+    environment: Environment
+    protocol: Protocol
+    precision: str
+    seed: Annotated[int, Ge(0)]
+    epochs: tuple[EpochResult, ...]
+    test_accuracy: Fraction
+    test_loss: float
+    train_seconds: Seconds
+    tensors_sha256: str
+    checkpoint: str
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """One class in a test set; a ratio without a denominator is None."""
+
+    label: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+
+
+@dataclass(frozen=True)
+class EvalResult(TrainResult):
+    """A checkpoint on a test set: its training's record, with the test figures measured anew.
+
+    `dataset` and `environment` are those of the evaluation, `trained_on` names the dataset and
+    `trained_in` the environment of the training, to which its seconds belong.
+    """
+
+    trained_on: str
+    trained_in: Environment
+    num_samples: int
+    per_class: tuple[ClassResult, ...]
+    confusion_matrix: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One layer of a network; `output_size` includes the batch."""
+
+    name: str
+    type: str
+    output_size: tuple[int, ...]
+    parameters: int
+    mult_adds: int
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """A network's size for one batch; a megabyte is 10**6 bytes, as in torchinfo."""
+
+    model: str
+    batch_size: int
+    parameters: int
+    mult_adds: int
+    input_megabytes: float
+    forward_backward_megabytes: float
+    parameter_megabytes: float
+    total_megabytes: float
+    layers: tuple[LayerSummary, ...]
+
+    @property
+    def mult_adds_per_image(self) -> float:
+        """What one image of the batch costs: decides the precision."""
+        return self.mult_adds / self.batch_size
+
+
+@dataclass(frozen=True)
+class SummaryResult:
+    """The sizes of one network or of all."""
+
+    models: tuple[ModelSummary, ...]
+
+
+@dataclass(frozen=True)
+class ShownImage:
+    """One image by its position in the split, with its label and the network's answer."""
+
+    index: int
+    label: int
+    prediction: int | None = None
+
+
+@dataclass(frozen=True)
+class SamplesResult:
+    """The images that were chosen, in the order in which they are drawn."""
+
+    dataset: DatasetInfo
+    split: str
+    samples: tuple[ShownImage, ...]
+    checkpoint: str | None
+    output: str | None

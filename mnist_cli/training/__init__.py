@@ -1,0 +1,1 @@
+"""Training one network and evaluating it: tensors in, numbers out, nothing printed."""

@@ -1,0 +1,142 @@
+"""One file for a trained network: weights, optimizer state and the record of how it came about.
+
+A safetensors file. Tensors are named `model.KEY` after the network's state dict and
+`optimizer.INDEX.KEY` after Adam's; the metadata hold the training result as JSON and a hash of
+it. Loading executes nothing and imports nothing that the file names.
+"""
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import Tensor, nn
+
+from mnist_cli.errors import MnistCliError
+from mnist_cli.schema.record import from_json, to_json
+from mnist_cli.schema.results import TrainResult
+from mnist_cli.system.files import explaining, replacing
+from mnist_cli.training.adam import Adam
+
+FORMAT = "mnist-cli-checkpoint-1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds: the record of its training and all its tensors, on the CPU."""
+
+    path: Path
+    record: TrainResult
+    tensors: dict[str, Tensor]
+
+
+def collect(model: nn.Module, optimizer: Adam) -> dict[str, Tensor]:
+    """All that continuing a training needs, as named tensors on the CPU.
+
+    Raises:
+        MnistCliError: the network's state dict holds something other than tensors.
+    """
+    named = {f"model.{key}": value for key, value in model.state_dict().items()}
+    named |= {f"optimizer.{key}": value for key, value in optimizer.state().items()}
+    for key, value in named.items():
+        if not isinstance(value, Tensor):
+            raise MnistCliError(
+                f"cannot save {key}: its type is {type(value).__name__}, not Tensor"
+            )
+    # Copied, as tied weights share memory and safetensors refuses that.
+    return {key: value.detach().cpu().clone().contiguous() for key, value in named.items()}
+
+
+def digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of names, dtypes, shapes and bytes, in the order of the names."""
+    total = hashlib.sha256()
+    for key in sorted(tensors):
+        tensor = tensors[key]
+        total.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def save(path: Path, record: TrainResult, tensors: dict[str, Tensor]) -> None:
+    """Write a checkpoint in one step; what was at `path` before stays until it is complete.
+
+    Raises:
+        MnistCliError: it cannot be written.
+    """
+    text = to_json(record)
+    metadata = {"format": FORMAT, "result": text, "result_sha256": _sha256(text)}
+    with explaining(f"write {path}", "choose another output file"), replacing(path) as file:
+        file.write(to_safetensors(tensors, metadata))
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint and check every byte of it against its hashes.
+
+    Raises:
+        MnistCliError: there is no such file, or it is damaged, or something else.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise MnistCliError(f"{path} is no checkpoint of mnist-cli; make one with train")
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        text = metadata["result"]
+        if metadata["result_sha256"] != _sha256(text):
+            raise ValueError("its record does not match its hash")
+        record = from_json(TrainResult, text)
+        if record.tensors_sha256 != digest(tensors):
+            raise ValueError("its tensors do not match their hash")
+    except FileNotFoundError as error:
+        raise MnistCliError(f"there is no checkpoint {path}; make one with train") from error
+    except (SafetensorError, OSError, ValueError, KeyError, struct.error) as error:
+        reason = " ".join(str(error).split())
+        raise MnistCliError(
+            f"{path} is damaged or not a checkpoint ({reason}); train again or use a copy"
+        ) from error
+    return Checkpoint(path, record, tensors)
+
+
+def restore_model(checkpoint: Checkpoint, model: nn.Module) -> None:
+    """Give `model` the weights of `checkpoint`.
+
+    Raises:
+        MnistCliError: they are those of another network.
+    """
+    weights = _below(checkpoint.tensors, "model.")
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise MnistCliError(
+            f"{checkpoint.path} holds the weights of another network than this "
+            f"{type(model).__name__} ({checkpoint.record.model} when it was trained)"
+        ) from error
+
+
+def restore_optimizer(checkpoint: Checkpoint, optimizer: Adam) -> None:
+    """Give `optimizer` the state of `checkpoint`.
+
+    Raises:
+        MnistCliError: it is the state of other parameters.
+    """
+    saved, state = _below(checkpoint.tensors, "optimizer."), optimizer.state()
+    if {key: value.shape for key, value in saved.items()} != {
+        key: value.shape for key, value in state.items()
+    }:
+        raise MnistCliError(
+            f"{checkpoint.path} was trained with other trainable parameters; "
+            "resume it with the network as it was"
+        )
+    for key, tensor in state.items():  # copied into place, which keeps the memory layout
+        tensor.copy_(saved[key])
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

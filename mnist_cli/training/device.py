@@ -1,0 +1,87 @@
+"""Which device and number format compute, moving a network there, and waiting for the device."""
+
+import platform
+
+import torch
+from torch import nn
+
+from mnist_cli import __version__
+from mnist_cli.errors import UsageError
+from mnist_cli.schema.protocol import Precision
+from mnist_cli.schema.results import Environment
+
+BF16_MULT_ADDS = 1e6
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that `name` asks for; `auto` is an accelerator if there is one, else the CPU.
+
+    Raises:
+        UsageError: this machine has no such device.
+    """
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if name == "cpu" or (name == "auto" and accelerator is None):
+        return torch.device("cpu")
+    wanted = torch.device(accelerator if name == "auto" and accelerator else name)
+    count = torch.accelerator.device_count()
+    if accelerator is None or accelerator.type != wanted.type or (wanted.index or 0) >= count:
+        kind = accelerator.type if accelerator else ""
+        there = ["cpu", *(f"{kind}:{index}" for index in range(count))]
+        raise UsageError(f"device {name} is not on this machine, which has {', '.join(there)}")
+    if wanted.index is None and wanted.type != "mps":
+        wanted = torch.device(wanted.type, torch.accelerator.current_device_index())
+    if wanted.type == "cuda":  # cuDNN's fastest convolutions sum in an order that changes
+        torch.backends.cudnn.deterministic = True
+    return wanted
+
+
+def resolve_precision(
+    precision: Precision, device: torch.device, mult_adds_per_image: float
+) -> Precision:
+    """FP32 or BF16; `auto` is BF16 where the device multiplies it and the network is large enough.
+
+    A fixed rule and no timing, so that the same command gives the same result. Below the limit,
+    converting costs more than multiplying saves: measured on a CPU with AVX-512 BF16, where CNN
+    (0.3 M mult-adds an image) hardly gains and StrongCNN (19 M) takes half the time.
+    """
+    if precision != Precision.AUTO:
+        return precision
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        capable = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
+    else:
+        capable = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    return Precision.BF16 if capable and mult_adds_per_image >= BF16_MULT_ADDS else Precision.FP32
+
+
+def place(model: nn.Module, device: torch.device) -> nn.Module:
+    """Move `model` to `device`; on a CPU, lay convolutions out channels last, which is faster."""
+    if device.type == "cpu":
+        return model.to(memory_format=torch.channels_last)
+    return model.to(device)
+
+
+def environment(device: torch.device) -> Environment:
+    """Describe the machine for a result computed on `device`."""
+    return Environment(
+        device=str(device),
+        processor=_processor(device),
+        threads=torch.get_num_threads(),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        torch=torch.__version__,
+        python=platform.python_version(),
+        platform=platform.platform(terse=True),
+        mnist_cli=__version__,
+    )
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all it was given."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def _processor(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.machine())

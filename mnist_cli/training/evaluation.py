@@ -1,0 +1,79 @@
+"""What a trained network is worth on labelled images."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mnist_cli.errors import MnistCliError
+from mnist_cli.networks.failures import naming_failures
+from mnist_cli.schema.datasets import NUM_CLASSES
+from mnist_cli.schema.results import ClassResult, Evaluation
+from mnist_cli.training.examples import Examples
+
+BATCH_SIZE = 500  # always the same, so that the same weights give the same bits
+
+
+def evaluate(model: nn.Module, examples: Examples) -> Evaluation:
+    """`score` of what `model` predicts for `examples`."""
+    return score(predict(model, examples.images), examples.labels)
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, images: Tensor) -> Tensor:
+    """The logits for N×1×28×28 images, float32 N×10 on the CPU, with `model` in eval mode.
+
+    Raises:
+        MnistCliError: the network's code failed.
+    """
+    model.eval()
+    with naming_failures("the network failed in evaluation"):
+        return torch.cat([model(batch) for batch in images.split(BATCH_SIZE)]).float().cpu()
+
+
+def score(logits: Tensor, labels: Tensor) -> Evaluation:
+    """Compare N×10 logits with N labels: exact means over all of them.
+
+    Raises:
+        MnistCliError: the loss is infinite or NaN.
+    """
+    labels = labels.cpu()
+    loss = F.cross_entropy(logits.double(), labels).item()
+    if not math.isfinite(loss):
+        raise MnistCliError(
+            "the test loss is not finite: this network diverged; lower the learning rate"
+        )
+    pairs = labels * NUM_CLASSES + logits.argmax(1)
+    matrix = torch.bincount(pairs, minlength=NUM_CLASSES**2).view(NUM_CLASSES, NUM_CLASSES)
+    return Evaluation(
+        test_accuracy=int(matrix.trace()) / len(labels),
+        test_loss=loss,
+        num_samples=len(labels),
+        confusion_matrix=tuple(map(tuple, matrix.tolist())),
+    )
+
+
+def per_class(confusion_matrix: tuple[tuple[int, ...], ...]) -> tuple[ClassResult, ...]:
+    """Precision, recall and F1 of each class of a square matrix of counts, rows the truth.
+
+    A class that was never predicted has no precision, one without images no recall.
+    """
+    results = []
+    for label, row in enumerate(confusion_matrix):
+        hits, support = row[label], sum(row)
+        predicted = sum(other[label] for other in confusion_matrix)
+        results.append(
+            ClassResult(
+                label=label,
+                precision=_ratio(hits, predicted),
+                recall=_ratio(hits, support),
+                f1=_ratio(2 * hits, support + predicted),
+                support=support,
+            )
+        )
+    return tuple(results)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,41 @@
+"""Images and labels as tensors on the device, and the order in which a training sees them."""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mnist_cli.data.datasets import LabelledImages
+
+
+@dataclass(frozen=True)
+class Examples:
+    """`images` float32 N×1×28×28 in [0, 1] and `labels` int64 N, on one device."""
+
+    images: Tensor
+    labels: Tensor
+
+
+def to_device(labelled: LabelledImages, device: torch.device) -> Examples:
+    """Put images and labels on `device`, pixels scaled to [0, 1] as torchvision's ToTensor does."""
+    pixels = torch.tensor(labelled.images).to(device)
+    return Examples(
+        pixels.unsqueeze(1).float().div_(255),
+        torch.tensor(labelled.labels).to(device, torch.int64),
+    )
+
+
+def shuffled(num_samples: int, seed: int, epoch: int) -> Tensor:
+    """The order of the training images in one epoch, the same for every network: int64 N."""
+    generator = torch.Generator().manual_seed(derived_seed(seed, epoch, "order"))
+    return torch.randperm(num_samples, generator=generator)
+
+
+def derived_seed(seed: int, epoch: int, purpose: str) -> int:
+    """A 64-bit seed for one purpose in one epoch.
+
+    It is hashed: seeds 0 and 1, or epochs 1 and 2, have nothing in common.
+    """
+    digest = hashlib.sha256(f"{seed}/{epoch}/{purpose}".encode()).digest()
+    return int.from_bytes(digest[:8], "big")

@@ -1,0 +1,178 @@
+"""Layers exchanged for faster ones that compute the same function of the same parameters.
+
+The networks in article.py stay as the article has them, and a custom network gains too. Only layers
+of a plain `nn.Sequential` are exchanged, only while it trains on a CPU, and only where a trial
+shows the same result. A new exchange is a case in `_exchange`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise, product
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MOST_POOLED_CHANNELS = 4  # with 8 channels, a plain max-pooling was faster (two cores)
+
+
+class ByteDropout(nn.Module):
+    """Dropout with p = k/256: an element is dropped where a random byte is below k.
+
+    Elements are kept independently and with exactly the probability 1 - p, as in `nn.Dropout`, but
+    a seed drops other elements. The bytes are from torch's global generator, eight at a time: on a
+    CPU, drawing them takes a tenth of the time of one random float for each element.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, activations: Tensor) -> Tensor:
+        """Any shape to the same shape, scaled by 1 / (1 - p) where kept."""
+        if not self.training:
+            return activations
+        # The limits ask for all 64 bits: without them, random_ makes no negative numbers.
+        words = torch.empty(-(-activations.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+        dropped = round(self.p * 256)
+        # Clamped to dropped - 1 or dropped, then 0 or 1 by subtraction: both are vectorised.
+        keep = words.view(torch.uint8).clamp_(dropped - 1, dropped).sub_(dropped - 1)
+        mask = keep[: activations.numel()].to(activations.dtype).mul_(1 / (1 - self.p))
+        # The mask gets the memory layout of the activations: mixed layouts are slow to multiply.
+        return activations * mask.as_strided(
+            activations.shape, torch.empty_like(activations).stride()
+        )
+
+
+class PooledConv(nn.Module):
+    """A convolution of a one-channel image with its 2×2 max-pooling, as one strided convolution.
+
+    A convolution of stride 2 computes one of the four pixels of each pooling window. Four copies of
+    the kernel, shifted by (0, 0), (0, 1), (1, 0) and (1, 1), compute all four, as four groups of
+    channels; the maximum over the groups is the pooled image. For TinyCNN's 4 channels, a maximum
+    over groups is vectorised over thousands of numbers, one over pixels over 4. Of equal values,
+    the same one gets the gradient as in `nn.MaxPool2d`.
+    """
+
+    shifts: Tensor
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight, self.bias, self.padding = conv.weight, conv.bias, conv.padding
+        height, width = conv.kernel_size
+        shifts = torch.zeros(height, width, 2, 2, height + 1, width + 1)
+        for place in product(range(height), range(width), range(2), range(2)):
+            i, j, down, right = place
+            shifts[*place, i + down, j + right] = 1
+        self.register_buffer("shifts", shifts.flatten(2).flatten(0, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """N×1×H×W to N×C×H'×W', H' and W' as after the pooling."""
+        channels, _, height, width = self.weight.shape
+        shifted = self.weight.reshape(channels, -1) @ self.shifts
+        kernels = shifted.view(channels, 4, 1, height + 1, width + 1).transpose(0, 1).flatten(0, 1)
+        bias = None if self.bias is None else self.bias.expand(4, -1).reshape(-1)
+        groups = F.conv2d(images, kernels, bias, stride=2, padding=self.padding).contiguous()
+        number, _, *size = groups.shape
+        # Max-pooling over the groups: as an image of 4×1 pixels, one a group, whose channels are
+        # the C·H'·W' numbers of that group.
+        places = groups.view(number, 4, 1, -1).permute(0, 3, 1, 2)
+        pooled = F.max_pool2d(places, (4, 1)).permute(0, 2, 3, 1).reshape(number, channels, *size)
+        return pooled.contiguous(memory_format=torch.channels_last)
+
+
+@contextmanager
+def rewritten(model: nn.Module) -> Iterator[None]:
+    """Exchange layers of `model` within the context; it has the same parameters all the time."""
+    plain = {module: list(module) for module in model.modules() if type(module) is nn.Sequential}
+    try:
+        for sequential, layers in plain.items():
+            _fill(sequential, _exchange(layers.copy()))
+        yield
+    finally:
+        for sequential, layers in plain.items():
+            _fill(sequential, layers)
+
+
+@contextmanager
+def dropout_scaled(model: nn.Module, factor: float) -> Iterator[None]:
+    """Multiply each dropout probability of `model` by `factor` within the context."""
+    kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+    own = {module: module.p for module in model.modules() if isinstance(module, kinds)}
+    try:
+        for module, p in own.items():
+            module.p = p * factor
+        yield
+    finally:
+        for module, p in own.items():
+            module.p = p
+
+
+def is_faithful(model: nn.Module, images: Tensor) -> bool:
+    """Whether the rewritten `model` gives the same logits for `images`, both in eval mode.
+
+    It may not where, say, its `forward` calls the third layer of a Sequential alone.
+    """
+    model.eval()
+    with torch.no_grad():
+        expected = model(images)
+        try:
+            with rewritten(model):
+                return torch.allclose(model(images), expected, rtol=1e-3, atol=1e-5)
+        except Exception:  # of the network's own code, which works with its own layers
+            return False
+
+
+def _fill(sequential: nn.Sequential, layers: list[nn.Module]) -> None:
+    for index, layer in enumerate(layers):
+        sequential[index] = layer
+
+
+def _exchange(layers: list[nn.Module]) -> list[nn.Module]:
+    for index, (conv, relu, pool) in enumerate(zip(layers, layers[1:], layers[2:], strict=False)):
+        fits = _is_poolable(conv) and type(relu) is nn.ReLU and _is_plain_pool(pool)
+        if fits and not _hooked(conv, relu, pool):
+            layers[index : index + 3] = PooledConv(conv), relu, nn.Identity()  # type: ignore[arg-type]
+    for index, (first, second) in enumerate(pairwise(layers)):
+        if type(first) is nn.ReLU and type(second) is nn.MaxPool2d and not _hooked(first, second):
+            # ReLU and a maximum commute; after the pooling, ReLU has a quarter of the work.
+            layers[index : index + 2] = second, first
+    return [
+        _cheaper(layer) if type(layer) is nn.Dropout and not _hooked(layer) else layer
+        for layer in layers
+    ]
+
+
+def _hooked(*layers: nn.Module) -> bool:
+    """Whether one of `layers` has a hook, which would see other values after an exchange."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(layer, kind) for layer in layers for kind in kinds)
+
+
+def _is_poolable(layer: nn.Module) -> bool:
+    return (
+        type(layer) is nn.Conv2d
+        and layer.in_channels == 1
+        and layer.out_channels <= MOST_POOLED_CHANNELS
+        and (layer.stride, layer.dilation, layer.padding_mode) == ((1, 1), (1, 1), "zeros")
+        and not isinstance(layer.padding, str)
+    )
+
+
+def _is_plain_pool(layer: nn.Module) -> bool:
+    return type(layer) is nn.MaxPool2d and (
+        layer.kernel_size,
+        layer.stride,
+        layer.padding,
+        layer.dilation,
+        layer.ceil_mode,
+        layer.return_indices,
+    ) == (2, 2, 0, 1, False, False)
+
+
+def _cheaper(dropout: nn.Dropout) -> nn.Module:
+    if dropout.p == 0:
+        return nn.Identity()
+    if dropout.inplace or dropout.p == 1 or not (dropout.p * 256).is_integer():
+        return dropout
+    return ByteDropout(dropout.p).train(dropout.training)

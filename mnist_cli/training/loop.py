@@ -1,0 +1,151 @@
+"""The training loop: a generator of epochs, with nothing but steps on the clock.
+
+The images lie on the device as one tensor, so that a batch is an index into it and no Python runs
+for a single image. While a network trains on a CPU, some of its layers are exchanged for faster
+ones (fast_layers.py); on CUDA, its step is recorded and replayed (cuda_graph.py).
+
+All randomness is a function of the seed and the epoch: an epoch gives the same weights whether or
+not the run was interrupted before it, and whatever was evaluated meanwhile.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mnist_cli.errors import MnistCliError
+from mnist_cli.networks.building import seed_all
+from mnist_cli.networks.failures import naming_failures
+from mnist_cli.schema.protocol import Precision, Protocol, Schedule
+from mnist_cli.training.allocator import keep_freed
+from mnist_cli.training.cuda_graph import capture_on, recorded
+from mnist_cli.training.device import synchronize
+from mnist_cli.training.examples import derived_seed, shuffled
+from mnist_cli.training.fast_layers import dropout_scaled, is_faithful, rewritten
+from mnist_cli.training.state import Training
+from mnist_cli.training.step import Step, make_step
+
+PROGRESS_SECONDS = 0.25
+
+OnStep = Callable[[int, int, int], None]
+"""Called a few times a second with (epoch, steps done, steps of an epoch)."""
+
+
+@dataclass(frozen=True)
+class FittedEpoch:
+    """What training alone tells of an epoch, counted from 1."""
+
+    epoch: int
+    train_loss: float
+    train_seconds: float
+
+
+def fit(
+    training: Training, first_epoch: int = 1, on_step: OnStep | None = None
+) -> Iterator[FittedEpoch]:
+    """Train a network in place, and yield after each epoch; the caller may evaluate in between.
+
+    The clock runs from the first to the last step of an epoch, and is read when the device has
+    finished. A first step, thrown away, keeps one-time costs out of it. The global random states
+    are set anew at each epoch.
+
+    Args:
+        training: the network, with the state of its optimizer so far.
+        first_epoch: where to go on, counted from 1.
+        on_step: told of the progress.
+
+    Raises:
+        MnistCliError: the network's code failed, or the loss became infinite or NaN; the message
+            names the epoch.
+    """
+    keep_freed()
+    model, protocol = training.model, training.protocol
+    with naming_failures("the network failed in its first step"):
+        images = training.examples.images[: protocol.batch_size]
+        fast = training.device.type == "cpu" and is_faithful(model, images)
+        exchanged = rewritten if fast else nullcontext
+        with exchanged(model):
+            _warm_up(training)
+        step = _fastest_step(training)
+    for epoch in range(first_epoch, protocol.epochs + 1):
+        order = shuffled(len(training.examples.labels), training.seed, epoch).to(training.device)
+        seed_all(derived_seed(training.seed, epoch, "network"))
+        training.optimizer.clear_gradients()
+        model.train()
+        failing = naming_failures(f"the network failed in epoch {epoch}")
+        with failing, dropout_scaled(model, protocol.dropout), exchanged(model):
+            losses, seconds = _timed_epoch(training, step, order, epoch, on_step)
+        yield FittedEpoch(epoch, _mean_loss(losses, order, protocol.batch_size, epoch), seconds)
+
+
+def learning_rate(protocol: Protocol, progress: float) -> float:
+    """The rate when the fraction `progress` of all steps, from 0 to 1, is done."""
+    if protocol.schedule == Schedule.CONSTANT:
+        return protocol.lr
+    if progress < protocol.warmup:
+        return protocol.lr * progress / protocol.warmup
+    return protocol.lr * (1 - progress) / (1 - protocol.warmup)
+
+
+def _fastest_step(training: Training) -> Step:
+    """The step, recorded where the device and the network allow it."""
+    step = make_step(training)
+    capture = capture_on(training.device)
+    if capture is None:
+        return step
+    training.model.train()
+    batch_size = min(training.protocol.batch_size, len(training.examples.labels))
+    batch = torch.arange(batch_size, device=training.device)
+    with dropout_scaled(training.model, training.protocol.dropout):
+        return recorded(step, training, batch, capture)
+
+
+def _timed_epoch(
+    training: Training, step: Step, order: Tensor, epoch: int, on_step: OnStep | None
+) -> tuple[Tensor, float]:
+    """Every step of one epoch. Returns the loss of each step and the seconds of all."""
+    protocol = training.protocol
+    batches = order.split(protocol.batch_size)
+    losses: list[Tensor] = []
+    synchronize(training.device)
+    started = reported = time.perf_counter()
+    for done, batch in enumerate(batches):
+        progress = (epoch - 1 + (done + 0.5) / len(batches)) / protocol.epochs
+        losses.append(step(batch, learning_rate(protocol, progress)))
+        if on_step and time.perf_counter() - reported > PROGRESS_SECONDS:
+            on_step(epoch, done + 1, len(batches))
+            reported = time.perf_counter()
+    synchronize(training.device)
+    return torch.stack(losses), time.perf_counter() - started
+
+
+def _warm_up(training: Training) -> None:
+    """One forward and backward pass that leaves no trace: eval mode spares batch statistics."""
+    model, size = training.model, training.protocol.batch_size
+    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        return  # cuDNN has no backward pass for it in eval mode
+    bf16 = training.precision == Precision.BF16
+    model.eval()
+    with torch.autocast(training.device.type, torch.bfloat16, enabled=bf16):
+        logits = model(training.examples.images[:size])
+        F.cross_entropy(logits, training.examples.labels[:size]).backward()
+    model.zero_grad()
+
+
+def _mean_loss(losses: Tensor, order: Tensor, batch_size: int, epoch: int) -> float:
+    """The mean over all images; looked at once an epoch, as a look waits for the device."""
+    values = losses.cpu().double()  # in this order: MPS has no float64
+    bad = (~values.isfinite()).nonzero()
+    if len(bad):
+        step = int(bad[0]) + 1
+        untrained = epoch == 1 and step == 1
+        raise MnistCliError(
+            f"the training loss is not finite at epoch {epoch}, step {step}: this network "
+            + ("gives no finite logits" if untrained else "diverged; lower the learning rate")
+        )
+    sizes = torch.tensor([len(batch) for batch in order.split(batch_size)], dtype=torch.float64)
+    return float((values * sizes).sum() / sizes.sum())

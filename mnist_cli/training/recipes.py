@@ -1,0 +1,53 @@
+"""Protocols by name: the article's, and a fast one for each network.
+
+The values of the fast ones were chosen by accuracy on 10,000 training images that were held out;
+the test images played no part. tests/benchmarks/tune.py chose them, tune.log has its figures.
+"""
+
+from dataclasses import replace
+
+from mnist_cli.schema.networks import ModelSpec
+from mnist_cli.schema.protocol import Protocol, Recipe, Schedule
+
+
+def one_cycle(
+    epochs: int, batch_size: int, lr: float, beta2: float, dropout: float = 1.0
+) -> Protocol:
+    """A fast protocol: few epochs, and a rate that rises to `lr` and falls again."""
+    return Protocol(
+        recipe=Recipe.FAST,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        beta2=beta2,
+        schedule=Schedule.ONE_CYCLE,
+        warmup=0.3,
+        dropout=dropout,
+    )
+
+
+FAST = {
+    "mlp": one_cycle(epochs=4, batch_size=128, lr=0.02, beta2=0.98),
+    "tinycnn": one_cycle(epochs=2, batch_size=128, lr=0.02, beta2=0.98),
+    "cnn": one_cycle(epochs=1, batch_size=64, lr=0.02, beta2=0.999),
+    # A single epoch is too short to overfit, and dropout only slows it.
+    "strongcnn": one_cycle(epochs=1, batch_size=64, lr=0.008, beta2=0.98, dropout=0),
+}
+FAST_CUSTOM = one_cycle(epochs=2, batch_size=128, lr=0.005, beta2=0.98)
+
+
+def protocol_of(
+    recipe: Recipe,
+    model: ModelSpec,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+) -> Protocol:
+    """The protocol of `recipe` for `model`, with what is not None in place of the recipe's."""
+    base = FAST.get(model.name, FAST_CUSTOM) if recipe == Recipe.FAST else Protocol()
+    return replace(
+        base,
+        epochs=base.epochs if epochs is None else epochs,
+        batch_size=base.batch_size if batch_size is None else batch_size,
+        lr=base.lr if lr is None else lr,
+    )

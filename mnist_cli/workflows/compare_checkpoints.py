@@ -1,0 +1,159 @@
+"""`compare` with checkpoints: trained networks on the same images, without training."""
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from mnist_cli.comparison import statistics
+from mnist_cli.data import datasets
+from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.errors import UsageError
+from mnist_cli.networks.registry import MODELS
+from mnist_cli.schema.comparison import (
+    ALPHA,
+    CheckpointComparison,
+    Disagreement,
+    DisputedImage,
+    EvaluatedCheckpoint,
+)
+from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.events import FewerDisputedImages, OnEvent
+from mnist_cli.schema.networks import ModelSpec
+from mnist_cli.schema.options import CheckpointsOptions
+from mnist_cli.schema.results import Evaluation
+from mnist_cli.training.checkpoint import Checkpoint, load
+from mnist_cli.training.device import environment, place, resolve_device
+from mnist_cli.training.evaluation import predict, score
+from mnist_cli.training.examples import to_device
+from mnist_cli.workflows.shared import data_of, restored, warn_of_leak
+
+
+def compare_checkpoints(
+    options: CheckpointsOptions, on_event: OnEvent
+) -> tuple[CheckpointComparison, LabelledImages]:
+    """Let several checkpoints judge the same test images, and test how they differ.
+
+    Returns:
+        The comparison, and the disputed images that were chosen, in its order.
+
+    Raises:
+        UsageError: a custom network was not named, or the test images are not clear.
+        MnistCliError: a file or the data are damaged, or do not fit a network.
+    """
+    device = resolve_device(options.device)
+    saved = [load(path) for path in options.checkpoints]
+    models = _networks(saved, options.models)
+    _check_one_dataset(saved, options)
+    dataset = datasets.load(data_of(options.data, saved[0]), on_event)
+    test = to_device(dataset.test, device)
+    evaluated, predictions = [], []
+    for checkpoint, model in zip(saved, models, strict=True):
+        warn_of_leak(checkpoint.record, dataset, on_event)
+        logits = predict(place(model, device), test.images)
+        predictions.append(logits.argmax(1).numpy())
+        evaluated.append(_evaluated(checkpoint, score(logits, test.labels)))
+    answers = np.stack(predictions)
+    right = answers == dataset.test.labels
+    chosen = _disputed(right, options, on_event)
+    result = CheckpointComparison(
+        dataset=dataset.info,
+        environment=environment(device),
+        checkpoints=tuple(evaluated),
+        disagreements=_disagreements(options.checkpoints, right),
+        disputed=tuple(
+            DisputedImage(
+                index=int(index),
+                label=int(dataset.test.labels[index]),
+                predictions=tuple(answers[:, index].tolist()),
+            )
+            for index in chosen
+        ),
+    )
+    return result, LabelledImages(dataset.test.images[chosen], dataset.test.labels[chosen])
+
+
+def _networks(saved: list[Checkpoint], custom: tuple[ModelSpec, ...]) -> list[nn.Module]:
+    """The networks of all checkpoints.
+
+    Where several custom networks were named, a checkpoint takes the one it was trained as, such as
+    `nets.py:wide`, and the first one if none has that name.
+    """
+    if custom and all(checkpoint.record.model in MODELS for checkpoint in saved):
+        raise UsageError("--model is for custom networks, and no checkpoint holds one")
+    by_name = {spec.name: spec for spec in custom}
+    first = custom[0] if custom else None
+    return [
+        restored(
+            checkpoint,
+            None
+            if checkpoint.record.model in MODELS
+            else by_name.get(checkpoint.record.model, first),
+        )
+        for checkpoint in saved
+    ]
+
+
+def _check_one_dataset(saved: list[Checkpoint], options: CheckpointsOptions) -> None:
+    """Raise UsageError where it is not clear whose test images to use."""
+    names = sorted({checkpoint.record.dataset.name for checkpoint in saved})
+    if options.data.dataset == DatasetName.AUTO and len(names) > 1:
+        raise UsageError(
+            f"these checkpoints were trained on {' and '.join(names)}; "
+            "say with --dataset which test images to use"
+        )
+
+
+def _evaluated(checkpoint: Checkpoint, evaluation: Evaluation) -> EvaluatedCheckpoint:
+    accuracy = evaluation.test_accuracy
+    return EvaluatedCheckpoint(
+        name=str(checkpoint.path),
+        model=checkpoint.record.model,
+        seed=checkpoint.record.seed,
+        parameters=checkpoint.record.parameters,
+        test_accuracy=accuracy,
+        test_loss=evaluation.test_loss,
+        sampling_error=statistics.sampling_error(accuracy, evaluation.num_samples),
+    )
+
+
+def _disagreements(paths: tuple[Path, ...], right: NDArray[np.bool_]) -> tuple[Disagreement, ...]:
+    """The exact test for each pair, Holm-adjusted over all; `right` is checkpoints × images."""
+    pairs = list(combinations(range(len(paths)), 2))
+    counts = [
+        (int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())) for a, b in pairs
+    ]
+    num_samples = right.shape[1]
+    judged = statistics.holm([statistics.mcnemar(*count) for count in counts])
+    results = []
+    for (a, b), (only_a, only_b), (adjusted_p, level) in zip(pairs, counts, judged, strict=True):
+        low, high = statistics.disagreement_interval(only_a, only_b, num_samples, 1 - level)
+        better = paths[a] if only_a > only_b else paths[b]
+        results.append(
+            Disagreement(
+                first=str(paths[a]),
+                second=str(paths[b]),
+                only_first_right=only_a,
+                only_second_right=only_b,
+                difference=(only_a - only_b) / num_samples,
+                low=low,
+                high=high,
+                confidence=1 - level,
+                adjusted_p=adjusted_p,
+                better=str(better) if adjusted_p < ALPHA else None,
+            )
+        )
+    return tuple(results)
+
+
+def _disputed(
+    right: NDArray[np.bool_], options: CheckpointsOptions, on_event: OnEvent
+) -> NDArray[np.int64]:
+    """Positions of images that some get right and others wrong, as many as asked for."""
+    disputed = np.flatnonzero(right.any(axis=0) & ~right.all(axis=0))
+    if len(disputed) < options.show_disagreements:
+        on_event(FewerDisputedImages(len(disputed)))
+    chosen = np.random.default_rng(options.seed).permutation(disputed)
+    return chosen[: options.show_disagreements]

@@ -1,0 +1,47 @@
+"""`eval`: a checkpoint on a test set."""
+
+from mnist_cli.data import datasets
+from mnist_cli.schema.events import OnEvent
+from mnist_cli.schema.options import EvalOptions
+from mnist_cli.schema.results import EvalResult
+from mnist_cli.training.checkpoint import load
+from mnist_cli.training.device import environment, place, resolve_device
+from mnist_cli.training.evaluation import evaluate, per_class
+from mnist_cli.training.examples import to_device
+from mnist_cli.workflows.shared import data_of, restored, warn_of_leak
+
+
+def evaluate_checkpoint(options: EvalOptions, on_event: OnEvent) -> EvalResult:
+    """Measure a checkpoint on a test set, by default that of its own dataset.
+
+    Raises:
+        UsageError: the network is a custom one and was not named, or there is no such device.
+        MnistCliError: the file or the data are damaged, or do not fit the network.
+    """
+    device = resolve_device(options.device)
+    saved = load(options.checkpoint)
+    model = restored(saved, options.model)
+    dataset = datasets.load(data_of(options.data, saved), on_event)
+    warn_of_leak(saved.record, dataset, on_event)
+    evaluation = evaluate(place(model, device), to_device(dataset.test, device))
+    record = saved.record
+    return EvalResult(
+        model=record.model,
+        parameters=record.parameters,
+        dataset=dataset.info,
+        environment=environment(device),
+        protocol=record.protocol,
+        precision=record.precision,
+        seed=record.seed,
+        epochs=record.epochs,
+        test_accuracy=evaluation.test_accuracy,
+        test_loss=evaluation.test_loss,
+        train_seconds=record.train_seconds,
+        tensors_sha256=record.tensors_sha256,
+        checkpoint=str(options.checkpoint),
+        trained_on=record.dataset.name,
+        trained_in=record.environment,
+        num_samples=evaluation.num_samples,
+        per_class=per_class(evaluation.confusion_matrix),
+        confusion_matrix=evaluation.confusion_matrix,
+    )

@@ -1,0 +1,55 @@
+"""What several commands do alike."""
+
+from torch import nn
+
+from mnist_cli.data.datasets import Dataset
+from mnist_cli.errors import UsageError
+from mnist_cli.networks.building import build
+from mnist_cli.networks.registry import MODELS
+from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.events import OnEvent, TrainingImagesReused, TrainingProgress
+from mnist_cli.schema.networks import ModelSpec
+from mnist_cli.schema.options import DataOptions
+from mnist_cli.schema.results import TrainResult
+from mnist_cli.training.checkpoint import Checkpoint, restore_model
+from mnist_cli.training.loop import OnStep
+
+
+def reporting(name: str, seed: int | None, epochs: int, on_event: OnEvent) -> OnStep:
+    """What the training loop calls, to tell the progress of a network as an event."""
+
+    def report(epoch: int, step: int, steps: int) -> None:
+        on_event(TrainingProgress(name, seed, epoch, epochs, step, steps))
+
+    return report
+
+
+def restored(saved: Checkpoint, custom: ModelSpec | None) -> nn.Module:
+    """The network of a checkpoint. A name in a file is looked up, never imported.
+
+    Raises:
+        UsageError: the network is a custom one, and `custom` does not say which.
+        MnistCliError: it does not fit the checkpoint.
+    """
+    spec = custom or MODELS.get(saved.record.model)
+    if spec is None:
+        raise UsageError(
+            f"{saved.path} holds the custom network {saved.record.model!r}: "
+            "name its code with --model package.module:Name or path/file.py:Name"
+        )
+    model = build(spec, saved.record.seed)
+    restore_model(saved, model)
+    return model
+
+
+def data_of(data: DataOptions, saved: Checkpoint | None) -> DataOptions:
+    """With a checkpoint, `auto` is the dataset of its training."""
+    if saved is None or data.dataset != DatasetName.AUTO:
+        return data
+    return DataOptions(DatasetName(saved.record.dataset.name), data.data_dir)
+
+
+def warn_of_leak(record: TrainResult, dataset: Dataset, on_event: OnEvent) -> None:
+    """Say so where a network is judged on images it was trained on."""
+    if dataset.info.name == DatasetName.MNIST5K and record.dataset.name == DatasetName.MNIST:
+        on_event(TrainingImagesReused())

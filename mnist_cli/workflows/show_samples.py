@@ -1,0 +1,71 @@
+"""`show-samples`: images by seed, label and error."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mnist_cli.data import datasets
+from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.schema.datasets import Split
+from mnist_cli.schema.events import FewerImages, OnEvent
+from mnist_cli.schema.options import SamplesOptions
+from mnist_cli.schema.results import SamplesResult, ShownImage
+from mnist_cli.training.checkpoint import load
+from mnist_cli.training.device import place, resolve_device
+from mnist_cli.training.evaluation import predict
+from mnist_cli.training.examples import to_device
+from mnist_cli.workflows.shared import data_of, restored
+
+
+def choose_samples(
+    options: SamplesOptions, on_event: OnEvent
+) -> tuple[SamplesResult, LabelledImages]:
+    """Choose images by seed, label and, with a checkpoint, by whether it gets them wrong.
+
+    Returns:
+        What was chosen, and those images in the same order.
+
+    Raises:
+        UsageError: the network is a custom one and was not named, or there is no such device.
+        MnistCliError: the file or the data are damaged.
+    """
+    device = resolve_device(options.device)
+    saved = load(options.checkpoint) if options.checkpoint else None
+    model = restored(saved, options.model) if saved else None
+    dataset = datasets.load(data_of(options.data, saved), on_event)
+    split = options.split or (Split.TEST if saved else Split.TRAIN)
+    labelled = dataset.train if split == Split.TRAIN else dataset.test
+    predictions = None if model is None else _predictions(model, labelled, device)
+
+    fits = np.ones(len(labelled.labels), dtype=bool)
+    if options.label is not None:
+        fits &= labelled.labels == options.label
+    if predictions is not None and options.errors:
+        fits &= predictions != labelled.labels
+    shuffled = np.random.default_rng(options.seed).permutation(np.flatnonzero(fits))
+    chosen = shuffled[: options.count]
+    if len(chosen) < options.count:
+        on_event(FewerImages(len(chosen), options.count, split))
+    result = SamplesResult(
+        dataset=dataset.info,
+        split=str(split),
+        samples=tuple(
+            ShownImage(
+                index=int(index),
+                label=int(labelled.labels[index]),
+                prediction=None if predictions is None else int(predictions[index]),
+            )
+            for index in chosen
+        ),
+        checkpoint=str(options.checkpoint) if options.checkpoint else None,
+        output=str(options.output) if options.output else None,
+    )
+    return result, LabelledImages(labelled.images[chosen], labelled.labels[chosen])
+
+
+def _predictions(
+    model: torch.nn.Module, labelled: LabelledImages, device: torch.device
+) -> NDArray[np.int64]:
+    images = to_device(labelled, device).images
+    classes: NDArray[np.int64] = predict(place(model, device), images).argmax(1).numpy()
+    return classes

@@ -1,0 +1,152 @@
+"""`train`: one network, one seed, saved after every epoch."""
+
+from mnist_cli.data import datasets
+from mnist_cli.errors import MnistCliError, Terminated, UsageError
+from mnist_cli.networks.building import build, count_parameters
+from mnist_cli.networks.complexity import count_operations
+from mnist_cli.networks.registry import MODELS
+from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.events import (
+    CheckpointReplaced,
+    EpochFinished,
+    OnEvent,
+    TrainingInterrupted,
+)
+from mnist_cli.schema.options import TrainOptions
+from mnist_cli.schema.protocol import Precision, Schedule
+from mnist_cli.schema.results import EpochResult, TrainResult
+from mnist_cli.training.checkpoint import (
+    Checkpoint,
+    collect,
+    digest,
+    load,
+    restore_model,
+    restore_optimizer,
+    save,
+)
+from mnist_cli.training.device import environment, resolve_device, resolve_precision
+from mnist_cli.training.evaluation import evaluate
+from mnist_cli.training.examples import Examples, to_device
+from mnist_cli.training.loop import fit
+from mnist_cli.training.state import Training, set_up
+from mnist_cli.workflows.shared import data_of, reporting
+
+
+def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
+    """Train one network, evaluate and save it after every epoch, and return the last state.
+
+    Raises:
+        UsageError: the device does not exist, or the file to resume is of another training.
+        MnistCliError: network, data, loss or output fails; finished epochs stay saved.
+    """
+    device = resolve_device(options.device)
+    model = build(options.model, options.seed)
+    cost, _ = count_operations(options.model.name, model)
+    precision = resolve_precision(options.precision, device, cost.mult_adds_per_image)
+    resumed = load(options.resume) if options.resume else None
+    if resumed:
+        _check_same_training(options, precision, resumed)
+    dataset = datasets.load(data_of(options.data, resumed), on_event)
+    examples, test = to_device(dataset.train, device), to_device(dataset.test, device)
+    training = set_up(model, examples, options.protocol, options.seed, precision)
+    if resumed:
+        _check_same_images(resumed, dataset.info)
+        restore_model(resumed, model)
+        restore_optimizer(resumed, training.optimizer)
+    elif options.checkpoint.exists():
+        on_event(CheckpointReplaced(str(options.checkpoint)))
+    collect(model, training.optimizer)  # what cannot be saved is refused before it is trained
+    epochs = resumed.record.epochs if resumed else ()
+    return _train_and_save(options, training, test, dataset.info, epochs, on_event)
+
+
+def _train_and_save(
+    options: TrainOptions,
+    training: Training,
+    test: Examples,
+    dataset: DatasetInfo,
+    done: tuple[EpochResult, ...],
+    on_event: OnEvent,
+) -> TrainResult:
+    """Train the epochs after those that are `done`; the file is a whole one after each."""
+    epochs, path = list(done), options.checkpoint
+    model, optimizer, name = training.model, training.optimizer, options.model.name
+    on_step = reporting(name, None, options.protocol.epochs, on_event)
+    result: TrainResult | None = None
+    try:
+        for fitted in fit(training, len(epochs) + 1, on_step):
+            evaluation = evaluate(model, test)
+            epochs.append(
+                EpochResult(
+                    epoch=fitted.epoch,
+                    train_loss=fitted.train_loss,
+                    test_loss=evaluation.test_loss,
+                    test_accuracy=evaluation.test_accuracy,
+                    train_seconds=fitted.train_seconds,
+                )
+            )
+            tensors = collect(model, optimizer)
+            record = TrainResult(
+                model=name,
+                parameters=count_parameters(model),
+                dataset=dataset,
+                environment=environment(training.device),
+                protocol=options.protocol,
+                precision=str(training.precision),
+                seed=options.seed,
+                epochs=tuple(epochs),
+                test_accuracy=evaluation.test_accuracy,
+                test_loss=evaluation.test_loss,
+                train_seconds=sum(epoch.train_seconds for epoch in epochs),
+                tensors_sha256=digest(tensors),
+                checkpoint=str(path),
+            )
+            save(path, record, tensors)
+            result = record
+            on_event(EpochFinished(name, options.protocol.epochs, epochs[-1]))
+    except (KeyboardInterrupt, Terminated, MnistCliError):
+        if result:
+            on_event(TrainingInterrupted(str(path), len(result.epochs), options.protocol.epochs))
+        raise
+    assert result is not None  # a protocol has at least one epoch, a resumed one another
+    return result
+
+
+def _check_same_training(options: TrainOptions, precision: Precision, resumed: Checkpoint) -> None:
+    """Raise UsageError where going on would not be the unbroken training."""
+    record, wanted = resumed.record, options.protocol
+    # With a one-cycle schedule the rate of every step depends on the number of epochs.
+    epochs = record.protocol.epochs if wanted.schedule != Schedule.CONSTANT else wanted.epochs
+    both_custom = options.model.custom and record.model not in MODELS
+    differences = [
+        f"{option} {was}"
+        for option, was, now in (
+            ("MODEL", record.model, record.model if both_custom else options.model.name),
+            ("--recipe", record.protocol.recipe, wanted.recipe),
+            ("--epochs", epochs, wanted.epochs),
+            ("--batch-size", record.protocol.batch_size, wanted.batch_size),
+            ("--lr", record.protocol.lr, wanted.lr),
+            ("--precision", record.precision, precision),
+            ("--seed", record.seed, options.seed),
+            ("--dataset", record.dataset.name, data_of(options.data, resumed).dataset),
+        )
+        if was != now
+    ]
+    if differences:
+        raise UsageError(
+            f"{resumed.path} was trained otherwise; to resume it give {', '.join(differences)}"
+        )
+    if wanted.epochs <= len(record.epochs):
+        raise UsageError(
+            f"{resumed.path} has {len(record.epochs)} epochs already; "
+            f"ask for more with --epochs {len(record.epochs) + 1} or above"
+        )
+
+
+def _check_same_images(resumed: Checkpoint, dataset: DatasetInfo) -> None:
+    """Raise UsageError where a dataset of the same name holds other images."""
+    if resumed.record.dataset.sha256 != dataset.sha256:
+        raise UsageError(
+            f"{resumed.path} was trained on other images called {dataset.name}; "
+            "give the --data-dir that holds them"
+        )

@@ -1,0 +1,81 @@
+"""The article's networks, by the article's numbers."""
+
+import pytest
+import torch
+from torch import nn
+
+from mnist_cli.networks import registry
+from mnist_cli.networks.building import build, count_parameters
+from mnist_cli.networks.complexity import count_operations
+from mnist_cli.schema.results import ModelSummary
+
+ARTICLE = {
+    "mlp": (25_450, 1.63e6),
+    "tinycnn": (4_266, 5.97e6),
+    "cnn": (26_698, 20.29e6),
+    "strongcnn": (467_818, 1.20e9),
+}
+LAYERS = {
+    "mlp": "Flatten Linear784-32 ReLU Linear32-10",
+    "tinycnn": "Conv1-4 ReLU Pool Conv4-8 ReLU Pool Flatten Linear392-10",
+    "cnn": "Conv1-8 ReLU Pool Conv8-16 ReLU Pool Flatten Linear784-32 ReLU Linear32-10",
+    "strongcnn": (
+        "Conv1-32 ReLU Conv32-32 ReLU Pool Dropout0.25 "
+        "Conv32-64 ReLU Conv64-64 ReLU Pool Dropout0.25 "
+        "Flatten Linear3136-128 ReLU Dropout0.5 Linear128-10"
+    ),
+}
+
+
+def network(name: str) -> nn.Module:
+    return build(registry.resolve(name), seed=0)
+
+
+def summarize(name: str) -> ModelSummary:
+    return count_operations(name, network(name))[0]
+
+
+def describe(layer: nn.Module) -> str:
+    match layer:
+        case nn.Conv2d(kernel_size=(3, 3), padding=(1, 1), stride=(1, 1)):
+            return f"Conv{layer.in_channels}-{layer.out_channels}"
+        case nn.MaxPool2d(kernel_size=2, stride=2):
+            return "Pool"
+        case nn.Linear():
+            return f"Linear{layer.in_features}-{layer.out_features}"
+        case nn.Dropout():
+            return f"Dropout{layer.p}"
+        case _:
+            return type(layer).__name__
+
+
+def test_the_registry_is_the_articles() -> None:
+    assert list(registry.MODELS) == list(ARTICLE)
+
+
+@pytest.mark.parametrize("name", ARTICLE)
+def test_layers_parameters_and_operations(name: str) -> None:
+    model = network(name)
+    leaves = [module for module in model.modules() if not list(module.children())]
+    assert " ".join(map(describe, leaves)) == LAYERS[name]
+    parameters, mult_adds = ARTICLE[name]
+    summary = summarize(name)
+    assert summary.parameters == count_parameters(model) == parameters
+    assert summary.mult_adds == pytest.approx(mult_adds, rel=0.005)
+    assert sum(layer.parameters for layer in summary.layers) == parameters
+    assert sum(layer.mult_adds for layer in summary.layers) == summary.mult_adds
+    assert model(torch.zeros(3, 1, 28, 28)).shape == (3, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "megabytes"),
+    [("tinycnn", (0.20, 2.41, 0.02, 2.63)), ("strongcnn", (0.20, 38.61, 1.87, 40.68))],
+)
+def test_memory(name: str, megabytes: tuple[float, ...]) -> None:
+    summary = summarize(name)
+    assert (
+        round(summary.input_megabytes, 2),
+        round(summary.forward_backward_megabytes, 2),
+        round(summary.parameter_megabytes, 2),
+        round(summary.total_megabytes, 2),
+    ) == megabytes

@@ -1,0 +1,267 @@
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mnist_cli.data import datasets
+from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.errors import MnistCliError, UsageError
+from mnist_cli.networks import registry
+from mnist_cli.networks.building import build
+from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.options import DataOptions
+from mnist_cli.schema.protocol import Precision, Protocol, Schedule
+from mnist_cli.training import loop
+from mnist_cli.training.device import resolve_device, resolve_precision
+from mnist_cli.training.evaluation import evaluate, predict, score
+from mnist_cli.training.examples import Examples, shuffled, to_device
+from mnist_cli.training.loop import fit
+from mnist_cli.training.state import Training, set_up
+from tests.conftest import made_images
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def examples() -> Examples:
+    """150 real images: not a multiple of the batch, so that the last batch is short."""
+    train = datasets.load(DataOptions(DatasetName.MNIST5K), lambda event: None).train
+    return to_device(LabelledImages(train.images[::26][:150], train.labels[::26][:150]), CPU)
+
+
+def trained(
+    examples: Examples,
+    epochs: int = 2,
+    name: str = "strongcnn",
+    seed: int = 0,
+    between: Callable[[nn.Module], object] = lambda model: None,
+) -> dict[str, Tensor]:
+    training = begun(build(registry.resolve(name), seed), examples, Protocol(epochs=epochs), seed)
+    for _ in fit(training):
+        between(training.model)
+    return training.model.state_dict()
+
+
+def begun(model: nn.Module, examples: Examples, protocol: Protocol, seed: int = 0) -> Training:
+    return set_up(model, examples, protocol, seed, Precision.FP32)
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_pixels_are_scaled_as_to_tensor_does() -> None:
+    from torchvision.transforms.functional import to_tensor
+
+    images, labels = made_images(10)
+    examples = to_device(LabelledImages(images, labels), CPU)
+    assert examples.images.shape == (10, 1, 28, 28)
+    assert torch.equal(examples.images, torch.stack([to_tensor(image) for image in images]))
+    assert examples.labels.tolist() == labels.tolist()
+
+
+def test_a_step_is_the_textbooks(examples: Examples) -> None:
+    """One epoch equals a plain loop with unfused Adam, up to rounding."""
+    protocol = Protocol(epochs=1)
+    model = build(registry.resolve("cnn"), seed=3)
+    plain = build(registry.resolve("cnn"), seed=3)
+    [fitted] = fit(begun(model, examples, protocol, seed=3))
+
+    adam, losses = torch.optim.Adam(plain.parameters(), lr=1e-3), []
+    for batch in shuffled(150, seed=3, epoch=1).split(64):
+        loss = F.cross_entropy(plain(examples.images[batch]), examples.labels[batch])
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        losses += [loss.item()] * len(batch)
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert fitted.train_loss == pytest.approx(np.mean(losses), rel=1e-4)
+    assert fitted.train_seconds > 0
+
+
+def test_the_same_seed_gives_the_same_bits(examples: Examples) -> None:
+    first = trained(examples)
+    torch.rand(7)
+    assert same(first, trained(examples))
+    assert not same(first, trained(examples, seed=1))
+
+
+def test_evaluating_does_not_change_the_weights(examples: Examples) -> None:
+    def disturb(model: nn.Module) -> None:
+        evaluate(model, examples)
+        torch.rand(5)
+
+    assert same(trained(examples), trained(examples, between=disturb))
+
+
+def test_more_epochs_begin_like_fewer(examples: Examples) -> None:
+    snapshots: list[dict[str, Tensor]] = []
+
+    def snapshot(model: nn.Module) -> None:
+        snapshots.append({key: value.clone() for key, value in model.state_dict().items()})
+
+    trained(examples, epochs=3, between=snapshot)
+    assert same(trained(examples, epochs=2), snapshots[1])
+
+
+def test_every_image_once_an_epoch_in_an_order_of_its_own() -> None:
+    orders = [shuffled(1000, seed, epoch) for seed in (0, 1) for epoch in (1, 2)]
+    for order in orders:
+        assert order.sort().values.tolist() == list(range(1000))
+    assert len({tuple(order.tolist()) for order in orders}) == 4
+    assert orders[0].tolist() != list(range(1000))
+
+
+def test_warming_up_leaves_no_trace(examples: Examples) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784), nn.Linear(784, 10))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    loop._warm_up(begun(model, examples, Protocol()))
+    assert same(before, model.state_dict())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_one_cycle_rises_to_the_peak_and_falls_to_zero() -> None:
+    protocol = Protocol(lr=0.02, schedule=Schedule.ONE_CYCLE, warmup=0.25)
+    rates = [loop.learning_rate(protocol, progress) for progress in (0, 0.125, 0.25, 0.625, 1)]
+    assert rates == pytest.approx([0, 0.01, 0.02, 0.01, 0])
+    assert loop.learning_rate(Protocol(lr=0.3), 0.7) == 0.3
+    no_warmup = Protocol(lr=0.02, schedule=Schedule.ONE_CYCLE)
+    assert loop.learning_rate(no_warmup, 0) == 0.02
+
+
+def test_every_step_has_the_rate_of_its_place(examples: Examples) -> None:
+    """One cycle over two epochs of three steps equals a plain loop that sets each rate."""
+    protocol = Protocol(epochs=2, lr=0.01, beta2=0.9, schedule=Schedule.ONE_CYCLE, warmup=0.5)
+    model, plain = (build(registry.resolve("mlp"), 0) for _ in range(2))
+    list(fit(begun(model, examples, protocol)))
+
+    adam = torch.optim.Adam(plain.parameters(), betas=(0.9, 0.9))
+    rates = iter([0.01 / 6, 0.03 / 6, 0.05 / 6, 0.05 / 6, 0.03 / 6, 0.01 / 6])
+    for epoch in (1, 2):
+        for batch in shuffled(150, seed=0, epoch=epoch).split(64):
+            adam.param_groups[0]["lr"] = next(rates)
+            adam.zero_grad()
+            F.cross_entropy(plain(examples.images[batch]), examples.labels[batch]).backward()
+            adam.step()
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_progress_is_reported_within_an_epoch(
+    examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "PROGRESS_SECONDS", 0)
+    training = begun(build(registry.resolve("mlp"), 0), examples, Protocol(epochs=2))
+    seen: list[tuple[int, ...]] = []
+    for _ in fit(training, on_step=lambda *step: seen.append(step)):
+        pass
+    assert seen == [(epoch, step, 3) for epoch in (1, 2) for step in (1, 2, 3)]
+
+
+def test_a_loss_that_is_not_finite_names_epoch_and_step(examples: Examples) -> None:
+    class Explodes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(784, 10)
+            self.calls = 0
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.calls += self.training
+            logits: Tensor = self.linear(images.flatten(1))
+            return logits / 0 if self.calls == 5 else logits
+
+    model, protocol = Explodes(), Protocol()
+    with pytest.raises(MnistCliError, match="not finite at epoch 2, step 2"):
+        for _ in fit(begun(model, examples, protocol)):
+            pass
+
+
+def test_score_is_the_exact_mean() -> None:
+    logits = torch.randn(1501, 10, generator=torch.Generator().manual_seed(0)) * 5
+    labels = torch.arange(1501) % 10
+    evaluation = score(logits, labels)
+    probabilities = np.exp(logits.double().numpy())
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    expected = -np.log(probabilities[np.arange(1501), labels.numpy()]).mean()
+    assert evaluation.test_loss == pytest.approx(expected, rel=1e-12)
+    right = [int(logit.argmax()) == label for logit, label in zip(logits, labels, strict=True)]
+    assert evaluation.test_accuracy == sum(right) / 1501
+    assert evaluation.num_samples == sum(map(sum, evaluation.confusion_matrix)) == 1501
+    assert sum(evaluation.confusion_matrix[4]) == 150  # rows are the truth
+
+
+def test_log_probabilities_score_like_logits() -> None:
+    logits, labels = torch.randn(50, 10), torch.arange(50) % 10
+    of_logits, of_logs = (score(x, labels) for x in (logits, logits.log_softmax(1)))
+    assert of_logits.test_accuracy == of_logs.test_accuracy
+    assert math.isclose(of_logits.test_loss, of_logs.test_loss, rel_tol=1e-6)
+
+
+def test_a_score_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(MnistCliError, match="not finite"):
+        score(torch.full((5, 10), torch.nan), torch.zeros(5, dtype=torch.int64))
+
+
+def test_predicting_switches_dropout_off(examples: Examples) -> None:
+    model = build(registry.resolve("strongcnn"), 0).train()
+    assert torch.equal(predict(model, examples.images), predict(model, examples.images))
+
+
+def test_auto_takes_the_accelerator_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for accelerator, index, expected in (
+        (None, 0, "cpu"),
+        (torch.device("cuda"), 1, "cuda:1"),
+        (torch.device("mps"), 0, "mps"),
+    ):
+        monkeypatch.setattr(
+            torch.accelerator, "current_accelerator", lambda check_available, a=accelerator: a
+        )
+        monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+        monkeypatch.setattr(torch.accelerator, "current_device_index", lambda i=index: i)
+        assert str(resolve_device("auto")) == expected
+        assert str(resolve_device("cpu")) == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("capability", "mult_adds", "expected"),
+    [
+        ("avx512_bf16", 19e6, Precision.BF16),
+        ("amx_bf16", 1e6, Precision.BF16),
+        ("avx512_bf16", 0.3e6, Precision.FP32),
+        ("avx2", 19e6, Precision.FP32),
+    ],
+)
+def test_auto_precision_is_a_rule_of_processor_and_size(
+    capability: str, mult_adds: float, expected: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {capability: True})
+    assert resolve_precision(Precision.AUTO, CPU, mult_adds) is expected
+    for asked in (Precision.FP32, Precision.BF16):
+        assert resolve_precision(asked, CPU, mult_adds) is asked
+
+
+def test_auto_precision_on_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
+    for capability, expected in (((8, 0), Precision.BF16), ((7, 5), Precision.FP32)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, c=capability: c)
+        cuda = torch.device("cuda", 0)
+        assert resolve_precision(Precision.AUTO, cuda, 19e6) is expected
+        assert resolve_precision(Precision.AUTO, torch.device("mps"), 19e6) is Precision.FP32
+
+
+@pytest.mark.parametrize(
+    ("there", "count", "wanted"),
+    [(None, 0, "cuda"), (None, 0, "mps"), ("cuda", 2, "cuda:2"), ("cuda", 1, "xpu")],
+)
+def test_a_device_that_is_missing_is_never_replaced(
+    there: str | None, count: int, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = torch.device(there) if there else None
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: device)
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: count)
+    with pytest.raises(UsageError, match=f"device {wanted} is not on this machine, .* cpu"):
+        resolve_device(wanted)

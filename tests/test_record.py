@@ -1,0 +1,106 @@
+"""What is written as JSON is read back as it was, or refused."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from mnist_cli.comparison.journal import EndEntry, RunEntry
+from mnist_cli.schema.comparison import CompareResult, Estimate, ModelRuns, Run
+from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.protocol import Protocol, Recipe, Schedule
+from mnist_cli.schema.record import from_json, to_json
+from mnist_cli.schema.results import Environment
+
+RUN = Run(3, 2, 0.975, 0.08, 1.25, None)
+PROTOCOL = Protocol(recipe=Recipe.FAST, schedule=Schedule.ONE_CYCLE, lr=0.02, warmup=0.3)
+RESULT = CompareResult(
+    schema_version=1,
+    dataset=DatasetInfo("mnist5k", 4000, 1000, "0" * 64, "a note"),
+    environment=Environment("cpu", "p", 2, "AVX2", "2.15", "3.11", "os", "0.1"),
+    seeds=(3, 4),
+    target=None,
+    journal=None,
+    models=(ModelRuns("mlp", 25_450, 1_628_800, PROTOCOL, "fp32", (RUN,), "seed 4: no luck"),),
+)
+
+
+def changed(path: str, value: Any) -> str:
+    """RESULT as JSON with another value at a path such as `models.0.parameters`."""
+    document = asdict(RESULT)
+    place: Any = document
+    *parents, last = path.split(".")
+    for key in parents:
+        place = place[int(key)] if isinstance(place, tuple | list) else place[key]
+    place[last] = value
+    return json.dumps(document)
+
+
+def test_everything_comes_back_as_it_was() -> None:
+    again = from_json(CompareResult, to_json(RESULT))
+    assert again == RESULT
+    assert again.models[0].protocol.schedule is Schedule.ONE_CYCLE
+    assert isinstance(again.seeds, tuple)
+
+
+def test_a_field_of_a_newer_version_is_passed_over() -> None:
+    assert from_json(CompareResult, changed("models.0.colour", "red")) == RESULT
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("schema_version", 2, "schema_version: Input should be 1"),
+        ("seeds", [], "seeds: "),
+        ("target", 1.5, "target: "),
+        ("models.0.parameters", "25450", "models.0.parameters: Input should be a valid integer"),
+        ("models.0.parameters", True, "models.0.parameters: "),
+        ("models.0.protocol.epochs", 0, "models.0.protocol.epochs: "),
+        ("models.0.protocol.recipe", "slow", "models.0.protocol.recipe: "),
+        ("models.0.runs.0.test_accuracy", 1.01, "models.0.runs.0.test_accuracy: "),
+        ("models.0.runs.0.test_loss", float("nan"), "models.0.runs.0.test_loss: "),
+        ("models.0.runs.0.train_seconds", 0, "models.0.runs.0.train_seconds: "),
+        ("models.0.runs.0.seed", -1, "models.0.runs.0.seed: "),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_its_place(
+    path: str, value: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        from_json(CompareResult, changed(path, value))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[]", "[" * 99_999, b"\xff", "1e999"])
+def test_what_is_no_such_document_is_refused(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r"Input should be|Invalid JSON"):
+        from_json(CompareResult, text)
+
+
+def test_a_number_that_json_does_not_have_is_not_written() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json(Estimate(float("inf"), None, 1, 0.95))
+
+
+def test_the_lines_of_a_journal_are_told_apart() -> None:
+    kinds: Any = RunEntry | EndEntry
+    entry = RunEntry("mlp", RUN)
+    assert from_json(kinds, to_json(entry)) == entry
+    assert from_json(kinds, '{"finished": true}') == EndEntry(finished=True)
+    for line in ('{"model": "mlp"}', "{}", '{"finished": false}'):
+        with pytest.raises(ValueError, match=r"required|True"):
+            from_json(kinds, line)
+    assert replace(entry, model="cnn") != entry
+
+
+def test_the_schema_is_printed_and_describes_what_needs_it() -> None:
+    command = [sys.executable, "-m", "mnist_cli.schema"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    schema = json.loads(output)
+    assert schema["$defs"]["Run"]["properties"]["test_loss"]["description"].endswith("in nats.")
+    assert schema["$defs"]["Run"]["properties"]["test_accuracy"]["maximum"] == 1
+    for name, definition in schema["$defs"].items():
+        assert "dict(" not in definition.get("description", ""), name
