@@ -368,10 +368,9 @@ def test_offline_auto_falls_back_and_says_so_everywhere(run_cli: RunCli) -> None
 def test_offline_mnist_fails_with_the_ways_out(
     run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mnist_cli.data import datasets
-    from mnist_cli.data.download import Patience
+    from mnist_cli.data import download
 
-    monkeypatch.setattr(datasets, "IF_ASKED_FOR", Patience(1, 5, rounds=1))
+    monkeypatch.setattr(download, "IF_ASKED_FOR", download.Patience(1, 5, rounds=1))
     outcome = run_cli("train", "mlp", "--dataset", "mnist", "--data-dir", "here")
     assert (outcome.code, outcome.out) == (ExitCode.FAILURE, "")
     assert len(outcome.err.splitlines()) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_cli.data import datasets, mnist5k
+from mnist_cli.data import datasets, download, mnist5k
 from mnist_cli.data.download import Patience
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError
@@ -45,9 +45,38 @@ def published(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Mirror:
     monkeypatch.setitem(SOURCES, DatasetName.MNIST, source)
     monkeypatch.setenv("MNIST_CLI_MIRROR", mirror.url("ok").rstrip("/"))
     once = Patience(stall_seconds=0.5, file_seconds=5, rounds=1)
-    monkeypatch.setattr(datasets, "IF_ASKED_FOR", once)
-    monkeypatch.setattr(datasets, "IF_QUICK", Patience(0.5, 5, 1, first_byte_seconds=0.5))
+    monkeypatch.setattr(download, "IF_ASKED_FOR", once)
+    monkeypatch.setattr(download, "IF_QUICK", Patience(0.5, 5, 1, first_byte_seconds=0.5))
     return mirror
+
+
+def test_load_takes_what_was_prefetched_and_once_only() -> None:
+    write_dataset(Path("data", "KMNIST"))
+    plain, _ = load(KMNIST)
+    datasets.prefetch(KMNIST)
+    [reading] = datasets._prefetched.values()
+    reading.result(timeout=10)
+    for path in RAW.iterdir():
+        path.write_bytes(b"changed since")
+    assert load(KMNIST)[0].info == plain.info
+    with pytest.raises(MnistCliError, match="is damaged"):
+        load(KMNIST)
+
+
+def test_damage_found_while_prefetching_is_told_by_load() -> None:
+    write_dataset(Path("data", "KMNIST"))
+    Path(RAW, "t10k-labels-idx1-ubyte").write_bytes(b"damaged")
+    datasets.prefetch(KMNIST)
+    with pytest.raises(MnistCliError, match="t10k-labels-idx1-ubyte is damaged"):
+        load(KMNIST)
+
+
+def test_nothing_is_prefetched_that_is_not_complete() -> None:
+    write_dataset(Path("data", "KMNIST"))
+    Path(RAW, "t10k-labels-idx1-ubyte").unlink()
+    for options in (KMNIST, AUTO, DataOptions(DatasetName.MNIST5K)):
+        datasets.prefetch(options)
+    assert not datasets._prefetched
 
 
 def test_mnist5k_is_stratified_and_always_the_same() -> None:

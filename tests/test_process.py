@@ -21,23 +21,55 @@ def files() -> list[str]:
     return sorted(path.name for path in Path().iterdir() if path.is_file())
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("train", "--help"), ()])
-def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
-    code = (
-        "import sys; from mnist_cli.cli.app import run; run(sys.argv[1:]);"
-        "heavy = {'torch', 'torchvision', 'numpy', 'matplotlib', 'requests'} & set(sys.modules);"
-        "sys.exit(f'imported {heavy}' if heavy else 0)"
-    )
-    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+HELP = ("--help", "--version", "train --help", "")
+SLOW_TO_IMPORT = {
+    "torch._dynamo",
+    "torch._inductor",
+    "sympy",
+    "torchvision",
+    "matplotlib",
+    "pandas",
+}
+ONE_SEED = ("eval mlp.safetensors", "show-samples --checkpoint mlp.safetensors", "compare mlp")
+SEVERAL = ("compare mlp tinycnn --seeds 2", "compare mlp.safetensors other.safetensors")
 
 
-def test_summary_imports_neither_torchvision_nor_matplotlib() -> None:
+def imported(line: str) -> set[str]:
+    """The modules that a process holds after a command."""
     code = (
-        "import sys; from mnist_cli.cli.app import run; run(['summary']);"
-        "heavy = {'torchvision', 'matplotlib', 'scipy', 'pandas'} & set(sys.modules);"
-        "sys.exit(f'imported {heavy}' if heavy else 0)"
+        "import sys; from mnist_cli.cli.app import run; code = run(sys.argv[1:]);"
+        "sys.stderr.write(f'{code} ' + ' '.join(sys.modules))"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    command = [sys.executable, "-c", code, *line.split()]
+    finished = subprocess.run(command, check=True, capture_output=True, text=True)
+    exit_code, *modules = finished.stderr.splitlines()[-1].split()
+    assert exit_code == ("2" if not line else "0"), finished.stderr
+    return set(modules)
+
+
+@pytest.mark.parametrize("line", HELP)
+def test_help_imports_nothing_heavy(line: str) -> None:
+    heavy = {"torch", "numpy", "requests", "safetensors", "scipy"} | SLOW_TO_IMPORT
+    assert not imported(line) & heavy
+
+
+def test_commands_import_nothing_that_is_slow(run_cli: RunCli) -> None:
+    """One process for each command; a training first, whose checkpoint the others read."""
+    data = "--dataset mnist5k --quiet"
+    trained = imported(f"train mlp --epochs 1 {data}")
+    assert "torch" in trained
+    run_cli("train", "tinycnn", "--epochs", 1, "--output", "other.safetensors", *data.split())
+    for line in (*ONE_SEED, *SEVERAL):
+        fast = " --epochs 1" if "compare" in line and "safetensors" not in line else ""
+        modules = imported(f"{line}{fast} {data}")
+        assert "torch" in modules
+        assert not modules & (SLOW_TO_IMPORT | {"scipy.stats"}), line
+    assert not (trained | imported("summary")) & (SLOW_TO_IMPORT | {"scipy"})
+
+
+def test_one_seed_needs_no_distributions() -> None:
+    modules = imported("compare mlp --epochs 1 --dataset mnist5k --quiet")
+    assert "scipy.special" not in modules
 
 
 def test_version_and_no_command() -> None:

@@ -11,6 +11,9 @@ def compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool)
     """Let checkpoints judge the same images, show how they differ, and return the exit code."""
     if len(set(options.checkpoints)) < max(2, len(options.checkpoints)):
         raise UsageError("name two or more checkpoints to compare, each once")
+    from mnist_cli.data.datasets import prefetch
+
+    prefetch(options.data)
     from mnist_cli.report.pictures import terminal
     from mnist_cli.workflows import compare_checkpoints as workflow
 

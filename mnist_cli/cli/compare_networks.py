@@ -21,6 +21,9 @@ def compare_networks(
 ) -> int:
     """Train networks, show what is known of them at the end, and return the exit code."""
     _check(options, gates, files, json=json)
+    from mnist_cli.data.datasets import prefetch
+
+    prefetch(options.data)
     from mnist_cli.workflows.compare_networks import compare_networks as train_all
 
     with working(quiet) as on_event:

@@ -26,6 +26,9 @@ def evaluate(
         data=DataOptions(dataset, data_dir),
         device=device,
     )
+    from mnist_cli.data.datasets import prefetch
+
+    prefetch(options.data)
     from mnist_cli.workflows.evaluate import evaluate_checkpoint
 
     with working(quiet) as on_event:

@@ -43,6 +43,9 @@ def show_samples(
         data=DataOptions(dataset, data_dir),
         device=device,
     )
+    from mnist_cli.data.datasets import prefetch
+
+    prefetch(options.data)
     from mnist_cli.report.pictures import terminal
     from mnist_cli.workflows.show_samples import choose_samples
 

@@ -45,6 +45,9 @@ def train(
     check_output(options.checkpoint, "--output")
     if plot:
         check_picture(plot, "--plot")
+    from mnist_cli.data.datasets import prefetch
+
+    prefetch(options.data)
     from mnist_cli.workflows.train import train_network
 
     with working(quiet) as on_event:

@@ -1,4 +1,4 @@
-"""Fetching one known file from the first of several mirrors that can deliver it.
+"""Fetching known files, each from the first of several mirrors that can deliver it.
 
 torchvision's own download can wait for ever, lets some errors skip the next mirror and leaves
 half-extracted files behind; here every read has a timeout, every attempt a deadline, and no
@@ -18,7 +18,9 @@ from pathlib import Path
 import requests
 import urllib3
 
+from mnist_cli.data.sources import KnownFile, Source, mirrors
 from mnist_cli.errors import MnistCliError
+from mnist_cli.schema.events import DownloadProgress, OnEvent
 from mnist_cli.system.files import replacing
 
 CHUNK_BYTES = 1 << 16
@@ -49,6 +51,32 @@ class Patience:
     file_seconds: float
     rounds: int
     first_byte_seconds: float | None = None
+
+
+IF_ASKED_FOR = Patience(stall_seconds=30, file_seconds=600, rounds=3)
+IF_QUICK = Patience(stall_seconds=10, file_seconds=120, rounds=1, first_byte_seconds=10)
+
+
+def fetch(
+    files: list[KnownFile], folder: Path, source: Source, patience: Patience, on_event: OnEvent
+) -> None:
+    """Put the compressed form of `files` into `folder`.
+
+    Raises:
+        MnistCliError: no mirror answers in time, or every attempt failed.
+        OSError: `folder` cannot be written.
+    """
+    bases = mirrors(source)
+    limit = patience.first_byte_seconds
+    if limit and not any_answers([f"{base}{files[0].name}.gz" for base in bases], limit):
+        raise MnistCliError(f"no mirror answers ({', '.join(bases)})")
+    for file in files:
+        archive = f"{file.name}.gz"
+
+        def report(done: int, total: int | None, archive: str = archive) -> None:
+            on_event(DownloadProgress(archive, done, total))
+
+        download([base + archive for base in bases], folder / archive, file.md5, patience, report)
 
 
 def any_answers(urls: list[str], seconds: float) -> bool:
