@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,10 @@ from mnist_cli.schema.protocol import MAX_BATCH_SIZE, Precision, Protocol, Recip
 # and those under CHECKPOINTS with checkpoints only.
 TRAINING, FILES, GATES = "Training", "Output files", "Gates for scripts"
 CHECKPOINTS = "Checkpoints"
+training_option = partial(typer.Option, rich_help_panel=TRAINING)
+file_option = partial(typer.Option, rich_help_panel=FILES, metavar="FILE")
+gate_option = partial(typer.Option, rich_help_panel=GATES)
+checkpoint_option = partial(typer.Option, rich_help_panel=CHECKPOINTS)
 
 DEVICE_FORM = re.compile(r"auto|cpu|mps|xpu|cuda(:\d{1,3})?")
 MODEL_HELP = f"{', '.join(MODELS)}, package.module:Name or path/file.py:Name."
@@ -45,221 +50,188 @@ def device_name(text: str) -> str:
     return name
 
 
-Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help=MODEL_HELP, autocompletion=complete_model)
-]
+def within_generators(seed: int) -> int:
+    """Refuse a seed that torch's generators do not take; too large a number to show in --help."""
+    if seed > MAX_SEED:
+        raise typer.BadParameter(f"must be below 2**63, not {seed}")
+    return seed
+
+
+model_argument = partial(typer.Argument, autocompletion=complete_model)
+Model = Annotated[str, model_argument(metavar="MODEL", help=MODEL_HELP)]
 OptionalModel = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[MODEL]", help=f"{MODEL_HELP} All if omitted.", autocompletion=complete_model
-    ),
+    str | None, model_argument(metavar="[MODEL]", help=f"{MODEL_HELP} All if omitted.")
 ]
 Models = Annotated[
     list[str] | None,
-    typer.Argument(
+    model_argument(
         metavar="[MODELS]...",
         help=f"{MODEL_HELP} All if omitted. Or checkpoints, FILE.safetensors.",
-        autocompletion=complete_model,
     ),
 ]
 CheckpointFile = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A file from train.")]
 
 RecipeOption = Annotated[
     Recipe,
-    typer.Option(
+    training_option(
         "--recipe",
         case_sensitive=False,
         metavar="NAME",
         help="article or fast. fast needs fewer steps for the article's accuracy; "
         "--epochs, --batch-size and --lr override either.",
-        rich_help_panel=TRAINING,
     ),
 ]
 Epochs = Annotated[
     int | None,
-    typer.Option(
+    training_option(
         min=1,
         help="Passes over the training images.",
         show_default=f"{Protocol.epochs}, or the recipe's",
-        rich_help_panel=TRAINING,
     ),
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option(
+    training_option(
         min=1,
         max=MAX_BATCH_SIZE,
         help="Images in a training step.",
         show_default=f"{Protocol.batch_size}, or the recipe's",
-        rich_help_panel=TRAINING,
     ),
 ]
 LearningRate = Annotated[
     float | None,
-    typer.Option(
+    training_option(
         parser=positive_number,
         metavar="FLOAT",
         help="Adam's learning rate, or its peak.",
         show_default=f"{Protocol.lr}, or the recipe's",
-        rich_help_panel=TRAINING,
     ),
 ]
-Seed = Annotated[
-    int,
-    typer.Option(min=0, max=MAX_SEED, help="Decides the first weights and the order of images."),
+PrecisionOption = Annotated[
+    Precision,
+    training_option(
+        case_sensitive=False,
+        metavar="FORMAT",
+        help="auto, fp32 or bf16. auto is bf16 for a large network where the device has it.",
+    ),
+]
+Resume = Annotated[
+    Path | None, training_option(help="Checkpoint to continue, up to --epochs in all.")
 ]
 Seeds = Annotated[
     int,
-    typer.Option(
+    training_option(
         min=1,
         max=MAX_SEEDS,
         help="Runs of each network, from --seed on; verdicts need 2, better 5.",
-        rich_help_panel=TRAINING,
     ),
 ]
 Target = Annotated[
     float | None,
-    typer.Option(
+    training_option(
         min=0,
         max=1,
         metavar="FRACTION",
         help="Train each network until it has this test accuracy, and rank by time.",
-        rich_help_panel=TRAINING,
     ),
 ]
 JournalFile = Annotated[
     Path | None,
-    typer.Option(
+    training_option(
         metavar="FILE",
         help="Keep finished runs in FILE; the same command goes on from there.",
         show_default="a new one in the user state folder",
-        rich_help_panel=TRAINING,
-    ),
-]
-Resume = Annotated[
-    Path | None,
-    typer.Option(help="Checkpoint to continue, up to --epochs in all.", rich_help_panel=TRAINING),
-]
-PrecisionOption = Annotated[
-    Precision,
-    typer.Option(
-        case_sensitive=False,
-        metavar="FORMAT",
-        help="auto, fp32 or bf16. auto is bf16 for a large network where the device has it.",
-        rich_help_panel=TRAINING,
     ),
 ]
 
 CheckpointOutput = Annotated[
     Path | None,
-    typer.Option(
+    file_option(
         "--output",
         help="Checkpoint to write, after every epoch.",
         show_default="MODEL.safetensors",
-        rich_help_panel=FILES,
     ),
 ]
 CurvePlot = Annotated[
-    Path | None,
-    typer.Option(
-        "--plot",
-        metavar="FILE",
-        help="Draw the learning curve in FILE.png, .svg or .pdf.",
-        rich_help_panel=FILES,
-    ),
+    Path | None, file_option("--plot", help="Draw the learning curve in FILE.png, .svg or .pdf.")
 ]
 ExportJson = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Write all figures as JSON, after each run; - is standard output.",
-        rich_help_panel=FILES,
-    ),
+    file_option(help="Write all figures as JSON, after each run; - is standard output."),
 ]
 ExportCsv = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Write all runs as CSV, after each run; - is standard output.",
-        rich_help_panel=FILES,
-    ),
+    Path | None, file_option(help="Write all runs as CSV, after each run; - is standard output.")
 ]
 ExportMarkdown = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Write tables as Markdown, after each run; - is standard output.",
-        rich_help_panel=FILES,
-    ),
+    file_option(help="Write tables as Markdown, after each run; - is standard output."),
 ]
 CostPlot = Annotated[
     Path | None,
-    typer.Option(
-        "--plot",
-        metavar="FILE",
-        help="Draw accuracy against size and time in FILE.png, .svg or .pdf.",
-        rich_help_panel=FILES,
-    ),
+    file_option("--plot", help="Draw accuracy against size and time in FILE.png, .svg or .pdf."),
+]
+GridOutput = Annotated[
+    Path | None, file_option("--output", help="Write a grid to FILE.png, .svg or .pdf instead.")
 ]
 
 MinAccuracy = Annotated[
     float | None,
-    typer.Option(
+    gate_option(
         min=0,
         max=1,
         metavar="FRACTION",
         help="Exit with code 3 if the test accuracy is lower, e.g. 0.97.",
-        rich_help_panel=GATES,
     ),
 ]
 MaxSeconds = Annotated[
     float | None,
-    typer.Option(
+    gate_option(
         parser=positive_number,
         metavar="FLOAT",
         help="Exit with code 3 if a network's training time is surely longer.",
-        rich_help_panel=GATES,
     ),
 ]
 BaselineFile = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Show what changed since this file of --export-json.",
-        rich_help_panel=GATES,
-    ),
+    gate_option(metavar="FILE", help="Show what changed since this file of --export-json."),
 ]
 FailOnRegression = Annotated[
     bool,
-    typer.Option(
+    gate_option(
         "--fail-on-regression",
         help="Exit with code 3 if an accuracy is surely lower than in --baseline.",
-        rich_help_panel=GATES,
     ),
 ]
 
-ShowDisagreements = Annotated[
-    bool,
-    typer.Option(
-        "--show-disagreements",
-        help="Draw images that not all checkpoints get right or wrong.",
-        rich_help_panel=CHECKPOINTS,
-    ),
-]
 Code = Annotated[
     str | None,
-    typer.Option("--model", metavar="TARGET", help="The code of a checkpoint's custom network."),
+    checkpoint_option(
+        "--model", metavar="TARGET", help="The code of a checkpoint's custom network."
+    ),
 ]
 Codes = Annotated[
     list[str] | None,
-    typer.Option(
-        "--model",
-        metavar="TARGET",
-        help="The code of a checkpoint's custom network; repeatable.",
-        rich_help_panel=CHECKPOINTS,
+    checkpoint_option(
+        "--model", metavar="TARGET", help="The code of a checkpoint's custom network; repeatable."
     ),
 ]
+ShowDisagreements = Annotated[
+    bool,
+    checkpoint_option(
+        "--show-disagreements", help="Draw images that not all checkpoints get right or wrong."
+    ),
+]
+ShownCheckpoint = Annotated[
+    Path | None,
+    checkpoint_option("--checkpoint", help="Show what this network predicts for each image."),
+]
+Errors = Annotated[
+    bool, checkpoint_option("--errors", help="Only images that the network gets wrong.")
+]
 
+seed_option = partial(typer.Option, min=0, callback=within_generators)
+Seed = Annotated[int, seed_option(help="Decides the first weights and the order of images.")]
+ImageSeed = Annotated[int, seed_option(help="Decides which images.")]
 SummaryBatchSize = Annotated[
     int,
     typer.Option(
@@ -275,16 +247,6 @@ Label = Annotated[
     int | None,
     typer.Option(min=0, max=NUM_CLASSES - 1, help="Only images of this class, 0 to 9."),
 ]
-ImageSeed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Decides which images.")]
-GridOutput = Annotated[
-    Path | None,
-    typer.Option("--output", help="Write a grid to FILE.png, .svg or .pdf instead."),
-]
-ShownCheckpoint = Annotated[
-    Path | None,
-    typer.Option("--checkpoint", help="Show what this network predicts for each image."),
-]
-Errors = Annotated[bool, typer.Option("--errors", help="Only images that the network gets wrong.")]
 
 Dataset = Annotated[
     DatasetName,

@@ -91,7 +91,7 @@ def _place(options: DataOptions) -> tuple[DatasetName, Source, Path]:
 
 
 def _on_disk(raw: Path, file: KnownFile) -> Path | None:
-    """The .gz first: it has a known hash, and an extraction may have been cut short."""
+    """Where a file is, if it is there. The .gz is preferred: an extracted file may be cut short."""
     candidates = (raw / f"{file.name}.gz", raw / file.name)
     return next((path for path in candidates if path.is_file()), None)
 

@@ -27,7 +27,7 @@ CHUNK_BYTES = 1 << 16
 
 
 class WrongBytesError(Exception):
-    """A mirror delivered something else."""
+    """A mirror delivered bytes whose hash is not the published one."""
 
 
 NETWORK_ERRORS = (
@@ -42,9 +42,10 @@ NETWORK_ERRORS = (
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to try: seconds without a byte, seconds for a file, rounds over the mirrors.
+    """How long to try, in seconds: without a new byte, and for a whole file; then how many rounds.
 
-    `first_byte_seconds` is how long to look for any mirror that answers before the start.
+    A round asks each mirror once. `first_byte_seconds`, where given, is how long any mirror may
+    take to answer before the first round.
     """
 
     stall_seconds: float
@@ -126,7 +127,7 @@ def download(
         MnistCliError: every attempt failed; the message lists each kind of failure once.
         OSError: `path` cannot be written.
     """
-    failures: dict[str, None] = {}  # in order, without repetition
+    failures: dict[str, None] = {}  # a set that keeps the order
     for pause in range(patience.rounds):
         time.sleep(pause)
         for url in urls:
@@ -155,8 +156,9 @@ def _fetch(
         path.parent.mkdir(parents=True, exist_ok=True)
         file = stack.enter_context(replacing(path))
         total = int(response.headers.get("Content-Length", 0)) or None
-        # read1 takes what has come, so that a slow drip meets the deadline; undecoded, as some
-        # servers call a .gz file an encoding of its content.
+        # read1 returns what has arrived. read would wait for a whole chunk, and with a server that
+        # sends a byte a second the deadline would never be looked at. Nothing is decoded, because
+        # some servers announce a .gz file as its content in gzip encoding.
         while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
             if time.monotonic() > deadline:
                 raise TimeoutError
@@ -169,7 +171,7 @@ def _fetch(
 
 
 def _reason(error: BaseException) -> str:
-    """A network failure in a few words; libraries wrap the cause in layers of their own."""
+    """A network failure in a few words: those of its innermost cause."""
     if isinstance(error, requests.HTTPError):
         return f"HTTP {error.response.status_code}"
     if isinstance(error, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError):

@@ -45,7 +45,7 @@ def read_idx(path: Path, ndim: int, md5: str | None = None) -> NDArray[np.uint8]
 
 
 def damaged(path: Path, reason: str) -> MnistCliError:
-    """The one sentence for every kind of bad data file."""
+    """A failure that names the file, what is wrong with it, and the ways out."""
     return MnistCliError(
         f"{path} is damaged: {reason}; delete it and run again, or use the dataset mnist5k"
     )

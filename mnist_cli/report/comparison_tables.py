@@ -78,7 +78,7 @@ def checkpoint_tables(
 def _accuracies(result: CompareResult) -> Table:
     figures = [model.figures.test_accuracy for model in result.models if model.figures]
     ends = [value.mean + side * (value.half_width or 0) for value in figures for side in (-1, 1)]
-    ends = [min(max(end, 0), 1) for end in ends]  # an interval of few seeds may be wider
+    ends = [min(max(end, 0), 1) for end in ends]  # a t interval may reach beyond 0 and 1
     low, high, digits = nice_scale(min(ends, default=0) * 100, max(ends, default=1) * 100)
     scale = f"{low:.{digits}f} to {high:.{digits}f} %" if figures else ""
     table = layout.table("Network", "Accuracy", "n", "Loss")

@@ -150,7 +150,7 @@ def _findings(result: CompareResult) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Text of others, names and reasons, as it is read and not as Markdown."""
+    """A name or reason that others chose, escaped so that it is not taken for Markdown."""
     shown = "".join(char for char in " ".join(text.split()) if char.isprintable())
     return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", shown)
 

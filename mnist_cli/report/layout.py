@@ -43,6 +43,6 @@ def protocol_line(protocol: Protocol) -> str:
 
 
 def machine_line(environment: Environment) -> str:
-    """What computed."""
+    """The device with its processor and threads, and the version of torch."""
     threads = "1 thread" if environment.threads == 1 else f"{environment.threads} threads"
     return f"{environment.device} ({environment.processor}, {threads}), torch {environment.torch}"

@@ -13,6 +13,7 @@ from mnist_cli.formatting import (
 from mnist_cli.report import layout
 from mnist_cli.schema.comparison import (
     ALPHA,
+    CONFIDENCE,
     CheckpointComparison,
     CompareResult,
     Disagreement,
@@ -28,7 +29,7 @@ MULT_ADDS = f"Mult-adds are for a batch of {Protocol.batch_size} images."
 
 
 def headline(result: CompareResult) -> list[str]:
-    """The images, and under which protocol they were learned: one line where all share it."""
+    """The dataset, then the protocol: one line where all networks share it, else a line each."""
     first, last = result.seeds[0], result.seeds[-1]
     seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
     most = "at most " if result.target is not None else ""
@@ -40,7 +41,7 @@ def headline(result: CompareResult) -> list[str]:
 
 
 def findings(result: CompareResult) -> list[str]:
-    """What the figures mean, and what they do not."""
+    """Failures, targets missed, verdicts, changes since a baseline and slow runs, a line each."""
     lines = failures(result)
     if result.target is not None:
         lines += [
@@ -63,7 +64,7 @@ def findings(result: CompareResult) -> list[str]:
 
 
 def failures(result: CompareResult) -> list[str]:
-    """Why networks have no figures; a reason may begin with the name already."""
+    """A line for each network that failed; where a reason begins with its name, it stands once."""
     return [
         model.failure
         if model.failure.startswith(model.model)
@@ -84,7 +85,8 @@ def verdicts(result: CompareResult) -> list[str]:
             "Give --seeds 5 for intervals and verdicts."
         ]
     count = len(result.verdicts)
-    together = f"{count} verdicts that hold together at 95 % (Holm)" if count > 1 else "at 95 %"
+    level = f"at {CONFIDENCE * 100:g} %"
+    together = f"{count} verdicts that hold together {level} (Holm)" if count > 1 else level
     return [f"Differences, paired by seed, {together}:", *map(_verdict, result.verdicts)]
 
 

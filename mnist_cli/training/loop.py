@@ -124,7 +124,7 @@ def _timed_epoch(
 
 
 def _warm_up(training: Training) -> None:
-    """One forward and backward pass that leaves no trace: eval mode spares batch statistics."""
+    """One forward and backward pass without an update; in eval mode, batch statistics stay too."""
     model, size = training.model, training.protocol.batch_size
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
         return  # cuDNN has no backward pass for it in eval mode
@@ -137,7 +137,11 @@ def _warm_up(training: Training) -> None:
 
 
 def _mean_loss(losses: Tensor, order: Tensor, batch_size: int, epoch: int) -> float:
-    """The mean over all images; looked at once an epoch, as a look waits for the device."""
+    """The mean loss over all images. It is read once an epoch, as reading waits for the device.
+
+    Raises:
+        MnistCliError: the loss of a step is infinite or NaN.
+    """
     values = losses.cpu().double()  # in this order: MPS has no float64
     bad = (~values.isfinite()).nonzero()
     if len(bad):
