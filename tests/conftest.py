@@ -41,12 +41,13 @@ class Outcome:
 
 
 RunCli = Callable[..., Outcome]
+_started: list[subprocess.Popen[str]] = []
 
 
 @pytest.fixture(autouse=True)
 def isolated(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> Iterator[None]:
     """An empty working directory and data folder, and mirrors where nothing listens."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MNIST_CLI_DATA_DIR", str(tmp_path / "cache"))
@@ -56,6 +57,11 @@ def isolated(
         monkeypatch.delenv(name, raising=False)
     # The same result when a test imports a custom network from the working directory.
     monkeypatch.setattr(sys, "path", sys.path.copy())
+    yield
+    while _started:  # a test that failed may have left its process behind
+        process = _started.pop()
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture
@@ -74,7 +80,7 @@ def run_cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
 def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
     """Start the real command as a process of its own."""
     environment = os.environ | options.pop("env", {})
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "mnist_cli", *map(str, arguments)],
         stdout=options.pop("stdout", subprocess.PIPE),
         stderr=options.pop("stderr", subprocess.PIPE),
@@ -83,6 +89,8 @@ def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
         env=environment,
         **options,
     )
+    _started.append(process)
+    return process
 
 
 def run_process(*arguments: str | Path, **options: Any) -> Outcome:

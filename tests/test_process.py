@@ -72,6 +72,41 @@ def test_one_seed_needs_no_distributions() -> None:
     assert "scipy.special" not in modules
 
 
+def test_garbage_is_collected_during_the_work_only() -> None:
+    code = (
+        "import gc; from mnist_cli.system import process; process.get_ready();"
+        "assert not gc.isenabled(); process.start_work();"
+        "assert gc.isenabled(); assert gc.get_freeze_count() > 1000"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+LEFT_BEHIND = """
+import atexit, threading, time
+from pathlib import Path
+from torch import nn
+
+def net():
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+    atexit.register(Path("called").touch)
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+"""
+
+
+@pytest.mark.parametrize(("batch_size", "code"), [(64, 0), (0, 2)])
+def test_the_process_ends_though_a_network_left_a_thread(batch_size: int, code: int) -> None:
+    Path("nets.py").write_text(LEFT_BEHIND, encoding="utf-8")
+    outcome = run_process("summary", "nets.py:net", "--batch-size", str(batch_size))
+    assert outcome.code == code
+    assert ("7,850" in outcome.out) == Path("called").exists() == (code == 0)
+
+
+def test_a_long_output_is_written_whole_before_the_process_ends() -> None:
+    count = 4000
+    outcome = run_process("show-samples", "--dataset", "mnist5k", "--count", str(count), "--json")
+    assert len(outcome.json["samples"]) == count
+
+
 def test_version_and_no_command() -> None:
     version = run_process("--version")
     assert (version.code, version.out) == (0, f"mnist-cli {__version__}\n")

@@ -6,7 +6,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def bar(value: float, most: float, width: int) -> str:
-    """A bar of `width` characters for `most`, and in proportion for `value`; never empty above 0."""
+    """A bar of `width` characters for `most`, in proportion for `value`; never empty above 0."""
     eighths = max(round(value / most * width * 8), int(value > 0))
     return ("█" * (eighths // 8) + EIGHTHS[eighths % 8]).strip()
 
