@@ -1,6 +1,6 @@
 """`mnist-cli compare` with networks: checks, training, tables, exports, gates."""
 
-from mnist_cli.cli.outputs import check_exports, check_output
+from mnist_cli.cli.outputs import Output, check_outputs, exports
 from mnist_cli.cli.working import exit_code_of, working
 from mnist_cli.comparison.gates import failed_gates
 from mnist_cli.errors import ExitCode, UsageError
@@ -57,10 +57,11 @@ def _check(
         raise UsageError("--baseline needs --seeds 2 or more, to tell a change from luck")
     if gates.fail_on_regression and options.baseline is None:
         raise UsageError("--fail-on-regression needs --baseline FILE.json")
+    outputs = exports(files)
     if options.journal is not None:
-        if options.journal == STDOUT:
-            raise UsageError("--journal needs a file, not standard output")
-        check_output(options.journal, "--journal")
-    check_exports(files, {"--journal": options.journal, "--baseline": options.baseline})
+        outputs.append(Output("--journal", options.journal, "journal"))
+    check_outputs(outputs, {"--baseline": options.baseline})
+    if [files.json, files.csv, files.markdown].count(STDOUT) > 1:
+        raise UsageError("two exports cannot both have standard output")
     if json and files.to_stdout:
         raise UsageError("--json and an export to - cannot both have standard output")

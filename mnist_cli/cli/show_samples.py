@@ -1,7 +1,7 @@
 """`mnist-cli show-samples`."""
 
 from mnist_cli.cli import parameters as p
-from mnist_cli.cli.outputs import check_picture
+from mnist_cli.cli.outputs import Output, check_outputs
 from mnist_cli.cli.working import working
 from mnist_cli.errors import UsageError
 from mnist_cli.networks import registry
@@ -30,7 +30,7 @@ def show_samples(
         option = "--errors" if errors else "--model"
         raise UsageError(f"{option} needs --checkpoint FILE, the network to look at")
     if output:
-        check_picture(output, "--output")
+        check_outputs([Output("--output", output, "picture")], {"--checkpoint": checkpoint})
     options = SamplesOptions(
         count=count,
         split=split,

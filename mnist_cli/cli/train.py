@@ -1,7 +1,7 @@
 """`mnist-cli train`."""
 
 from mnist_cli.cli import parameters as p
-from mnist_cli.cli.outputs import check_output, check_picture
+from mnist_cli.cli.outputs import Output, check_outputs
 from mnist_cli.cli.working import exit_code_of, working
 from mnist_cli.comparison.gates import failed_accuracy_gate
 from mnist_cli.networks import registry
@@ -42,9 +42,10 @@ def train(
         output=output,
         resume=resume,
     )
-    check_output(options.checkpoint, "--output")
-    if plot:
-        check_picture(plot, "--plot")
+    outputs = [Output("--plot", plot, "picture")] if plot else []
+    if options.checkpoint != resume:  # which is replaced on purpose, and looked at when it is read
+        outputs.append(Output("--output", options.checkpoint, "checkpoint"))
+    check_outputs(outputs, {"--resume": resume})
     from mnist_cli.data.datasets import prefetch
 
     prefetch(options.data)

@@ -1,0 +1,106 @@
+"""No command replaces a file that may be of value."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mnist_cli.cli.outputs import KINDS, Output, check_outputs
+from mnist_cli.errors import ExitCode, UsageError
+from tests.conftest import RunCli
+
+FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
+OWN = """
+from torch import nn
+
+def wide():
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+"""
+EXPORTS = ("--export-json", "--export-csv", "--export-markdown")
+
+
+@pytest.fixture(autouse=True)
+def own() -> None:
+    Path("nets.py").write_text(OWN, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "nets.py:wide", "--output", "nets.py"),
+        *[("compare", "nets.py:wide", option, "nets.py") for option in EXPORTS],
+        ("compare", "nets.py:wide", "--journal", "nets.py"),
+    ],
+)
+def test_the_source_of_a_network_stays(run_cli: RunCli, arguments: tuple[str, ...]) -> None:
+    outcome = run_cli(*arguments, *FAST)
+    assert outcome.code == ExitCode.USAGE
+    assert outcome.err.startswith("error: nets.py is there already and no ")
+    assert outcome.err.endswith("or remove it first\n")
+    assert Path("nets.py").read_text(encoding="utf-8") == OWN
+
+
+def test_each_kind_replaces_its_own_kind_only(run_cli: RunCli) -> None:
+    run_cli("train", "mlp", "--output", "a.safetensors", "--plot", "a.png", *FAST)
+    files = ("a.json", "a.csv", "a.md")
+    exports = [part for pair in zip(EXPORTS, files, strict=True) for part in pair]
+    first = run_cli("compare", "mlp", "--journal", "a.jsonl", *exports, *FAST)
+    assert first.code == ExitCode.OK
+    again = run_cli("train", "mlp", "--output", "a.safetensors", "--plot", "a.png", *FAST)
+    assert again.code == ExitCode.OK
+    assert run_cli("compare", "mlp", "--journal", "a.jsonl", *exports, *FAST).code == ExitCode.OK
+    paths = dict(zip(KINDS, ("a.safetensors", "a.jsonl", *files, "a.png"), strict=True))
+    for kind, looks_like in KINDS.items():
+        for other, path in paths.items():
+            assert looks_like(Path(path).read_bytes()) == (kind == other), (kind, path)
+
+
+def test_two_outputs_of_a_training_are_two_files(run_cli: RunCli) -> None:
+    outcome = run_cli("train", "mlp", "--output", "both.png", "--plot", "both.png", *FAST)
+    assert outcome.code == ExitCode.USAGE
+    assert outcome.err == "error: --plot and --output cannot both write both.png\n"
+    assert not Path("both.png").exists()
+
+
+def test_an_input_is_not_replaced_even_by_its_own_kind(run_cli: RunCli) -> None:
+    run_cli("compare", "mlp", "--seeds", 2, "--export-json", "base.json", *FAST)
+    before = Path("base.json").read_bytes()
+    outcome = run_cli(
+        *("compare", "mlp", "--seeds", 2, "--baseline", "base.json"),
+        *("--export-json", "./base.json", *FAST),
+    )
+    assert outcome.code == ExitCode.USAGE
+    assert "--export-json cannot replace base.json, the file of --baseline" in outcome.err
+    assert Path("base.json").read_bytes() == before
+
+
+def test_a_dash_is_no_checkpoint(run_cli: RunCli) -> None:
+    outcome = run_cli("train", "mlp", "--output", "-", *FAST)
+    assert outcome.err == "error: --output needs a file, not standard output\n"
+    assert outcome.code == ExitCode.USAGE
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("one", "loop of links|symbolic links"),
+        ("one/x.csv", "loop of links|symbolic links|does not exist"),
+        ("n" * 300, "File name too long"),
+    ],
+)
+def test_paths_that_cannot_be(path: str, reason: str) -> None:
+    Path("one").symlink_to("two")
+    Path("two").symlink_to("one")
+    with pytest.raises(UsageError, match=reason) as caught:
+        check_outputs([Output("--export-csv", Path(path), "CSV export")], {})
+    assert "Errno" not in str(caught.value)
+
+
+def test_an_empty_file_and_a_link_to_ones_own_kind_may_be_replaced() -> None:
+    Path("empty").touch()
+    check_outputs([Output("--output", Path("empty"), "checkpoint")], {})
+    Path("real").write_bytes(b"model,parameters,mult_adds\n")
+    if os.name != "nt":
+        Path("link").symlink_to("real")
+        check_outputs([Output("--export-csv", Path("link"), "CSV export")], {})
