@@ -11,7 +11,7 @@ import pytest
 from mnist_cli.data import datasets, download, mnist5k
 from mnist_cli.data.download import Patience
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
-from mnist_cli.errors import MnistCliError
+from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.report.notices import notice
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.events import DownloadProgress, Event, SubsetUsed
@@ -161,15 +161,64 @@ def test_auto_falls_back_and_says_so(
 
 
 def test_auto_falls_back_where_it_cannot_write(published: Mirror) -> None:
-    Path("data").write_text("in the way")
+    Path("data").mkdir()
+    Path("data", "MNIST").write_text("in the way")
     dataset, events = load(AUTO)
     assert dataset.info.name == "mnist5k"
     assert any(isinstance(event, SubsetUsed) and "cannot write" in event.reason for event in events)
 
 
 def test_a_folder_that_cannot_be_written_is_named(published: Mirror) -> None:
-    Path("data").write_text("in the way")
+    Path("data").mkdir()
+    Path("data", "MNIST").write_text("in the way")
     with pytest.raises(MnistCliError, match=r"cannot write .*raw: .*; choose another data folder"):
+        load(MNIST)
+
+
+@pytest.mark.parametrize("inside", ["KMNIST", "KMNIST/raw"])
+def test_a_part_of_the_data_folder_is_told_from_it(inside: str) -> None:
+    write_dataset(Path("data", "KMNIST"))
+    options = DataOptions(DatasetName.KMNIST, Path("data", inside))
+    with pytest.raises(UsageError, match=r"is a part of the data folder; name .*data instead"):
+        load(options)
+    write_dataset(Path("data", inside, "KMNIST"))
+    assert load(options)[0].info.num_train == 40
+
+
+def test_a_file_is_no_data_folder() -> None:
+    Path("data").touch()
+    for options in (AUTO, MNIST):
+        with pytest.raises(UsageError, match="is a file; name the folder"):
+            load(options)
+
+
+def test_a_mirror_is_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_CLI_MIRROR", "notaurl")
+    for options in (AUTO, MNIST):
+        with pytest.raises(UsageError, match=r"MNIST_CLI_MIRROR is no http:// .*: notaurl"):
+            load(options)
+
+
+def test_files_that_lack_alone_are_named(published: Mirror) -> None:
+    load(MNIST)
+    Path("data", "MNIST", "raw", "t10k-labels-idx1-ubyte.gz").unlink()
+    published.files.clear()
+    _, [*_, event] = load(AUTO)
+    assert str(notice(event)).startswith("t10k-labels-idx1-ubyte of MNIST are not in ")
+
+
+def test_a_damaged_archive_gives_way_to_an_extracted_file_with_its_hash(
+    published: Mirror,
+) -> None:
+    whole = load(MNIST)[0].info
+    raw = Path("data", "MNIST", "raw")
+    archive = raw / "t10k-labels-idx1-ubyte.gz"
+    extracted = gzip.decompress(archive.read_bytes())
+    archive.write_bytes(b"damaged")
+    archive.with_suffix("").write_bytes(extracted)
+    assert load(MNIST)[0].info == whole
+    archive.with_suffix("").write_bytes(extracted[:-1] + b"\x03")
+    with pytest.raises(MnistCliError, match="is damaged"):
         load(MNIST)
 
 

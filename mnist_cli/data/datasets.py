@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mnist_cli.data.idx import damaged, read_idx
 from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
-from mnist_cli.errors import MnistCliError
+from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.datasets import NOT_COMPARABLE, NUM_CLASSES, DatasetInfo, DatasetName
 from mnist_cli.schema.events import OnEvent, SubsetUsed
 from mnist_cli.schema.options import DataOptions
@@ -46,6 +46,7 @@ def load(options: DataOptions, on_event: OnEvent) -> Dataset:
     notice. Nothing is written where all files are already in the folder.
 
     Raises:
+        UsageError: the data folder or the mirror cannot be one.
         MnistCliError: files are damaged, or missing and cannot be fetched.
     """
     if options.dataset == DatasetName.MNIST5K:
@@ -59,9 +60,12 @@ def load(options: DataOptions, on_event: OnEvent) -> Dataset:
         try:
             with explaining(f"write {raw}", "choose another data folder"):
                 fetch(missing, raw, source, IF_QUICK if auto else IF_ASKED_FOR, on_event)
+        except UsageError:
+            raise
         except MnistCliError as error:
             if auto:
-                on_event(SubsetUsed(str(raw), str(error)))
+                lacking = tuple(file.name for file in missing)
+                on_event(SubsetUsed(str(raw), lacking, str(error)))
                 return _bundled()
             raise MnistCliError(
                 f"{error}; try again, put the files in {raw}, or use the dataset mnist5k"
@@ -83,11 +87,22 @@ def prefetch(options: DataOptions) -> None:
 
 
 def _place(options: DataOptions) -> tuple[DatasetName, Source, Path]:
-    """The published dataset that is meant, and the folder of its files."""
+    """The published dataset that is meant, and the folder of its files.
+
+    Raises:
+        UsageError: the data folder is a file, or a folder within what seems to be meant.
+    """
     name = DatasetName.MNIST if options.dataset == DatasetName.AUTO else options.dataset
     source = SOURCES[name]
-    root = options.data_dir or Path(platformdirs.user_cache_dir("mnist-cli"))
-    return name, source, root.expanduser().absolute() / source.folder / "raw"
+    root = (options.data_dir or Path(platformdirs.user_cache_dir("mnist-cli"))).expanduser()
+    root = root.absolute()
+    if root.is_file():
+        raise UsageError(f"the data folder {root} is a file; name the folder that holds the data")
+    raw = root / source.folder / "raw"
+    for above, inside in ((root.parent, root), (root.parent.parent, root.parent)):
+        if not raw.exists() and inside.name == source.folder and (inside / "raw").is_dir():
+            raise UsageError(f"{root} is a part of the data folder; name {above} instead")
+    return name, source, raw
 
 
 def _on_disk(raw: Path, file: KnownFile) -> Path | None:
@@ -118,11 +133,19 @@ def _read_labelled(raw: Path, *files: KnownFile) -> LabelledImages:
 
 
 def _read_file(raw: Path, file: KnownFile) -> tuple[Path, NDArray[np.uint8]]:
+    """Read a file, compressed or not; an extracted one with its hash may replace a damaged .gz."""
     path = _on_disk(raw, file)
     if path is None:
         raise MnistCliError(f"{raw / file.name} was removed; run again")
-    md5 = file.md5 if path.suffix == ".gz" else file.extracted_md5
-    return path, read_idx(path, file.ndim, md5)
+    extracted = raw / file.name
+    if path == extracted:
+        return path, read_idx(path, file.ndim, file.extracted_md5)
+    try:
+        return path, read_idx(path, file.ndim, file.md5)
+    except MnistCliError:
+        if file.extracted_md5 is None or not extracted.is_file():
+            raise
+        return extracted, read_idx(extracted, file.ndim, file.extracted_md5)
 
 
 def _bundled() -> Dataset:

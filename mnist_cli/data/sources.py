@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from mnist_cli.errors import MnistCliError
+from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.datasets import DatasetName
 
 MIRROR_VARIABLE = "MNIST_CLI_MIRROR"
@@ -76,10 +76,13 @@ def mirrors(source: Source) -> list[str]:
     """Base URLs to fetch from, each ending in a slash: torchvision's, or the variable's one.
 
     Raises:
+        UsageError: the variable's value is no URL.
         MnistCliError: torchvision cannot be imported.
     """
     override = os.environ.get(MIRROR_VARIABLE)
     if override:
+        if not override.startswith(("http://", "https://")):
+            raise UsageError(f"{MIRROR_VARIABLE} is no http:// or https:// address: {override}")
         return [override.rstrip("/") + "/"]
     try:
         import torchvision.datasets
