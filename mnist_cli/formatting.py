@@ -1,7 +1,5 @@
 """Numbers as people read them, the same in tables and in progress."""
 
-import sys
-
 from mnist_cli.schema.comparison import Estimate
 
 
@@ -33,8 +31,17 @@ def format_seconds_range(low: float, high: float) -> str:
     return f"({format_seconds(low)[:-2]}-{format_seconds(high)[:-2]})"
 
 
-def format_count(value: float) -> str:
-    """Operations in millions or billions: `1.63 M`, `1.20 G`."""
+def format_parameters(trainable: int | None, total: int | None) -> str:
+    """`25,450`, or `1,010 of 79,510` where not all are trained; a dash for what is not known."""
+    if trainable is None or total is None:
+        return "-"
+    return f"{trainable:,}" if trainable == total else f"{trainable:,} of {total:,}"
+
+
+def format_count(value: float | None) -> str:
+    """Operations in millions or billions, `1.63 M` or `1.20 G`; a dash for what is not known."""
+    if value is None:
+        return "-"
     return f"{value / 1e9:.2f} G" if value >= 1e9 else f"{value / 1e6:.2f} M"
 
 
@@ -49,7 +56,17 @@ def plural(number: int, noun: str) -> str:
 
 
 def format_accuracy(value: Estimate) -> str:
-    """An estimated fraction as `98.22 ± 0.15 %`, or `98.22 %` from one value."""
+    """An estimated fraction as `98.22 ± 0.15 %`, or `98.22 %` from one value.
+
+    An interval that leaves what is possible ends there: `67.80 (22.06 to 100) %`.
+    """
+    low, high = value.mean - (value.half_width or 0), value.mean + (value.half_width or 0)
+    if low < 0 or high > 1:
+        ends = (
+            f"{end * 100:.2f}" if 0 < end < 1 else f"{end * 100:.0f}"
+            for end in (max(low, 0), min(high, 1))
+        )
+        return f"{value.mean * 100:.2f} ({' to '.join(ends)}) %"
     return f"{_interval(value, 100)} %"
 
 
@@ -73,20 +90,11 @@ def format_duration(value: Estimate) -> str:
     return f"{_interval(value, 1, _decimals(abs(value.mean)))} s"
 
 
-def plus_minus() -> str:
-    """`±` where standard output has it; in ASCII as wide as it is, so that columns hold."""
-    try:
-        "±".encode(sys.stdout.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return "+/-"
-    return "±"
-
-
 def _interval(value: Estimate, scale: float, decimals: int = 2) -> str:
     mean = f"{value.mean * scale:,.{decimals}f}"
     if value.half_width is None:
         return mean
-    return f"{mean} {plus_minus()} {value.half_width * scale:,.{decimals}f}"
+    return f"{mean} ± {value.half_width * scale:,.{decimals}f}"
 
 
 def _decimals(seconds: float) -> int:

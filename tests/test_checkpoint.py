@@ -29,6 +29,7 @@ def record(tensors: dict[str, Tensor]) -> TrainResult:
         dataset=DatasetInfo("mnist5k", 4000, 1000, "0" * 64, "note"),
         environment=Environment("cpu", "p", 2, "AVX2", "2", "3", "os", "0"),
         protocol=Protocol(),
+        code={},
         precision="fp32",
         seed=7,
         epochs=(EpochResult(1, 0.5, 0.25, 0.9, 1.5),),

@@ -71,6 +71,7 @@ def test_train_json(run_cli: RunCli) -> None:
         "dataset",
         "environment",
         "protocol",
+        "code",
         "precision",
         "seed",
         "epochs",
@@ -151,7 +152,7 @@ def test_resuming_takes_the_dataset_of_the_checkpoint(run_cli: RunCli) -> None:
         (("mlp", "--epochs", 3, "--precision", "bf16"), "to resume it give --precision fp32"),
         (("mlp", "--epochs", 3, "--dataset", "mnist"), "to resume it give --dataset mnist5k"),
         (("cnn", "--epochs", 3), "to resume it give MODEL mlp"),
-        (("mlp", "--epochs", 1), "has 1 epochs already; ask for more with --epochs 2"),
+        (("mlp", "--epochs", 1), "has 1 epoch already; ask for more with --epochs 2"),
     ],
 )
 def test_resuming_another_training_is_refused(

@@ -246,7 +246,7 @@ def test_changed_code_is_another_network(run_cli: RunCli) -> None:
     Path("own.py").write_text(f"{source}  # changed")
     outcome = run_cli(*command)
     assert outcome.code == ExitCode.USAGE
-    assert "models own.py:f code" in outcome.err
+    assert "own.py of own.py:f has changed since" in outcome.err
 
 
 def test_a_failed_network_is_tried_again(run_cli: RunCli) -> None:

@@ -24,7 +24,9 @@ RESULT = CompareResult(
     seeds=(3, 4),
     target=None,
     journal=None,
-    models=(ModelRuns("mlp", 25_450, 1_628_800, PROTOCOL, "fp32", (RUN,), "seed 4: no luck"),),
+    models=(
+        ModelRuns("mlp", 25_450, 25_450, 1_628_800, PROTOCOL, "fp32", (RUN,), "seed 4: no luck"),
+    ),
 )
 
 

@@ -104,7 +104,7 @@ def _with_pareto(models: list[ModelRuns], target: float | None) -> list[ModelRun
     if target is not None:
         return models
     rows = [(model, model.figures) for model in models if model.figures]
-    small = statistics.pareto([(f.test_accuracy.mean, m.parameters or 0) for m, f in rows])
+    small = statistics.pareto([(f.test_accuracy.mean, m.total_parameters or 0) for m, f in rows])
     quick = statistics.pareto([(f.test_accuracy.mean, f.train_seconds_median) for _, f in rows])
     marked = {
         model.model: replace(figures, pareto_parameters=is_small, pareto_seconds=is_quick)

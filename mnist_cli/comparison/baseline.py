@@ -61,7 +61,7 @@ def check_comparable(
     alone = [name for name in models if name in known and len(known[name]) < 2]
     if alone:
         raise UsageError(
-            f"{file} has one run of {', '.join(alone)}, too few to tell a change from luck; "
+            f"{file} has fewer than two runs of {', '.join(alone)}, too few to tell a change; "
             "make it with 5 seeds"
         )
     if not known.keys() & set(models):

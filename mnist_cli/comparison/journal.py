@@ -208,7 +208,7 @@ def _check_header(path: Path, line: bytes, conditions: Conditions) -> None:
     differences = [f"with {name}" for name in models if name not in wanted]
     differences += [f"without {name}" for name in wanted if name not in models]
     differences = differences or [
-        f"{key} {was.get(key)}, now {now.get(key)}"
+        _difference(key, was.get(key), now.get(key))
         for key in was | now
         if was.get(key) != now.get(key)
     ]
@@ -218,6 +218,14 @@ def _check_header(path: Path, line: bytes, conditions: Conditions) -> None:
             f"{path} holds runs of another comparison ({'; '.join(differences[:2])}{more}); "
             "choose another journal"
         )
+
+
+def _difference(key: str, was: Any, now: Any) -> str:
+    """`mlp lr 0.01, now 0.1`; of the key `nets.py:wide code blocks.py`, only that it changed."""
+    network, is_code, file = key.partition(" code ")
+    if is_code:
+        return f"{file} of {network.removeprefix('models ')} has changed since"
+    return f"{key} {was}, now {now}"
 
 
 def _flat(tree: Conditions, prefix: str = "") -> Iterator[tuple[str, Any]]:

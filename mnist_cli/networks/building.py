@@ -31,12 +31,14 @@ def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
     Raises:
         MnistCliError: it cannot be made, or does not map N×1×28×28 to N×10.
     """
+    if isinstance(make, nn.Module):
+        raise MnistCliError(f"{name} is a network; name the class or function that makes one")
     seed_all(seed)
     with naming_failures(f"{name} cannot be made"):
         model = make()
     if not isinstance(model, nn.Module):
         raise MnistCliError(f"{name} returned {type(model).__name__}, not an nn.Module")
-    with naming_failures(f"{name} failed on a batch of 2x1x28x28 images"), torch.no_grad():
+    with naming_failures(f"{name} failed on a batch of 2x1x28x28 float32 images"), torch.no_grad():
         output = model.eval()(torch.zeros(2, 1, 28, 28))
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if shape != (2, NUM_CLASSES):
@@ -45,7 +47,34 @@ def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
         )
     if not trainable(model):
         raise MnistCliError(f"{name} has no trainable parameters")
+    others = {parameter.dtype for parameter in trainable(model)} - {torch.float32}
+    if others:
+        format_ = str(others.pop()).removeprefix("torch.")
+        raise MnistCliError(f"{name} has {format_} weights; make them float32, as the images are")
     return model
+
+
+@torch.no_grad()
+def outputs_probabilities(model: nn.Module) -> bool:
+    """Whether the outputs for two random images are positive and add up to 1."""
+    generator = torch.Generator().manual_seed(0)
+    output = model.eval()(torch.rand(2, 1, 28, 28, generator=generator))
+    return bool((output >= 0).all() and torch.allclose(output.sum(1), torch.ones(2), atol=1e-4))
+
+
+def same_weights(first: nn.Module, second: nn.Module) -> bool:
+    """Whether two networks have equal parameters."""
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    return all(torch.equal(one, other) for one, other in pairs)
+
+
+def shares_memory(first: nn.Module, second: nn.Module) -> bool:
+    """Whether training one of two networks would change the other: shared weights or buffers."""
+    places = [
+        {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+        for model in (first, second)
+    ]
+    return bool((places[0] & places[1]) - {0})
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:

@@ -2,6 +2,7 @@
 
 import re
 
+import torch
 from torch import nn
 from torchinfo import summary as torchinfo_summary
 
@@ -33,12 +34,20 @@ def count_operations(
         raise MnistCliError(
             f"torchinfo cannot summarize {name}: {describe(error.__cause__ or error)}"
         ) from error
+    parameters = list(model.parameters())  # each once, where torchinfo counts a shared one twice
+    stats.total_params = sum(parameter.numel() for parameter in parameters)
+    stats.trainable_params = count_parameters(model)
+    stats.total_param_bytes = sum(p.numel() * p.element_size() for p in parameters)
+    # Of a scripted network, torchinfo sees neither layers nor operations.
+    hidden = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
+    mult_adds = None if hidden or not stats.total_mult_adds else stats.total_mult_adds
     total_bytes = stats.total_input + stats.total_output_bytes + stats.total_param_bytes
     figures = ModelSummary(
         model=name,
         batch_size=batch_size,
-        parameters=count_parameters(model),
-        mult_adds=stats.total_mult_adds,
+        parameters=stats.trainable_params,
+        total_parameters=stats.total_params,
+        mult_adds=mult_adds,
         input_megabytes=stats.to_megabytes(stats.total_input),
         forward_backward_megabytes=stats.to_megabytes(stats.total_output_bytes),
         parameter_megabytes=stats.to_megabytes(stats.total_param_bytes),
@@ -57,4 +66,7 @@ def count_operations(
         ),
     )
     # Its units are an enum, which Python 3.11 and later print as `Units.GIGABYTES`.
-    return figures, re.sub(r"Units\.([A-Z])\w+", r"\1", str(stats))
+    table = re.sub(r"Units\.([A-Z])\w+", r"\1", str(stats))
+    if mult_adds is None:
+        table = re.sub(r"Total mult-adds.*", "Total mult-adds: unknown", table)
+    return figures, table

@@ -1,6 +1,5 @@
-"""The code of a network: imported by its target, and told apart by its hash."""
+"""The code of a network, imported by its target."""
 
-import hashlib
 import importlib
 import importlib.util
 import sys
@@ -22,8 +21,17 @@ def factory(spec: ModelSpec) -> Callable[[], Any]:
         MnistCliError: there is no such file, module or name, or importing it fails.
     """
     source, _, attribute = spec.target.rpartition(":")
-    with naming_failures(f"cannot import {source}"):
-        module = _import_file(Path(source)) if source.endswith(".py") else _import_name(source)
+    try:
+        with naming_failures(f"cannot import {source}"):
+            module = _import_file(Path(source)) if source.endswith(".py") else _import_name(source)
+    except MnistCliError as error:
+        if source.endswith(".py") and "attempted relative import" in str(error):
+            package = ".".join(Path(source).with_suffix("").parts)
+            raise MnistCliError(
+                f"{source} imports its neighbours as a part of a package; "
+                f"name it as one: {package}:{attribute}"
+            ) from error
+        raise
     try:
         made = getattr(module, attribute)
     except AttributeError:
@@ -31,19 +39,6 @@ def factory(spec: ModelSpec) -> Callable[[], Any]:
     if not callable(made):
         raise MnistCliError(f"{spec.target} is not callable; name a class or a function")
     return made  # type: ignore[no-any-return]
-
-
-def code_sha256(spec: ModelSpec) -> str | None:
-    """The hash of the file that defines a custom network; what it imports is not covered."""
-    if not spec.custom:
-        return None
-    source, _, _ = spec.target.rpartition(":")
-    if source.endswith(".py"):
-        path = source
-    else:
-        found = importlib.util.find_spec(source)
-        path = (found and found.origin) or ""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if Path(path).is_file() else None
 
 
 def _import_name(name: str) -> ModuleType:

@@ -13,6 +13,7 @@ from mnist_cli.formatting import (
     format_count,
     format_loss,
     format_loss_estimate,
+    format_parameters,
     format_percent,
     format_seconds,
     format_seconds_range,
@@ -32,7 +33,12 @@ def comparison_tables(result: CompareResult) -> list[RenderableType]:
     tables = [_accuracies(result), _costs(result)] if result.target is None else [_times(result)]
     legend = phrases.MULT_ADDS
     if result.target is None:
-        legend = f"* {phrases.PARETO} {legend}"
+        marks = [
+            m.figures.pareto_parameters or m.figures.pareto_seconds
+            for m in result.models
+            if m.figures
+        ]
+        legend = f"* {phrases.PARETO} {legend}" if any(marks) else legend
     else:
         legend = (
             f"Training time to {result.target * 100:g} % of the test images, looked at after each "
@@ -111,8 +117,8 @@ def _costs(result: CompareResult) -> Table:
         small, quick = (figures.pareto_parameters, figures.pareto_seconds) if figures else (0, 0)
         table.add_row(
             model.model,
-            _starred("-" if model.parameters is None else f"{model.parameters:,}", bool(small)),
-            "-" if model.mult_adds is None else format_count(model.mult_adds),
+            _starred(format_parameters(model.parameters, model.total_parameters), bool(small)),
+            format_count(model.mult_adds),
             _starred(format_seconds(figures.train_seconds_median) if figures else "-", bool(quick)),
             *_range(figures, several),
             f"{figures.images_per_second:,.0f}" if figures else "-",
@@ -142,8 +148,8 @@ def _times(result: CompareResult) -> Table:
             format_seconds(figures.train_seconds_median) if figures else "-",
             *_range(figures, several),
             f"{median(run.epochs for run in model.runs):g}" if figures else "-",
-            "-" if model.parameters is None else f"{model.parameters:,}",
-            "-" if model.mult_adds is None else format_count(model.mult_adds),
+            format_parameters(model.parameters, model.total_parameters),
+            format_count(model.mult_adds),
             bar(figures.train_seconds_median, most, SHORT_BAR_WIDTH) if figures else "",
         )
     return table

@@ -12,6 +12,7 @@ from mnist_cli.formatting import (
     format_accuracy,
     format_count,
     format_loss_estimate,
+    format_parameters,
     format_seconds,
     format_seconds_range,
 )
@@ -44,7 +45,12 @@ def write_stdout(result: CompareResult, options: ExportOptions) -> None:
 def to_csv(result: CompareResult) -> str:
     """A row for each run, with everything that it depends on."""
     rows = [
-        {"model": model.model, "parameters": model.parameters, "mult_adds": model.mult_adds}
+        {
+            "model": model.model,
+            "parameters": model.parameters,
+            "total_parameters": model.total_parameters,
+            "mult_adds": model.mult_adds,
+        }
         | asdict(run)
         | {"precision": model.precision}
         | _prefixed("protocol", asdict(model.protocol))
@@ -110,8 +116,8 @@ def _cells(model: ModelRuns, result: CompareResult) -> list[str]:
     figures = model.figures
     reached = [phrases.reached(model)] if result.target is not None else []
     size = [
-        "-" if model.parameters is None else f"{model.parameters:,}",
-        "-" if model.mult_adds is None else format_count(model.mult_adds),
+        format_parameters(model.parameters, model.total_parameters),
+        format_count(model.mult_adds),
     ]
     if figures is None:
         state = "failed" if model.failure else "-"

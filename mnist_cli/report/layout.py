@@ -1,6 +1,9 @@
 """What several reports have in common."""
 
+from typing import Any
+
 from rich import box
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -8,6 +11,7 @@ from mnist_cli.formatting import plural
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol, Schedule
 from mnist_cli.schema.results import Environment
+from mnist_cli.system.streams import as_shown
 
 
 def title(text: str) -> Text:
@@ -15,9 +19,17 @@ def title(text: str) -> Text:
     return Text(text, "bold")
 
 
+class _Table(Table):
+    """A table whose columns are as wide as what standard output will show in them."""
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        shown = (as_shown(cell) if isinstance(cell, str) else cell for cell in cells)
+        super().add_row(*shown, **options)
+
+
 def table(*headers: str) -> Table:
     """The first column is a name, which folds where it must; the others are numbers."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = _Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for position, header in enumerate(headers):
         if position:
             table.add_column(header, justify="right", no_wrap=True)

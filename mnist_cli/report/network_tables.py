@@ -2,7 +2,13 @@
 
 from rich.console import RenderableType
 
-from mnist_cli.formatting import format_count, format_loss, format_percent, format_seconds
+from mnist_cli.formatting import (
+    format_count,
+    format_loss,
+    format_parameters,
+    format_percent,
+    format_seconds,
+)
 from mnist_cli.report import layout
 from mnist_cli.schema.results import EvalResult, SamplesResult, SummaryResult, TrainResult
 
@@ -63,7 +69,7 @@ def summary_table(result: SummaryResult) -> list[RenderableType]:
         table.add_row(
             model.model,
             ", ".join(f"{weighted.count(kind)} {kind}" for kind in kinds),
-            f"{model.parameters:,}",
+            format_parameters(model.parameters, model.total_parameters),
             format_count(model.mult_adds),
             f"{model.parameter_megabytes:.2f} MB",
             f"{model.total_megabytes:.2f} MB",

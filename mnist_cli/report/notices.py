@@ -4,6 +4,7 @@ from mnist_cli.formatting import plural
 from mnist_cli.schema.datasets import NOT_COMPARABLE
 from mnist_cli.schema.events import (
     CheckpointReplaced,
+    CodeChanged,
     ComparisonInterrupted,
     Event,
     FewerDisputedImages,
@@ -11,6 +12,8 @@ from mnist_cli.schema.events import (
     JournalFound,
     JournalUnavailable,
     NetworkUnusable,
+    OutputIsProbability,
+    SeedIgnored,
     SubsetUsed,
     TrainingImagesReused,
     TrainingInterrupted,
@@ -20,15 +23,28 @@ from mnist_cli.schema.events import (
 def notice(event: Event) -> str | None:
     """An event in words; None for one that is progress."""
     match event:
-        case SubsetUsed(folder, reason):
+        case SubsetUsed(folder, missing, reason):
+            some = f"{', '.join(missing)} of MNIST are" if len(missing) < 4 else "MNIST is"
             return (
-                f"MNIST is not in {folder} and {reason}; using mnist5k, 5,000 of its images: "
+                f"{some} not in {folder} and {reason}; using mnist5k, 5,000 of its images: "
                 f"{NOT_COMPARABLE} (--dataset mnist5k does so without asking the network)"
             )
         case TrainingImagesReused():
             return (
                 "mnist5k consists of MNIST training images, which this network was trained on: "
                 "this accuracy says nothing about new images"
+            )
+        case CodeChanged(path, files):
+            return f"{', '.join(files)} changed since {path} was trained"
+        case SeedIgnored(model):
+            return (
+                f"{model} has the same first weights with every seed: the seeds show less than "
+                "they do for other networks"
+            )
+        case OutputIsProbability(model):
+            return (
+                f"{model} seems to end in softmax: its outputs are taken for logits, with which it "
+                "learns badly; leave it out, or use log_softmax"
             )
         case FewerImages(found, wanted, split):
             return f"only {found} of {wanted} images fit in the {split} set"
@@ -47,7 +63,7 @@ def notice(event: Event) -> str | None:
         case ComparisonInterrupted(path, finished, total):
             has = f"{path} has {finished} of {plural(total, 'run')}"
             return f"{has}; the same command goes on from there"
-        case NetworkUnusable(reason):
-            return f"{reason}; the others go on"
+        case NetworkUnusable(model):
+            return f"{model} cannot be trained; the others go on"
         case _:
             return None

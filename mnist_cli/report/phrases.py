@@ -8,7 +8,6 @@ from mnist_cli.formatting import (
     format_seconds,
     format_signed_points,
     plural,
-    plus_minus,
 )
 from mnist_cli.report import layout
 from mnist_cli.schema.comparison import (
@@ -99,8 +98,7 @@ def sampling(result: CompareResult) -> list[str]:
         return []
     least, most = min(errors, key=errors.__getitem__), max(errors, key=errors.__getitem__)
     low, high = f"{errors[least]:.2f}", f"{errors[most]:.2f}"
-    sign = plus_minus()
-    amount = f"{sign}{low}" if low == high else f"{sign}{low} ({least}) to {sign}{high} ({most})"
+    amount = f"±{low}" if low == high else f"±{low} ({least}) to ±{high} ({most})"
     return [
         f"Apart from seeds: {result.dataset.num_test:,} test images leave an accuracy uncertain by "
         f"{amount} points."

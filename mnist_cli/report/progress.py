@@ -77,8 +77,8 @@ class _Lines:
                     f"test accuracy {format_percent(run.test_accuracy)}, "
                     f"{format_seconds(run.train_seconds)}{_target(run)} ({_left(left)})"
                 )
-            case RunFailed(model, reason, left):
-                say(f"{model} failed: {reason} ({_left(left)})")
+            case RunFailed(model, left):
+                say(f"{model} failed ({_left(left)})")
             case _ if text := notice(event):
                 say(f"notice: {text}")
 
@@ -106,8 +106,8 @@ class _Bars:
             case RunFinished(model, seed, epochs, run, left):
                 self._finish(model, seed, run.epochs, epochs, run.test_accuracy)
                 self._count(left)
-            case RunFailed(model, reason, left):
-                self._print(f"{model} failed: {reason}")
+            case RunFailed(model, left):
+                self._print(f"{model} failed")
                 self._count(left)
             case _ if text := notice(event):
                 self._print(f"notice: {text}")

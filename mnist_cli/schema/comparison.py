@@ -79,7 +79,8 @@ class Aggregate(Record):
     outlier_seeds: tuple[Count, ...]
     """Seeds whose time is more than 14.826 median absolute deviations from the median."""
     pareto_parameters: bool | None = None
-    """Whether no other network is both more accurate and smaller; null with a target."""
+    """Whether no other network is both more accurate and smaller in all its parameters; null with a
+    target."""
     pareto_seconds: bool | None = None
     """Whether no other network is both more accurate and faster; null with a target."""
 
@@ -92,8 +93,11 @@ class ModelRuns(Record):
     """Name or target of the network."""
     parameters: Count | None
     """Trainable parameters; null where the network could not be made."""
+    total_parameters: Count | None
+    """All parameters, those that no training changes included."""
     mult_adds: Count | None
-    """Multiply-adds of one forward pass of 64 images, as torchinfo counts them."""
+    """Multiply-adds of one forward pass of 64 images, as torchinfo counts them; null where it
+    cannot, as in a scripted network."""
     protocol: Protocol
     precision: str | None
     """Number format of the training steps; null where the network could not be made."""

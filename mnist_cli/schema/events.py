@@ -21,15 +21,38 @@ class DownloadProgress:
 
 @dataclass(frozen=True)
 class SubsetUsed:
-    """The complete MNIST is not in `folder` and cannot be fetched: mnist5k takes its place."""
+    """Files of the complete MNIST are `missing` in `folder`: mnist5k takes its place."""
 
     folder: str
+    missing: tuple[str, ...]
     reason: str
 
 
 @dataclass(frozen=True)
 class TrainingImagesReused:
     """A network is judged on images that it was trained on."""
+
+
+@dataclass(frozen=True)
+class CodeChanged:
+    """Files of a custom network are not those that the checkpoint at `path` was trained with."""
+
+    path: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SeedIgnored:
+    """A network has the same first weights with two seeds: its runs differ by the order alone."""
+
+    model: str
+
+
+@dataclass(frozen=True)
+class OutputIsProbability:
+    """A network's outputs are positive and add up to 1, where the loss expects logits."""
+
+    model: str
 
 
 @dataclass(frozen=True)
@@ -133,17 +156,16 @@ class RunFinished:
 
 @dataclass(frozen=True)
 class NetworkUnusable:
-    """A network of a comparison cannot be made or measured; the others go on."""
+    """A network of a comparison cannot be made or measured; its row says why."""
 
-    reason: str
+    model: str
 
 
 @dataclass(frozen=True)
 class RunFailed:
-    """A network of a comparison failed and will not be tried with other seeds."""
+    """A network of a comparison failed, for the reason in its row; it gets no other seeds."""
 
     model: str
-    reason: str
     remaining: RunsLeft
 
 
@@ -151,6 +173,9 @@ Event = (
     DownloadProgress
     | SubsetUsed
     | TrainingImagesReused
+    | CodeChanged
+    | SeedIgnored
+    | OutputIsProbability
     | FewerImages
     | FewerDisputedImages
     | CheckpointReplaced

@@ -62,9 +62,12 @@ class TrainResult(Record):
 
     model: str
     parameters: Annotated[int, Ge(1)]
+    """Trainable parameters."""
     dataset: DatasetInfo
     environment: Environment
     protocol: Protocol
+    code: dict[str, str]
+    """SHA-256 of each file that a custom network consists of; empty for the article's."""
     precision: str
     seed: Annotated[int, Ge(0)]
     epochs: tuple[EpochResult, ...]
@@ -114,12 +117,17 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """A network's size for one batch; a megabyte is 10**6 bytes, as in torchinfo."""
+    """A network's size for one batch; a megabyte is 10**6 bytes, as in torchinfo.
+
+    `parameters` are the trainable ones, `total_parameters` all; a tensor that two layers share
+    counts once. `mult_adds` is None where they cannot be counted.
+    """
 
     model: str
     batch_size: int
     parameters: int
-    mult_adds: int
+    total_parameters: int
+    mult_adds: int | None
     input_megabytes: float
     forward_backward_megabytes: float
     parameter_megabytes: float
@@ -127,9 +135,9 @@ class ModelSummary:
     layers: tuple[LayerSummary, ...]
 
     @property
-    def mult_adds_per_image(self) -> float:
+    def mult_adds_per_image(self) -> float | None:
         """What one image of the batch costs: decides the precision."""
-        return self.mult_adds / self.batch_size
+        return None if self.mult_adds is None else self.mult_adds / self.batch_size
 
 
 @dataclass(frozen=True)

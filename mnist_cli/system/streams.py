@@ -66,6 +66,12 @@ def protect() -> None:
             setattr(sys, name, safe)
 
 
+def as_shown(text: str) -> str:
+    """The text as standard output will show it, `+/-` for `±` in ASCII: to align columns by."""
+    encoding = sys.stdout.encoding or "ascii"
+    return text.encode(encoding, READABLE).decode(encoding)
+
+
 def say(text: str) -> None:
     """One line on standard error."""
     sys.stderr.write(f"{text}\n")

@@ -1,8 +1,8 @@
 """Adam (Kingma and Ba 2015, https://arxiv.org/abs/1412.6980) around torch's own fused kernel.
 
 `torch.optim.Adam` computes the same bits. It is not used for two reasons: constructing it imports
-torch._dynamo and sympy, which takes 1.4 s, longer than five epochs of an MLP; and what its `step`
-does around the kernel is a fifth of a small network's training step.
+torch._dynamo and sympy, which takes a second; and what its `step` does around the kernel is a fifth
+of a small network's training step.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Adam:
         self.beta2 = beta2
         self.averages = [torch.zeros_like(p, requires_grad=False) for p in self.parameters]
         self.squares = [torch.zeros_like(p, requires_grad=False) for p in self.parameters]
-        self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
+        self.steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in parameters]
 
     @torch.no_grad()
     def update(self, rate: float | Tensor) -> None:

@@ -78,6 +78,8 @@ def load(path: Path) -> Checkpoint:
     Raises:
         MnistCliError: there is no such file, or it is damaged, or something else.
     """
+    if path.is_dir():
+        raise MnistCliError(f"{path} is a folder, not a checkpoint; name a file from train")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

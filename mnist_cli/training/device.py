@@ -36,13 +36,14 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(
-    precision: Precision, device: torch.device, mult_adds_per_image: float
+    precision: Precision, device: torch.device, mult_adds_per_image: float | None
 ) -> Precision:
     """FP32 or BF16; `auto` is BF16 where the device multiplies it and the network is large enough.
 
     A fixed rule and no timing, so that the same command gives the same result. Below the limit,
     converting costs more than multiplying saves: measured on a CPU with AVX-512 BF16, where CNN
-    (0.3 M mult-adds an image) hardly gains and StrongCNN (19 M) takes half the time.
+    (0.3 M mult-adds an image) hardly gains and StrongCNN (19 M) takes half the time. A network of
+    unknown size is FP32.
     """
     if precision != Precision.AUTO:
         return precision
@@ -51,7 +52,8 @@ def resolve_precision(
         capable = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
     else:
         capable = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-    return Precision.BF16 if capable and mult_adds_per_image >= BF16_MULT_ADDS else Precision.FP32
+    large = mult_adds_per_image is not None and mult_adds_per_image >= BF16_MULT_ADDS
+    return Precision.BF16 if capable and large else Precision.FP32
 
 
 def place(model: nn.Module, device: torch.device) -> nn.Module:

@@ -45,7 +45,7 @@ def compare_checkpoints(
     """
     device = resolve_device(options.device)
     saved = [load(path) for path in options.checkpoints]
-    models = _networks(saved, options.models)
+    models = _networks(saved, options.models, on_event)
     _check_one_dataset(saved, options)
     dataset = datasets.load(data_of(options.data, saved[0]), on_event)
     test = to_device(dataset.test, device)
@@ -75,7 +75,9 @@ def compare_checkpoints(
     return result, LabelledImages(dataset.test.images[chosen], dataset.test.labels[chosen])
 
 
-def _networks(saved: list[Checkpoint], custom: tuple[ModelSpec, ...]) -> list[nn.Module]:
+def _networks(
+    saved: list[Checkpoint], custom: tuple[ModelSpec, ...], on_event: OnEvent
+) -> list[nn.Module]:
     """The networks of all checkpoints.
 
     Where several custom networks were named, a checkpoint takes the one it was trained as, such as
@@ -91,6 +93,7 @@ def _networks(saved: list[Checkpoint], custom: tuple[ModelSpec, ...]) -> list[nn
             None
             if checkpoint.record.model in MODELS
             else by_name.get(checkpoint.record.model, first),
+            on_event,
         )
         for checkpoint in saved
     ]

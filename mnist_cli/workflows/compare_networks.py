@@ -11,7 +11,7 @@ from mnist_cli.comparison.analysis import analysed, with_baseline
 from mnist_cli.comparison.journal import Journal
 from mnist_cli.data import datasets
 from mnist_cli.errors import Terminated
-from mnist_cli.networks.importing import code_sha256
+from mnist_cli.networks.identity import code_sha256
 from mnist_cli.schema.comparison import SCHEMA_VERSION, CompareResult
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import (
@@ -56,7 +56,9 @@ def compare_networks(options: CompareOptions, on_event: OnEvent) -> Iterator[Com
         for entrant in entrants:
             entrant.measure(options.precision, device)
             if entrant.failure:
-                on_event(NetworkUnusable(entrant.failure))
+                on_event(NetworkUnusable(entrant.name))
+            for oddity in entrant.oddities:
+                on_event(oddity)
         state = _State(options, dataset.info, environment(device), seeds, entrants, kept, earlier)
         yield from _train_all(state, examples, test, on_event)
 
@@ -137,7 +139,7 @@ def _train_all(
                 epochs = entrant.protocol.epochs
                 on_event(RunFinished(entrant.name, shown_seed, epochs, run, state.left()))
             else:
-                on_event(RunFailed(entrant.name, str(entrant.failure), state.left()))
+                on_event(RunFailed(entrant.name, state.left()))
             yield state.result()
         kept.finish()
     except (KeyboardInterrupt, Terminated):

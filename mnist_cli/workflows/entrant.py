@@ -10,11 +10,17 @@ import torch
 from torch import nn
 
 from mnist_cli.errors import MnistCliError
-from mnist_cli.networks.building import instantiate
+from mnist_cli.networks.building import (
+    instantiate,
+    outputs_probabilities,
+    same_weights,
+    shares_memory,
+)
 from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.failures import naming_failures
 from mnist_cli.networks.importing import factory
 from mnist_cli.schema.comparison import ModelRuns, Run
+from mnist_cli.schema.events import Event, OutputIsProbability, SeedIgnored
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import Precision, Protocol
 from mnist_cli.training.device import resolve_precision
@@ -32,6 +38,8 @@ class Entrant:
 
     def __init__(self, spec: ModelSpec, protocol: Protocol) -> None:
         self.name = spec.name
+        self.oddities: list[Event] = []  # why its runs may say less than they seem to
+        self._custom = spec.custom
         self.protocol = protocol
         self.failure: str | None = None
         self._run_seconds: list[float] = []  # all of a run: making, warm-up and evaluation too
@@ -41,10 +49,18 @@ class Entrant:
         self._last: nn.Module | None = None
 
     def measure(self, precision: Precision, device: torch.device) -> None:
-        """Count what the network costs; where it fails already, `failure` says why."""
+        """Count what the network costs, and look at two seeds of a custom one for oddities.
+
+        Where it fails already, `failure` says why.
+        """
         try:
             with naming_failures(f"{self.name} cannot be measured"):
-                self._cost, _ = count_operations(self.name, self._built(seed=0))
+                model = self._built(seed=0)
+                self._cost, _ = count_operations(self.name, model)
+                if self._custom and outputs_probabilities(model):
+                    self.oddities.append(OutputIsProbability(self.name))
+                if self._custom and same_weights(model, self._built(seed=1)):
+                    self.oddities.append(SeedIgnored(self.name))
         except MnistCliError as error:
             self.failure = str(error)
         else:
@@ -87,6 +103,7 @@ class Entrant:
         return ModelRuns(
             model=self.name,
             parameters=self._cost.parameters if self._cost else None,
+            total_parameters=self._cost.total_parameters if self._cost else None,
             mult_adds=self._cost.mult_adds if self._cost else None,
             protocol=self.protocol,
             precision=str(self._precision) if self._precision else None,
@@ -110,10 +127,10 @@ class Entrant:
 
     def _built(self, seed: int) -> nn.Module:
         model = instantiate(self.name, self._make, seed)
-        if model is self._last:
+        if self._last is not None and shares_memory(model, self._last):
             raise MnistCliError(
-                f"{self.name} returns one and the same network each time; "
-                "it must make a new one, or no seed starts anew"
+                f"{self.name} returns the same weights or buffers each time; "
+                "it must make new ones, or no seed starts anew"
             )
         self._last = model
         return model

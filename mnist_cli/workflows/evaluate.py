@@ -20,7 +20,7 @@ def evaluate_checkpoint(options: EvalOptions, on_event: OnEvent) -> EvalResult:
     """
     device = resolve_device(options.device)
     saved = load(options.checkpoint)
-    model = restored(saved, options.model)
+    model = restored(saved, options.model, on_event)
     dataset = datasets.load(data_of(options.data, saved), on_event)
     warn_of_leak(saved.record, dataset, on_event)
     evaluation = evaluate(place(model, device), to_device(dataset.test, device))
@@ -31,6 +31,7 @@ def evaluate_checkpoint(options: EvalOptions, on_event: OnEvent) -> EvalResult:
         dataset=dataset.info,
         environment=environment(device),
         protocol=record.protocol,
+        code=record.code,
         precision=record.precision,
         seed=record.seed,
         epochs=record.epochs,

@@ -5,9 +5,10 @@ from torch import nn
 from mnist_cli.data.datasets import Dataset
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.building import build
+from mnist_cli.networks.identity import changed_files, code_sha256
 from mnist_cli.networks.registry import MODELS
 from mnist_cli.schema.datasets import DatasetName
-from mnist_cli.schema.events import OnEvent, TrainingImagesReused, TrainingProgress
+from mnist_cli.schema.events import CodeChanged, OnEvent, TrainingImagesReused, TrainingProgress
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import DataOptions
 from mnist_cli.schema.results import TrainResult
@@ -24,8 +25,10 @@ def reporting(name: str, seed: int | None, epochs: int, on_event: OnEvent) -> On
     return report
 
 
-def restored(saved: Checkpoint, custom: ModelSpec | None) -> nn.Module:
+def restored(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> nn.Module:
     """The network of a checkpoint. A name in a file is looked up, never imported.
+
+    An event says so where the code is not what it was when the network was trained.
 
     Raises:
         UsageError: the network is a custom one, and `custom` does not say which.
@@ -39,6 +42,8 @@ def restored(saved: Checkpoint, custom: ModelSpec | None) -> nn.Module:
         )
     model = build(spec, saved.record.seed)
     restore_model(saved, model)
+    if files := changed_files(saved.record.code, code_sha256(spec)):
+        on_event(CodeChanged(str(saved.path), tuple(files)))
     return model
 
 

@@ -31,7 +31,7 @@ def choose_samples(
     """
     device = resolve_device(options.device)
     saved = load(options.checkpoint) if options.checkpoint else None
-    model = restored(saved, options.model) if saved else None
+    model = restored(saved, options.model, on_event) if saved else None
     dataset = datasets.load(data_of(options.data, saved), on_event)
     split = options.split or (Split.TEST if saved else Split.TRAIN)
     labelled = dataset.train if split == Split.TRAIN else dataset.test

@@ -2,14 +2,17 @@
 
 from mnist_cli.data import datasets
 from mnist_cli.errors import MnistCliError, Terminated, UsageError
-from mnist_cli.networks.building import build, count_parameters
+from mnist_cli.formatting import plural
+from mnist_cli.networks.building import build, count_parameters, outputs_probabilities
 from mnist_cli.networks.complexity import count_operations
+from mnist_cli.networks.identity import changed_files, code_sha256
 from mnist_cli.networks.registry import MODELS
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import (
     CheckpointReplaced,
     EpochFinished,
     OnEvent,
+    OutputIsProbability,
     TrainingInterrupted,
 )
 from mnist_cli.schema.options import TrainOptions
@@ -43,6 +46,8 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     model = build(options.model, options.seed)
     cost, _ = count_operations(options.model.name, model)
     precision = resolve_precision(options.precision, device, cost.mult_adds_per_image)
+    if options.model.custom and outputs_probabilities(model):
+        on_event(OutputIsProbability(options.model.name))
     resumed = load(options.resume) if options.resume else None
     if resumed:
         _check_same_training(options, precision, resumed)
@@ -71,6 +76,7 @@ def _train_and_save(
     """Train the epochs after those that are `done`; the file is a whole one after each."""
     epochs, path = list(done), options.checkpoint
     model, optimizer, name = training.model, training.optimizer, options.model.name
+    code = code_sha256(options.model)
     on_step = reporting(name, None, options.protocol.epochs, on_event)
     result: TrainResult | None = None
     try:
@@ -92,6 +98,7 @@ def _train_and_save(
                 dataset=dataset,
                 environment=environment(training.device),
                 protocol=options.protocol,
+                code=code,
                 precision=str(training.precision),
                 seed=options.seed,
                 epochs=tuple(epochs),
@@ -136,9 +143,14 @@ def _check_same_training(options: TrainOptions, precision: Precision, resumed: C
         raise UsageError(
             f"{resumed.path} was trained otherwise; to resume it give {', '.join(differences)}"
         )
+    if files := changed_files(record.code, code_sha256(options.model)):
+        raise UsageError(
+            f"{', '.join(files)} changed since {resumed.path} was trained: resume it with the code "
+            "as it was, or train anew"
+        )
     if wanted.epochs <= len(record.epochs):
         raise UsageError(
-            f"{resumed.path} has {len(record.epochs)} epochs already; "
+            f"{resumed.path} has {plural(len(record.epochs), 'epoch')} already; "
             f"ask for more with --epochs {len(record.epochs) + 1} or above"
         )
 

@@ -73,6 +73,7 @@ class Contest:
         self.device = examples.labels.device
         self.spec = registry.resolve(name)
         cost, _ = count_operations(name, build(self.spec, seed=0))
+        assert cost.mult_adds_per_image is not None  # known for the article's networks
         self.precision = resolve_precision(asked, self.device, cost.mult_adds_per_image)
         self.operations = 3 * 2 * cost.mult_adds_per_image * len(examples.labels)
         self.article: list[float] = []

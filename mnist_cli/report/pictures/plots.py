@@ -39,9 +39,9 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
         MnistCliError: the file cannot be written.
     """
     rows = [
-        (model.model, model.parameters, model.figures)
+        (model.model, model.total_parameters, model.figures)
         for model in result.models
-        if model.figures and model.parameters
+        if model.figures and model.total_parameters
     ]
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     by_size, by_time = figure.subplots(1, 2, sharey=True)

@@ -1,0 +1,106 @@
+"""Which code a custom network consists of: two networks are the same only if all of it is."""
+
+import ast
+import hashlib
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+from mnist_cli.schema.networks import ModelSpec
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def code_sha256(spec: ModelSpec) -> dict[str, str]:
+    """The SHA-256 of each of a user's own files that make up a custom network.
+
+    These are the file that defines it and all that it imports, directly or through other files,
+    wherever the import stands; installed packages are left out. Nothing is executed, so what is
+    imported by a computed name is not found.
+
+    Returns:
+        Hashes by path, relative to the folder of the first file; empty for a registered network.
+    """
+    if not spec.custom:
+        return {}
+    source, _, _ = spec.target.rpartition(":")
+    roots = _own_folders()
+    if source.endswith(".py"):
+        first = Path(source).resolve()
+        start = {first: ""}
+        roots.insert(0, str(first.parent))
+    else:
+        start = _files_of(source, sys.path)
+        first = list(start)[-1] if start else Path()
+    found = start.copy()
+    waiting = list(start.items())
+    while waiting:
+        path, package = waiting.pop()
+        for name in _imported(path, package):
+            for file, its_package in _files_of(name, roots).items():
+                if file not in found and not file.is_relative_to(PACKAGE):
+                    found[file] = its_package
+                    waiting.append((file, its_package))
+    return {
+        Path(os.path.relpath(file, first.parent)).as_posix(): hashlib.sha256(
+            file.read_bytes()
+        ).hexdigest()
+        for file in sorted(found)
+    }
+
+
+def changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The files that differ between two results of `code_sha256`; none if only names differ."""
+    if sorted(was.values()) == sorted(now.values()):
+        return []
+    return sorted(file for file in {**was, **now} if was.get(file) != now.get(file))
+
+
+def _own_folders() -> list[str]:
+    """Where Python looks for modules, without the standard library and installed packages."""
+    installed = [Path(path) for path in sysconfig.get_paths().values()]
+    return [
+        folder
+        for folder in [str(Path.cwd()), *sys.path]
+        if Path(folder).is_dir()
+        and not any(Path(folder).resolve().is_relative_to(place) for place in installed)
+    ]
+
+
+def _imported(path: Path, package: str) -> Iterator[str]:
+    """The absolute names of modules, and of what may be modules, that a file imports."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join([*(parents if node.level else []), *filter(None, [node.module])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _files_of(name: str, roots: list[str]) -> dict[Path, str]:
+    """The files that importing `name` executes: its packages' `__init__.py`, then its own.
+
+    Each comes with the name of the package that its relative imports start from.
+    """
+    files: dict[Path, str] = {}
+    search: list[str] | None = roots
+    parts = name.split(".")
+    for depth in range(1, len(parts) + 1):
+        full = ".".join(parts[:depth])
+        spec = PathFinder.find_spec(full, search) if parts[depth - 1] else None
+        if spec is None:
+            break
+        is_package = spec.submodule_search_locations is not None
+        if spec.origin and spec.origin.endswith(".py"):
+            files[Path(spec.origin).resolve()] = full if is_package else full.rpartition(".")[0]
+        search = list(spec.submodule_search_locations or [])
+    return files

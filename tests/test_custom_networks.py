@@ -1,0 +1,190 @@
+"""Networks of users that are not what they seem, and what they cost."""
+
+from pathlib import Path
+
+import pytest
+
+from mnist_cli.errors import ExitCode, MnistCliError
+from mnist_cli.networks.building import build, same_weights, shares_memory
+from mnist_cli.networks.complexity import count_operations
+from mnist_cli.networks.registry import resolve
+from mnist_cli.schema.results import ModelSummary
+from tests.conftest import RunCli
+
+FAST = ("--epochs", 1, "--dataset", "mnist5k")
+OWN = """
+from functools import partial
+
+import torch
+from torch import nn
+
+LAYER = nn.Linear(784, 10)
+NORM = nn.BatchNorm1d(784)
+partly = partial(nn.Sequential, nn.Flatten(), nn.Linear(784, 10))
+
+
+def module_level():
+    return nn.Sequential(nn.Flatten(), LAYER)
+
+
+def default(layer=nn.Linear(784, 10)):
+    return nn.Sequential(nn.Flatten(), layer)
+
+
+def storage(weight=torch.randn(10, 784)):
+    model = fine()
+    model[1].weight = nn.Parameter(weight)
+    return model
+
+
+def buffers():
+    return nn.Sequential(nn.Flatten(), NORM, nn.Linear(784, 10))
+
+
+def fine():
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+def seeded():
+    torch.manual_seed(7)
+    return fine()
+
+
+def softmax():
+    return nn.Sequential(*fine(), nn.Softmax(1))
+
+
+def log_softmax():
+    return nn.Sequential(*fine(), nn.LogSoftmax(1))
+
+
+def double():
+    return fine().double()
+
+
+class Casts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = fine().bfloat16()
+
+    def forward(self, images):
+        return self.layers(images.bfloat16()).float()
+
+
+def scripted():
+    return torch.jit.script(fine())
+
+
+def tied():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.Linear(64, 64), nn.Linear(64, 64),
+                          nn.Linear(64, 10))
+    model[3].weight, model[3].bias = model[2].weight, model[2].bias
+    return model
+
+
+def frozen():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 10))
+    model[1].requires_grad_(False)
+    return model
+
+
+instance = fine()
+"""
+
+
+@pytest.fixture(autouse=True)
+def own() -> None:
+    Path("own.py").write_text(OWN, encoding="utf-8")
+
+
+def summary(name: str) -> tuple[ModelSummary, str]:
+    spec = resolve(f"own.py:{name}")
+    return count_operations(spec.name, build(spec, seed=0))
+
+
+@pytest.mark.parametrize("name", ["partly", "module_level", "default", "storage", "buffers"])
+def test_what_goes_on_training_from_seed_to_seed_is_refused(run_cli: RunCli, name: str) -> None:
+    outcome = run_cli("compare", f"own.py:{name}", "--seeds", 2, "--quiet", *FAST)
+    assert outcome.code == ExitCode.FAILURE
+    assert "returns the same weights or buffers each time" in outcome.err
+
+
+def test_sharing_is_of_memory_and_not_of_values() -> None:
+    first, again, other = (build(resolve("own.py:fine"), seed) for seed in (0, 0, 1))
+    assert same_weights(first, again)
+    assert not same_weights(first, other)
+    assert not shares_memory(first, again)
+    assert shares_memory(first, first)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("seeded", "own.py:seeded has the same first weights with every seed"),
+        ("softmax", "own.py:softmax seems to end in softmax"),
+        ("log_softmax", None),
+        ("fine", None),
+    ],
+)
+def test_oddities_are_noticed(run_cli: RunCli, name: str, expected: str | None) -> None:
+    outcome = run_cli("compare", f"own.py:{name}", "--seeds", 2, *FAST)
+    assert outcome.code == ExitCode.OK
+    notices = [line for line in outcome.err.splitlines() if line.startswith("notice: own.py")]
+    assert len(notices) == (expected is not None)
+    if expected:
+        assert notices[0].startswith(f"notice: {expected}")
+
+
+def test_training_tells_of_softmax_too(run_cli: RunCli) -> None:
+    assert "seems to end in softmax" in run_cli("train", "own.py:softmax", *FAST).err
+    assert "softmax" not in run_cli("train", "own.py:fine", *FAST).err
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("double", "failed on a batch of 2x1x28x28 float32 images"),
+        ("Casts", "own.py:Casts has bfloat16 weights; make them float32, as the images are"),
+        ("instance", "own.py:instance is a network; name the class or function that makes one"),
+    ],
+)
+def test_what_cannot_be_trained_says_why(name: str, message: str) -> None:
+    with pytest.raises(MnistCliError, match=message):
+        build(resolve(f"own.py:{name}"), seed=0)
+
+
+def test_a_part_of_a_package_is_named_as_one(run_cli: RunCli) -> None:
+    Path("pkg").mkdir()
+    Path("pkg/net.py").write_text("from .blocks import Block\n", encoding="utf-8")
+    outcome = run_cli("summary", "pkg/net.py:Rel")
+    assert outcome.code == ExitCode.FAILURE
+    assert outcome.err.endswith("name it as one: pkg.net:Rel\n")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_an_unknown_cost_is_unknown() -> None:
+    figures, table = summary("scripted")
+    assert figures.mult_adds is None
+    assert figures.mult_adds_per_image is None
+    assert "Total mult-adds: unknown" in table
+    assert summary("fine")[0].mult_adds == 64 * 7850
+
+
+def test_a_shared_weight_counts_once() -> None:
+    figures, table = summary("tied")
+    expected = 784 * 64 + 64 + 64 * 64 + 64 + 64 * 10 + 10
+    assert figures.parameters == figures.total_parameters == expected
+    assert f"Total params: {expected:,}\n" in table
+    assert f"Trainable params: {expected:,}\n" in table
+    assert figures.parameter_megabytes == pytest.approx(expected * 4 / 1e6)
+
+
+def test_frozen_weights_are_told_apart(run_cli: RunCli) -> None:
+    figures, table = summary("frozen")
+    assert (figures.parameters, figures.total_parameters) == (1010, 79_510)
+    assert "Non-trainable params: 78,500" in table
+    shown = run_cli("compare", "own.py:frozen", "own.py:fine", "--quiet", *FAST)
+    assert "1,010 of 79,510" in shown.out
+    [document] = run_cli("compare", "own.py:frozen", "--json", "--quiet", *FAST).json["models"]
+    assert (document["parameters"], document["total_parameters"]) == (1010, 79_510)

@@ -1,0 +1,93 @@
+"""A custom network is all the files that it consists of."""
+
+from pathlib import Path
+
+import pytest
+
+from mnist_cli.errors import ExitCode
+from mnist_cli.networks.identity import changed_files, code_sha256
+from mnist_cli.networks.registry import resolve
+from tests.conftest import RunCli
+
+FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
+NET = """
+import numpy as np
+from torch import nn
+from blocks import WIDTH
+
+def net():
+    import late
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 10))
+"""
+
+
+def write(files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def test_neighbours_belong_to_a_file_and_installed_packages_do_not() -> None:
+    write({"lib/net.py": NET, "lib/blocks.py": "from sizes import WIDTH", "lib/late.py": ""})
+    write({"lib/sizes.py": "WIDTH = 16", "lib/apart.py": "", "lib/broken.py": "def"})
+    files = code_sha256(resolve("lib/net.py:net"))
+    assert files.keys() == {"net.py", "blocks.py", "late.py", "sizes.py"}
+    write({"lib/sizes.py": "WIDTH = 32"})
+    assert changed_files(files, code_sha256(resolve("lib/net.py:net"))) == ["sizes.py"]
+
+
+def test_a_package_with_relative_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    write(
+        {
+            "pkg/__init__.py": "",
+            "pkg/sub/__init__.py": "from . import shared",
+            "pkg/sub/net.py": "from ..blocks import Block\nfrom . import near\nimport pkg.far",
+            "pkg/sub/near.py": "from .deep import x",
+            "pkg/sub/deep.py": "",
+            "pkg/sub/shared.py": "",
+            "pkg/blocks.py": "",
+            "pkg/far.py": "import torch",
+            "pkg/apart.py": "",
+        }
+    )
+    assert code_sha256(resolve("pkg.sub.net:Net")).keys() == {
+        *("../__init__.py", "__init__.py", "net.py", "near.py", "deep.py", "shared.py"),
+        *("../blocks.py", "../far.py"),
+    }
+
+
+def test_files_that_import_each_other_are_each_there_once() -> None:
+    write({"net.py": "import other", "other.py": "import net, absent"})
+    assert code_sha256(resolve("net.py:Net")).keys() == {"net.py", "other.py"}
+
+
+def test_a_registered_network_has_no_files_and_a_missing_one_neither() -> None:
+    assert code_sha256(resolve("mlp")) == {}
+    assert code_sha256(resolve("no.such.module:Net")) == {}
+
+
+def test_renamed_files_are_the_same_code() -> None:
+    assert changed_files({"a.py": "1", "b.py": "2"}, {"c.py": "2", "a.py": "1"}) == []
+    assert changed_files({"a.py": "1"}, {"a.py": "1", "b.py": "2"}) == ["b.py"]
+
+
+def test_a_journal_and_a_checkpoint_see_what_an_imported_file_became(run_cli: RunCli) -> None:
+    write({"net.py": NET, "blocks.py": "WIDTH = 16", "late.py": ""})
+    command = ("compare", "net.py:net", "--journal", "runs.jsonl", "--seeds")
+    assert run_cli(*command, 1, *FAST).code == ExitCode.OK
+    assert run_cli("train", "net.py:net", *FAST).code == ExitCode.OK
+    write({"late.py": "x = 1"})
+    outcome = run_cli(*command, 2, *FAST)
+    assert outcome.code == ExitCode.USAGE
+    assert "(late.py of net.py:net has changed since);" in outcome.err
+    resumed = run_cli("train", "net.py:net", "--resume", "net.safetensors", *FAST[2:])
+    assert resumed.code == ExitCode.USAGE
+    assert "late.py changed since net.safetensors was trained" in resumed.err
+    checkpoint = ("eval", "net.safetensors", "--model", "net.py:net", "--dataset", "mnist5k")
+    evaluated = run_cli(*checkpoint)
+    assert evaluated.code == ExitCode.OK
+    assert evaluated.err == "notice: late.py changed since net.safetensors was trained\n"
+    write({"late.py": ""})
+    assert run_cli(*checkpoint).err == ""
