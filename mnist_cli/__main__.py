@@ -2,9 +2,10 @@
 
 import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
-from mnist_cli.errors import Terminated
+from mnist_cli.errors import ExitCode, Terminated
 from mnist_cli.system import process, streams
 
 
@@ -12,6 +13,11 @@ def main() -> NoReturn:
     """Run the command line of this process and exit."""
     process.get_ready()
     streams.protect()
+    try:
+        Path.cwd()
+    except OSError:  # torch cannot be imported from a folder that is gone
+        streams.say("error: the working directory is not there any more; change to another one")
+        process.leave(ExitCode.FAILURE)
     try:
         from mnist_cli.cli.app import run
 
@@ -26,7 +32,7 @@ def main() -> NoReturn:
     except OSError as error:
         text = str(error) if error.filename else f"cannot write standard output: {error.strerror}"
         streams.say(f"error: {text}")
-        code = 1
+        code = ExitCode.FAILURE
     process.leave(code)
 
 

@@ -1,7 +1,9 @@
 """Finished runs outlive whatever ends a comparison."""
 
+import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +109,9 @@ def test_what_is_no_journal_stays_as_it_is(content: str) -> None:
         ('"test_accuracy": 0.9', '"test_accuracy": 9'),
         ('"test_loss": 0.3', '"test_loss": NaN'),
         ('"train_seconds": 1.5', '"train_seconds": 0'),
-        ('"train_seconds": 1.5}}', ""),
+        ('"train_seconds": 1.5}', ""),
+        ('"test_accuracy": 0.9', '"test_accuracy": 0.8'),
+        ('"model": "mlp"', '"model": "cnn"'),
         ('"train_seconds": 1.5', f'"train_seconds": {10**400}'),
         ('"test_loss": 0.3', '"reached_target": "x", "test_loss": 0.3'),
         ('"model"', '"no model"'),
@@ -193,6 +197,21 @@ def test_without_a_state_folder_it_says_so_and_goes_on(monkeypatch: pytest.Monke
     assert isinstance(notice, JournalUnavailable)
     assert "cannot keep a journal in" in notice.reason
     assert "MNIST_CLI_STATE_DIR" in notice.reason
+
+
+def test_a_finished_journal_goes_after_a_month_and_an_unfinished_one_stays() -> None:
+    folder = Path(os.environ["MNIST_CLI_STATE_DIR"])
+    month = 30 * 24 * 3600
+    ages = {"compare-a.jsonl": month + 60, "compare-b.jsonl": month - 60, "other.jsonl": 2 * month}
+    for name, age in ages.items():
+        (folder / name).write_text('{}\n{"finished": true}\n', encoding="utf-8")
+        os.utime(folder / name, (time.time() - age,) * 2)
+    (folder / "compare-c.jsonl").write_text("{}\n", encoding="utf-8")
+    os.utime(folder / "compare-c.jsonl", (0, 0))
+    with opened(None) as journal:
+        assert journal.path is not None
+        left = {path.name for path in folder.glob("*.jsonl")} - {journal.path.name}
+    assert left == {"compare-b.jsonl", "compare-c.jsonl", "other.jsonl"}
 
 
 # The command

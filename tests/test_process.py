@@ -107,6 +107,19 @@ def test_a_long_output_is_written_whole_before_the_process_ends() -> None:
     assert len(outcome.json["samples"]) == count
 
 
+@posix
+def test_a_working_directory_that_is_gone_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    code = "import os, sys; os.rmdir(os.getcwd()); from mnist_cli.__main__ import main; main()"
+    command = [sys.executable, "-c", code, "compare", "mlp"]
+    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert finished.returncode == 1
+    assert finished.stdout == ""
+    [line] = finished.stderr.splitlines()
+    assert line == "error: the working directory is not there any more; change to another one"
+
+
 def test_version_and_no_command() -> None:
     version = run_process("--version")
     assert (version.code, version.out) == (0, f"mnist-cli {__version__}\n")

@@ -199,6 +199,7 @@ FailOnRegression = Annotated[
     bool,
     gate_option(
         "--fail-on-regression",
+        metavar="",
         help="Exit with code 3 if an accuracy is surely lower than in --baseline.",
     ),
 ]
@@ -218,7 +219,9 @@ Codes = Annotated[
 ShowDisagreements = Annotated[
     bool,
     checkpoint_option(
-        "--show-disagreements", help="Draw images that not all checkpoints get right or wrong."
+        "--show-disagreements",
+        metavar="",
+        help="Draw images that not all checkpoints get right or wrong.",
     ),
 ]
 ShownCheckpoint = Annotated[
@@ -226,7 +229,7 @@ ShownCheckpoint = Annotated[
     checkpoint_option("--checkpoint", help="Show what this network predicts for each image."),
 ]
 Errors = Annotated[
-    bool, checkpoint_option("--errors", help="Only images that the network gets wrong.")
+    bool, checkpoint_option("--errors", metavar="", help="Only images that the network gets wrong.")
 ]
 
 seed_option = partial(typer.Option, min=0, callback=within_generators)
@@ -270,7 +273,10 @@ Device = Annotated[
     str,
     typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, mps or xpu.", parser=device_name),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Json = Annotated[
+    bool, typer.Option("--json", metavar="", help="Print one JSON document instead of tables.")
+]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress and no notices on standard error.")
+    bool,
+    typer.Option("--quiet", "-q", metavar="", help="No progress and no notices on standard error."),
 ]

@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from mnist_cli.schema.record import Record, from_json, to_json
 from mnist_cli.system.files import explaining, replacing
 
 FOLDER_VARIABLE = "MNIST_CLI_STATE_DIR"
+KEPT_SECONDS = 30 * 24 * 3600
 
 Conditions = dict[str, Any]
 
@@ -34,17 +35,23 @@ Conditions = dict[str, Any]
 class Header(Record):
     """The first line: what decides the result of a run beside its seed, the same for all runs."""
 
-    format: Literal["mnist-cli-journal-1"]
+    format: Literal["mnist-cli-journal-2"]
     seeds: tuple[int, ...]
     conditions: Conditions
 
 
 @dataclass(frozen=True)
 class RunEntry(Record):
-    """The line of a finished run."""
+    """The line of a finished run; `checksum` tells where a person or a disk changed it."""
 
     model: str
     run: Run
+    checksum: str = ""
+
+    def sealed(self) -> "RunEntry":
+        """The same with the checksum of its other fields: 16 hex digits of their SHA-256."""
+        text = to_json(replace(self, checksum=""))
+        return replace(self, checksum=hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class Journal:
             MnistCliError: it cannot be written.
         """
         self.runs[model, run.seed] = run
-        self._append(RunEntry(model, run))
+        self._append(RunEntry(model, run).sealed())
 
     def finish(self) -> None:
         """Say that the comparison came to its end.
@@ -141,11 +148,21 @@ def _unfinished_or_new(conditions: Conditions, seeds: Sequence[int]) -> tuple[Jo
             if not journal.finished:
                 return journal, lock
         _release(lock)
+    _remove_old(folder)
     now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = folder / f"{prefix}-{now}-{secrets.token_hex(2)}.jsonl"
     lock = _locked(path)
     assert lock is not None  # nobody else knows this name
     return _read_or_begin(path, conditions, seeds), lock
+
+
+def _remove_old(folder: Path) -> None:
+    """Delete journals of this folder whose comparisons came to their end a month ago."""
+    for path in folder.glob("compare-*.jsonl"):
+        with suppress(OSError):
+            old = path.stat().st_mtime < time.time() - KEPT_SECONDS
+            if old and path.read_bytes().endswith(b'{"finished": true}\n'):
+                path.unlink()
 
 
 def _locked(path: Path) -> FileLock | None:
@@ -170,7 +187,7 @@ def _read_or_begin(path: Path, conditions: Conditions, seeds: Sequence[int]) -> 
     with _keeping(path):
         content = path.read_bytes() if path.exists() else b""
         if not content:
-            header = Header("mnist-cli-journal-1", tuple(seeds), conditions)
+            header = Header("mnist-cli-journal-2", tuple(seeds), conditions)
             with replacing(path) as file:
                 file.write(f"{to_json(header)}\n".encode())
             return Journal(path)
@@ -184,6 +201,8 @@ def _read_or_begin(path: Path, conditions: Conditions, seeds: Sequence[int]) -> 
     for number, line in enumerate(lines, 2):
         try:
             entry: RunEntry | EndEntry = from_json(RunEntry | EndEntry, line)  # type: ignore[arg-type]
+            if isinstance(entry, RunEntry) and entry != entry.sealed():
+                raise ValueError("its checksum is another one")
         except ValueError as error:
             raise MnistCliError(
                 f"line {number} of {path} is damaged; remove that line, and its run is repeated"

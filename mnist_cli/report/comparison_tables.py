@@ -86,9 +86,10 @@ def _accuracies(result: CompareResult) -> Table:
     ends = [value.mean + side * (value.half_width or 0) for value in figures for side in (-1, 1)]
     ends = [min(max(end, 0), 1) for end in ends]  # a t interval may reach beyond 0 and 1
     low, high, digits = nice_scale(min(ends, default=0) * 100, max(ends, default=1) * 100)
-    scale = f"{low:.{digits}f} to {high:.{digits}f} %" if figures else ""
+    scale = f"{low:.{digits}f} to {high:.{digits}f} %"
     table = layout.table("Network", "Accuracy", "n", "Loss")
-    table.add_column(scale, no_wrap=True)
+    if figures:
+        table.add_column(scale, no_wrap=True)
     for model in result.models:
         if model.figures is None:
             table.add_row(model.model, *_unmeasured(model))
@@ -110,8 +111,9 @@ def _costs(result: CompareResult) -> Table:
     table = layout.table(
         "Network", "Params", "Mult-adds", *_time_headers("Time", several), "Images/s"
     )
-    table.add_column("", no_wrap=True)
     most = _longest(model.figures for model in result.models)
+    if most:
+        table.add_column("", no_wrap=True)
     for model in result.models:
         figures = model.figures
         small, quick = (figures.pareto_parameters, figures.pareto_seconds) if figures else (0, 0)
@@ -122,7 +124,7 @@ def _costs(result: CompareResult) -> Table:
             _starred(format_seconds(figures.train_seconds_median) if figures else "-", bool(quick)),
             *_range(figures, several),
             f"{figures.images_per_second:,.0f}" if figures else "-",
-            bar(figures.train_seconds_median, most, BAR_WIDTH) if figures else "",
+            *_bar(figures, most, BAR_WIDTH),
         )
     return table
 
@@ -133,8 +135,9 @@ def _times(result: CompareResult) -> Table:
     table = layout.table(
         "Network", "Reached", *_time_headers("Time", several), "Epochs", "Params", "Mult-adds"
     )
-    table.add_column("", no_wrap=True)
     most = _longest(model.figures for model in result.models if model.always_reached_target)
+    if most:
+        table.add_column("", no_wrap=True)
 
     def order(model: ModelRuns) -> tuple[bool, float]:
         arrived = model.figures is not None and model.always_reached_target
@@ -150,7 +153,7 @@ def _times(result: CompareResult) -> Table:
             f"{median(run.epochs for run in model.runs):g}" if figures else "-",
             format_parameters(model.parameters, model.total_parameters),
             format_count(model.mult_adds),
-            bar(figures.train_seconds_median, most, SHORT_BAR_WIDTH) if figures else "",
+            *_bar(figures, most, SHORT_BAR_WIDTH),
         )
     return table
 
@@ -170,11 +173,18 @@ def _range(figures: Aggregate | None, several: bool) -> list[str]:
 
 
 def _longest(figures: Iterable[Aggregate | None]) -> float:
-    return max((each.train_seconds_median for each in figures if each), default=1.0)
+    return max((each.train_seconds_median for each in figures if each), default=0.0)
+
+
+def _bar(figures: Aggregate | None, most: float, width: int) -> list[str]:
+    """The cell of a bar; none where no network has one, as an empty column takes room."""
+    if not most:
+        return []
+    return [bar(figures.train_seconds_median, most, width) if figures else ""]
 
 
 def _unmeasured(model: ModelRuns) -> list[str]:
-    return ["failed" if model.failure else "-", str(len(model.runs)), "-", ""]
+    return ["failed" if model.failure else "-", str(len(model.runs)), "-"]
 
 
 def _starred(text: str, star: bool) -> Text:

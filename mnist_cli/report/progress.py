@@ -164,6 +164,8 @@ def _target(run: Run) -> str:
 
 def _left(left: RunsLeft) -> str:
     """`7 of 20 runs, about 3 min left`; honest where not every network has been timed yet."""
+    if not left.total:
+        return "no run is left"
     done = f"{left.total - left.left} of {plural(left.total, 'run')}"
     if not left.left or not left.seconds:
         return done

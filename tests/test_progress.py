@@ -1,0 +1,150 @@
+"""What a person sees of made-up events, as lines and as bars."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress
+
+from mnist_cli.report import progress
+from mnist_cli.report.notices import notice
+from mnist_cli.schema import events
+from mnist_cli.schema.comparison import Run
+from mnist_cli.schema.events import Event, RunFailed, RunFinished, RunsLeft
+from mnist_cli.schema.results import EpochResult
+
+RUN = Run(3, 2, 0.975, 0.0812, 1.25)
+NOTICES: list[tuple[Event, str]] = [
+    (
+        events.SubsetUsed("d", ("a", "b", "c", "e"), "no mirror answers"),
+        "MNIST is not in d and no mirror answers; using mnist5k, 5,000 of its images: not "
+        "comparable with published MNIST accuracy (--dataset mnist5k does so without asking the "
+        "network)",
+    ),
+    (
+        events.TrainingImagesReused(),
+        "mnist5k consists of MNIST training images, which this network was trained on: this "
+        "accuracy says nothing about new images",
+    ),
+    (events.CodeChanged("x", ("a.py", "b.py")), "a.py, b.py changed since x was trained"),
+    (events.FewerImages(2, 9, "test"), "only 2 of 9 images fit in the test set"),
+    (events.FewerDisputedImages(1), "they disagree on 1 image only"),
+    (events.FewerDisputedImages(0), "they are right and wrong on the same images"),
+    (events.CheckpointReplaced("x"), "x will be replaced; --output FILE writes elsewhere"),
+    (events.TrainingInterrupted("x", 2, 5), "x holds 2 of 5 epochs; go on with --resume x"),
+    (
+        events.JournalUnavailable("disk full"),
+        "disk full; until then an interrupted comparison starts again",
+    ),
+    (events.JournalFound("j", 2, 3), "j has 2 of 3 runs; going on from there"),
+    (events.JournalFound("j", 1, 1), "j has 1 of 1 run; nothing is left to train"),
+    (
+        events.ComparisonInterrupted("j", 2, 3),
+        "j has 2 of 3 runs; the same command goes on from there",
+    ),
+    (events.NetworkUnusable("net"), "net cannot be trained; the others go on"),
+]
+LINES: list[tuple[Event, str]] = [
+    (events.DownloadProgress("f.gz", 0, 9_912_422), "downloading f.gz (9.9 MB)"),
+    (events.DownloadProgress("f.gz", 0, None), "downloading f.gz"),
+    (
+        events.EpochFinished("mlp", 5, EpochResult(2, 0.5, 0.25, 0.912, 1.5)),
+        "mlp: epoch 2/5, train loss 0.5000, test loss 0.2500, test accuracy 91.20 %, 1.50 s",
+    ),
+    (
+        RunFinished("mlp", None, 5, RUN, RunsLeft(1, 0, 0, at_least=False)),
+        "mlp: test loss 0.0812, test accuracy 97.50 %, 1.25 s (1 of 1 run)",
+    ),
+    (
+        RunFinished("mlp", 3, 5, RUN, RunsLeft(20, 13, 180, at_least=True)),
+        "mlp seed 3: test loss 0.0812, test accuracy 97.50 %, 1.25 s "
+        "(7 of 20 runs, at least 3 min left)",
+    ),
+    (
+        RunFinished("mlp", 3, 5, Run(3, 2, 0.9, 0.1, 1, True), RunsLeft(2, 1, 40, at_least=False)),
+        "mlp seed 3: test loss 0.1000, test accuracy 90.00 %, 1.00 s, reached in 2 epochs "
+        "(1 of 2 runs, about 40 s left)",
+    ),
+    (
+        RunFinished("mlp", 3, 5, Run(3, 1, 0.9, 0.1, 1, False), RunsLeft(2, 1, 0, at_least=True)),
+        "mlp seed 3: test loss 0.1000, test accuracy 90.00 %, 1.00 s, not reached in 1 epoch "
+        "(1 of 2 runs)",
+    ),
+    (RunFailed("net", RunsLeft(0, 0, 0, at_least=False)), "net failed (no run is left)"),
+    (RunFailed("net", RunsLeft(4, 2, 0, at_least=True)), "net failed (2 of 4 runs)"),
+]
+
+
+@pytest.mark.parametrize(("event", "text"), NOTICES)
+def test_notices(event: Event, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert notice(event) == text
+    progress._Lines()(event)
+    assert capsys.readouterr().err == f"notice: {text}\n"
+
+
+@pytest.mark.parametrize(("event", "text"), LINES)
+def test_lines(event: Event, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert notice(event) is None
+    show = progress._Lines()
+    show(event)
+    assert capsys.readouterr().err == f"{text}\n"
+
+
+def test_a_download_is_announced_once(capsys: pytest.CaptureFixture[str]) -> None:
+    show = progress._Lines()
+    for done in (0, 5, 10):
+        show(events.DownloadProgress("f.gz", done, 10))
+    show(events.TrainingProgress("mlp", None, 1, 5, 10, 100))
+    assert capsys.readouterr().err == "downloading f.gz (0.0 kB)\n"
+
+
+def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.reporter(quiet=True) as on_event:
+        for event, _ in (*NOTICES, *LINES):
+            on_event(event)
+    assert capsys.readouterr() == ("", "")
+
+
+def bars_after(*shown: Event) -> tuple[list[Any], str]:
+    """The bars as (description, completed, total), and what was printed above them."""
+    output = io.StringIO()
+    with Progress(console=Console(file=output, width=100), auto_refresh=False) as bars:
+        show = progress._Bars(bars)
+        for event in shown:
+            show(event)
+    rows = [(task.description, task.completed, task.total) for task in bars.tasks]
+    return rows, output.getvalue()
+
+
+def test_bars_count_steps_of_all_epochs() -> None:
+    rows, _ = bars_after(
+        events.TrainingProgress("mlp", None, 1, 5, 10, 100),
+        events.TrainingProgress("mlp", None, 3, 5, 50, 100),
+    )
+    assert rows == [("mlp epoch 3/5", 250, 500)]
+
+
+def test_a_bar_ends_full_though_it_was_never_drawn() -> None:
+    left = RunsLeft(2, 1, 4, at_least=False)
+    rows, _ = bars_after(RunsLeft(2, 2, 0, at_least=True), RunFinished("mlp", 3, 2, RUN, left))
+    assert rows == [("all runs", 1, 2), ("mlp seed 3 epoch 2/2", 2, 2)]
+
+
+def test_a_run_that_stopped_at_its_target_fills_its_share() -> None:
+    rows, _ = bars_after(
+        events.TrainingProgress("mlp", 3, 2, 10, 5, 100),
+        RunFinished("mlp", 3, 10, RUN, RunsLeft(1, 0, 0, at_least=False)),
+    )
+    assert rows == [("mlp seed 3 epoch 2/10", 200, 1000)]
+
+
+def test_one_run_alone_has_no_bar_of_all_runs_and_notices_stand_above() -> None:
+    rows, text = bars_after(
+        RunsLeft(1, 1, 0, at_least=True),
+        events.CheckpointReplaced("[red]x[/red]"),
+        RunFailed("net", RunsLeft(1, 1, 0, at_least=True)),
+    )
+    assert rows == []
+    assert "notice: [red]x[/red] will be replaced" in text
+    assert "net failed" in text
