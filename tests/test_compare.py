@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from mnist_cli.errors import ExitCode
 from mnist_cli.schema.comparison import CompareResult
@@ -220,7 +221,8 @@ def test_verdicts_are_paired_by_seed(run_cli: RunCli) -> None:
         assert (verdict["better"] is None) == (verdict["adjusted_p"] >= 0.05)
         assert verdict["better"] in {first, second, None}
     out = run_cli("compare", *models, "--seeds", 3, *FAST).out
-    assert "3 verdicts that hold together at 95 % (Holm)" in out
+    assert "3 seeds fixed in advance, all 3 intervals hold together with 95 %:" in out
+    assert "± is the 95 % interval of a network's mean over its seeds." in out
     said = out.count(" beats ") + out.count("are not distinguishable with n = 3")
     assert said == 3
 
@@ -351,11 +353,11 @@ def test_exports_hold_every_run(run_cli: RunCli) -> None:
 
 
 def test_every_shape_of_result_fits_the_schema(run_cli: RunCli) -> None:
-    run_cli("compare", "mlp", "--seeds", 2, "--export-json", "base.json", *FAST)
+    run_cli("compare", "mlp", "--seeds", 5, "--export-json", "base.json", *FAST)
     for arguments in (
         ("mlp",),
         ("mlp", "own.py:linear", "--target", 0.9, "--seeds", 2),
-        ("mlp", "--seeds", 2, "--baseline", "base.json"),
+        ("mlp", "--seeds", 5, "--baseline", "base.json"),
         ("mlp", "own.py:linear", "--recipe", "fast", "--seeds", 2),
     ):
         result = run_cli("compare", *arguments, "--json", *FAST).json
@@ -424,8 +426,9 @@ def test_gates(
 def test_a_gate_fails_only_where_the_interval_clears_it(run_cli: RunCli) -> None:
     base = ("compare", "mlp", "--seeds", 3, *FAST)
     value = run_cli(*base, "--json").json["models"][0]["figures"]["test_accuracy"]
-    within = value["mean"] + value["half_width"] * 0.9
-    beyond = value["mean"] + value["half_width"] * 1.1
+    # One-sided at 5 %, where the half-width is that of a two-sided interval.
+    half = value["half_width"] * t.ppf(0.95, 2) / t.ppf(0.975, 2)
+    within, beyond = value["mean"] + half * 0.99, value["mean"] + half * 1.01
     assert run_cli(*base, "--min-accuracy", within).code == ExitCode.OK
     assert run_cli(*base, "--min-accuracy", beyond).code == ExitCode.GATE_NOT_MET
 
@@ -440,7 +443,7 @@ def shifted(points: float) -> None:
 
 
 def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -> None:
-    base = ("compare", "mlp", "--seeds", 3, *FAST)
+    base = ("compare", "mlp", "--seeds", 5, *FAST)
     run_cli(*base, "--export-json", "base.json")
     check = (*base, "--seed", 10, "--fail-on-regression", "--baseline")
     same = run_cli(*check, "base.json")
@@ -453,8 +456,10 @@ def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -
     assert worse.code == ExitCode.GATE_NOT_MET
     assert worse.err.startswith("gate: mlp: test accuracy changed by -")
     assert worse.err.count("\n") == 1
+    assert "seeds unpaired" in worse.out
     shown = run_cli(*base, "--baseline", "better.json")
     assert shown.code == ExitCode.OK
+    assert "paired by seed" in shown.out
     other = run_cli(*base, "--lr", 0.002, "--baseline", "base.json")
     assert "Since base.json (trained otherwise: mlp lr 0.001, now 0.002):" in other.out
     shifted(-50)
@@ -468,7 +473,8 @@ def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -
         (("--target", 98), "'--target': it should be less than or equal to 1"),
         (("--max-seconds", -1), "'--max-seconds': must be a positive number, not -1"),
         (("--fail-on-regression",), "--fail-on-regression needs --baseline FILE.json"),
-        (("--baseline", "base.json"), "--baseline needs --seeds 2 or more"),
+        (("--baseline", "base.json"), "--baseline needs --seeds 5 or more"),
+        (("--target", 0.9, "--recipe", "fast"), "use --recipe article"),
         (("--plot", "a.gif"), "--plot a.gif must end in .png, .svg or .pdf"),
         (("--export-json", "absent/a.json"), "cannot write absent/a.json: the folder"),
         (
@@ -495,13 +501,13 @@ def test_options_that_do_not_fit(run_cli: RunCli, arguments: tuple[str, ...], me
 
 
 def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
-    run_cli("compare", "mlp", "--seeds", 2, "--export-json", "base.json", *FAST)
+    run_cli("compare", "mlp", "--seeds", 5, "--export-json", "base.json", *FAST)
     document = json.loads(Path("base.json").read_text(encoding="utf-8"))
 
     def refusal(change: dict[str, Any], *arguments: object) -> str:
         Path("other.json").write_text(json.dumps(document | change), encoding="utf-8")
         outcome = run_cli(
-            "compare", "mlp", "--seeds", 2, "--baseline", "other.json", *map(str, arguments), *FAST
+            "compare", "mlp", "--seeds", 5, "--baseline", "other.json", *map(str, arguments), *FAST
         )
         assert outcome.code in {ExitCode.FAILURE, ExitCode.USAGE}
         assert outcome.out == ""
@@ -511,17 +517,18 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
     assert "is no export of compare" in refusal({"models": 3})
     dataset = document["dataset"] | {"name": "mnist", "sha256": "0" * 64}
     assert "was measured on other images, those of mnist;" in refusal({"dataset": dataset})
-    assert "was trained without a target" in refusal({}, "--target", 0.5)
+    assert "--target makes alike" in refusal({}, "--target", 0.5)
+    assert "was trained up to a target" in refusal({"target": 0.5})
     assert "has none of these networks" in refusal({"models": []})
-    single = [model | {"runs": model["runs"][:1]} for model in document["models"]]
-    assert "has fewer than two runs of mlp" in refusal({"models": single})
+    single = [model | {"runs": model["runs"][:4]} for model in document["models"]]
+    assert "has fewer than 5 runs of mlp" in refusal({"models": single})
     for value in (float("inf"), "NaN", 7e9, 10**400):
         run = document["models"][0]["runs"][0] | {"test_accuracy": value}
         model = document["models"][0] | {"runs": [run, run]}
         assert "is no export of compare" in refusal({"models": [model]})
     assert "is no export of compare" in refusal({"target": "x"})
     Path("other.json").unlink()
-    outcome = run_cli("compare", "mlp", "--seeds", 2, "--baseline", "other.json", *FAST)
+    outcome = run_cli("compare", "mlp", "--seeds", 5, "--baseline", "other.json", *FAST)
     assert "cannot read other.json: No such file" in outcome.err
 
 

@@ -65,15 +65,22 @@ def test_values_that_agree_by_chance_are_not_exact() -> None:
     assert statistics.sample_mean(VALUES, resolution=1e-6) == statistics.sample_mean(VALUES)
 
 
-def test_holm_1979() -> None:
-    # As R's p.adjust gives them with method holm.
-    adjusted = [p for p, _ in statistics.holm([0.01, 0.04, 0.03, 0.005])]
-    assert adjusted == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert [p for p, _ in statistics.holm([0.5, 0.9])] == [1, 1]
-    assert statistics.holm([]) == []
-    # The smallest is compared with 0.05 / 4, and after the first that fails nothing changes.
-    levels = [level for _, level in statistics.holm([0.01, 0.04, 0.03, 0.005])]
-    assert levels == pytest.approx([0.05 / 3, 0.025, 0.025, 0.0125])
+def test_differences_are_judged_together() -> None:
+    samples = [SampleMean(mean, 1.0, 9, 10) for mean in (0.5, 2.8, 4.0)]
+    decisions = statistics.decide(samples)
+    p_values = [reference.ttest_1samp(*scaled(mean)).pvalue for mean in (0.5, 2.8, 4.0)]
+    assert [d.adjusted_p for d in decisions] == pytest.approx([min(1, 3 * p) for p in p_values])
+    assert [d.differs for d in decisions] == [False, False, True]
+    quantile = reference.t.ppf(1 - 0.05 / 6, 9)
+    assert [d.estimate.half_width for d in decisions] == pytest.approx([quantile] * 3)
+    assert {d.estimate.confidence for d in decisions} == {1 - 0.05 / 3}
+    assert statistics.decide([]) == []
+
+
+def scaled(mean: float) -> tuple[list[float], float]:
+    """Ten values whose mean is `mean` standard errors above the second item."""
+    values = np.arange(10) - 4.5
+    return (values / reference.sem(values) + mean).tolist(), 0.0
 
 
 def test_an_interval_excludes_zero_exactly_where_there_is_a_verdict() -> None:
@@ -92,17 +99,6 @@ def test_an_interval_excludes_zero_exactly_where_there_is_a_verdict() -> None:
     assert seen == {True, False}
 
 
-# Cohen (1988), as G*Power 3.1 gives them for a two-sided t-test of dependent means.
-@pytest.mark.parametrize(("effect", "expected"), [(0.2, 199), (0.5, 34), (0.8, 15)])
-def test_seeds_needed(effect: float, expected: int) -> None:
-    assert statistics.seeds_needed(SampleMean(effect, 1 / math.sqrt(5), 4, 5), 0.95) == expected
-
-
-def test_seeds_that_nobody_has() -> None:
-    assert statistics.seeds_needed(SampleMean(0.001, 1.0, 4, 5), 0.95) is None
-    assert statistics.seeds_needed(SampleMean(0.0, 1.0, 4, 5), 0.95) is None
-
-
 def test_mcnemar() -> None:
     # Agresti, Categorical Data Analysis: 86 and 150 disagreements give p = 3.7e-5.
     assert statistics.mcnemar(86, 150) == pytest.approx(3.7e-5, rel=0.02)
@@ -111,14 +107,39 @@ def test_mcnemar() -> None:
     assert statistics.mcnemar(0, 0) == 1
 
 
-def test_the_interval_of_a_disagreement_agrees_with_its_test() -> None:
-    for only_first in range(12):
-        for only_second in range(12):
+def test_the_interval_of_a_disagreement_never_contradicts_its_test() -> None:
+    kept = 0
+    for only_first in range(15):
+        for only_second in range(15):
             low, high = statistics.disagreement_interval(only_first, only_second, 100, 0.95)
-            difference = (only_first - only_second) / 100
-            assert low <= difference <= high
-            significant = statistics.mcnemar(only_first, only_second) < 0.05
-            assert significant == (low > 0 or high < 0)
+            assert low <= (only_first - only_second) / 100 <= high
+            if low > 0 or high < 0:
+                assert statistics.mcnemar(only_first, only_second) < 0.05
+                kept += 1
+    assert kept > 40
+
+
+# Rates at which only the first and only the second is right; lopsided, rare and even ones.
+@pytest.mark.parametrize("rates", [(0.02, 0.0008), (0.02, 0.02), (0.001, 0.0), (0.1, 0.01)])
+@pytest.mark.parametrize("num_samples", [1000, 10_000])
+def test_the_interval_of_a_disagreement_covers_new_images(
+    rates: tuple[float, float], num_samples: int
+) -> None:
+    random = np.random.default_rng(num_samples)
+    trials, hits = 2000, 0
+    counts = random.multinomial(num_samples, (*rates, 1 - sum(rates)), trials)
+    for only_first, only_second, _ in counts.tolist():
+        low, high = statistics.disagreement_interval(only_first, only_second, num_samples, 0.95)
+        hits += low <= rates[0] - rates[1] <= high
+    assert hits / trials >= 0.944 - 2 * math.sqrt(0.95 * 0.05 / trials)
+
+
+def test_the_interval_of_a_disagreement_as_bonett_and_price_have_it() -> None:
+    # p = 31/1002, q = 11/1002: 0.0200 ± 1.96 sqrt((0.0419 - 0.0004) / 1002) = 0.0073 to 0.0326.
+    low, high = statistics.disagreement_interval(30, 10, 1000, 0.95)
+    assert high == pytest.approx(0.0326, abs=1e-4)
+    assert low == pytest.approx(0.0070, abs=1e-4)  # Clopper and Pearson reach further down
+    assert statistics.disagreement_interval(0, 0, 1000, 0.95)[1] > 0
 
 
 def test_sampling_error() -> None:
@@ -170,6 +191,22 @@ def test_verdicts_are_wrong_in_at_most_5_of_100_comparisons(n: int) -> None:
         wrong += any(decision.differs for decision in statistics.decide(all_pairs(accuracies)))
     assert wrong / trials < 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
     assert wrong > 0
+
+
+@pytest.mark.parametrize("n", [2, 5])
+def test_all_intervals_of_a_comparison_hold_together(n: int) -> None:
+    truth = np.array([0.96, 0.97, 0.971, 0.98])
+    random = np.random.default_rng(n)
+    trials, together = 1500, 0
+    for _ in range(trials):
+        accuracies = random.normal(truth[:, None], 0.002, (4, n)).tolist()
+        decisions = statistics.decide(all_pairs(accuracies))
+        differences = [truth[a] - truth[b] for a in range(4) for b in range(a)]
+        together += all(
+            covers(decision.estimate, difference)
+            for decision, difference in zip(decisions, differences, strict=True)
+        )
+    assert together / trials >= 0.95 - 2 * math.sqrt(0.95 * 0.05 / trials)
 
 
 def test_unadjusted_verdicts_would_be_wrong_more_often() -> None:

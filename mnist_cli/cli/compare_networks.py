@@ -2,17 +2,18 @@
 
 from mnist_cli.cli.outputs import Output, check_outputs, exports
 from mnist_cli.cli.working import exit_code_of, working
-from mnist_cli.comparison.gates import failed_gates
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.report import console, export, phrases
 from mnist_cli.report.comparison_tables import comparison_tables
 from mnist_cli.schema.options import (
+    LEAST_RUNS,
     MAX_SEED,
     STDOUT,
     CompareOptions,
     ExportOptions,
     GateOptions,
 )
+from mnist_cli.schema.protocol import Schedule
 from mnist_cli.system.streams import say
 
 
@@ -21,6 +22,7 @@ def compare_networks(
 ) -> int:
     """Train networks, show what is known of them at the end, and return the exit code."""
     _check(options, gates, files, json=json)
+    from mnist_cli.comparison.gates import failed_gates
     from mnist_cli.data.datasets import prefetch
 
     prefetch(options.data)
@@ -53,8 +55,18 @@ def _check(
     """Raise UsageError where options do not go together, before anything is trained."""
     if options.seed + options.seeds - 1 > MAX_SEED:
         raise UsageError("--seed and --seeds together must stay below 2**63")
-    if options.baseline is not None and options.seeds < 2:
-        raise UsageError("--baseline needs --seeds 2 or more, to tell a change from luck")
+    if options.baseline is not None and options.seeds < LEAST_RUNS:
+        raise UsageError(
+            f"--baseline needs --seeds {LEAST_RUNS} or more, to tell a change from luck"
+        )
+    if options.baseline is not None and options.target is not None:
+        raise UsageError("--baseline compares accuracies, which --target makes alike; drop one")
+    one_cycle = [p for p in options.models.values() if p.schedule == Schedule.ONE_CYCLE]
+    if options.target is not None and one_cycle:
+        raise UsageError(
+            "--target looks at a network after each epoch, but with this recipe the rate is low "
+            "only at the end of the last one; use --recipe article"
+        )
     if gates.fail_on_regression and options.baseline is None:
         raise UsageError("--fail-on-regression needs --baseline FILE.json")
     outputs = exports(files)

@@ -1,8 +1,7 @@
 """`mnist-cli eval`."""
 
 from mnist_cli.cli import parameters as p
-from mnist_cli.cli.working import exit_code_of, working
-from mnist_cli.comparison.gates import failed_accuracy_gate
+from mnist_cli.cli.working import exit_code_of, failed_accuracy_gate, working
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import evaluation_tables

@@ -1,4 +1,4 @@
-"""What happens around the work of every command, and the exit code of a gate."""
+"""What happens around the work of every command, and what becomes of its gates."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,6 +20,13 @@ def working(quiet: bool = False) -> Iterator[OnEvent]:
     process.start_work()
     with redirect_stdout(sys.stderr), reporter(quiet) as on_event:
         yield on_event
+
+
+def failed_accuracy_gate(test_accuracy: float, min_accuracy: float | None) -> list[str]:
+    """Why one training or evaluation misses its threshold; empty where it does not."""
+    if min_accuracy is None or test_accuracy >= min_accuracy:
+        return []
+    return [f"test accuracy {test_accuracy:.4f} is below --min-accuracy {min_accuracy:.10g}"]
 
 
 def exit_code_of(failed_gates: Sequence[str]) -> ExitCode:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from math import hypot
 from statistics import median
 
 from mnist_cli.comparison import statistics
@@ -47,32 +48,46 @@ def analysed(result: CompareResult) -> CompareResult:
 def with_baseline(
     result: CompareResult,
     file: str,
-    accuracies: Mapping[str, Sequence[float]],
+    accuracies: Mapping[str, Mapping[int, float]],
     note: str | None,
 ) -> CompareResult:
     """`result` with the change of each network's accuracy since the runs in `file`.
 
-    Runs of another version or machine are not paired with these by their seeds, so each difference
-    is judged by Welch's test, and all together by Holm's procedure.
+    A network with the same seeds then and now is judged by the paired t-test, as the order of the
+    images is a seed's; another one by Welch's test. All hold together with 95 % (Bonferroni).
+
+    Args:
+        result: what is known now.
+        file: where the earlier runs are from.
+        accuracies: those of each network in `file`, by seed.
+        note: how networks were trained otherwise then.
     """
     resolution = 1 / result.dataset.num_test
-    samples = {
-        model.model: statistics.welch(now, then, resolution)
-        for model in result.models
-        if model.figures
-        and len(now := [run.test_accuracy for run in model.runs]) > 1
-        and len(then := accuracies.get(model.model, ())) > 1
-    }
+    samples, paired = {}, set()
+    for model in result.models:
+        now = {run.seed: run.test_accuracy for run in model.runs}
+        then = accuracies.get(model.model, {})
+        if not model.figures or len(now) < 2 or len(then) < 2:
+            continue
+        if now.keys() == then.keys():
+            paired.add(model.model)
+            before = [then[seed] for seed in now]
+            samples[model.model] = statistics.paired(list(now.values()), before, resolution)
+        else:
+            samples[model.model] = statistics.welch(
+                list(now.values()), list(then.values()), resolution
+            )
     decisions = dict(zip(samples, statistics.decide(list(samples.values())), strict=True))
     changes = [
         Change(
             model.model,
             difference=decision.estimate,
             adjusted_p=decision.adjusted_p,
+            paired=model.model in paired,
             regressed=decision.differs and decision.estimate.mean < 0,
         )
         if (decision := decisions.get(model.model))
-        else Change(model.model, None, None, regressed=False)
+        else Change(model.model, None, None, paired=False, regressed=False)
         for model in result.models
     ]
     return replace(result, baseline=Baseline(file, note, tuple(changes)))
@@ -80,7 +95,13 @@ def with_baseline(
 
 def _figures(model: ModelRuns, result: CompareResult) -> Aggregate:
     accuracies = [run.test_accuracy for run in model.runs]
-    seconds = [run.train_seconds for run in model.runs]
+    # Of a run that never got to the target, only the least time is known: no mean is taken of it.
+    arrived = [run for run in model.runs if run.reached_target is not False]
+    seconds = [run.train_seconds for run in arrived or model.runs]
+    # With a target, a run of fewer epochs is short and not on a machine that was less busy.
+    by_epoch = [run.train_seconds / run.epochs for run in model.runs]
+    whole = [run.train_seconds for run in model.runs]
+    odd = statistics.outliers(whole if result.target is None else by_epoch)
     num_train, num_test = result.dataset.num_train, result.dataset.num_test
     accuracy = statistics.mean_interval(accuracies, resolution=1 / num_test)
     return Aggregate(
@@ -92,7 +113,7 @@ def _figures(model: ModelRuns, result: CompareResult) -> Aggregate:
         train_seconds_max=max(seconds),
         images_per_second=median(num_train * run.epochs / run.train_seconds for run in model.runs),
         sampling_error=statistics.sampling_error(accuracy.mean, num_test),
-        outlier_seeds=tuple(model.runs[index].seed for index in statistics.outliers(seconds)),
+        outlier_seeds=tuple(model.runs[index].seed for index in odd),
     )
 
 
@@ -121,7 +142,11 @@ def _verdicts(models: Sequence[ModelRuns], measure: Measure, one_image: float) -
         }
         for model in models
     }
-    resolution = one_image if by_accuracy else 0.0
+    # A time to a target moves in whole epochs, as an accuracy does in whole images.
+    epochs = {
+        model.model: median(run.train_seconds / run.epochs for run in model.runs)
+        for model in models
+    }
     pairs, samples = [], []
     for first, second in combinations(values, 2):
         seeds = sorted(values[first].keys() & values[second].keys())
@@ -131,7 +156,7 @@ def _verdicts(models: Sequence[ModelRuns], measure: Measure, one_image: float) -
                 statistics.paired(
                     [values[first][seed] for seed in seeds],
                     [values[second][seed] for seed in seeds],
-                    resolution,
+                    one_image if by_accuracy else hypot(epochs[first], epochs[second]),
                 )
             )
     verdicts = []
@@ -147,9 +172,6 @@ def _verdicts(models: Sequence[ModelRuns], measure: Measure, one_image: float) -
                 difference=decision.estimate,
                 adjusted_p=decision.adjusted_p,
                 better=(first if first_is_better else second) if decision.differs else None,
-                seeds_needed=None
-                if decision.differs
-                else statistics.seeds_needed(sample, decision.estimate.confidence),
             )
         )
     return verdicts

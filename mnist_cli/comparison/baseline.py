@@ -8,6 +8,7 @@ from typing import Any
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.comparison import CompareResult, ModelRuns
 from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.options import LEAST_RUNS
 from mnist_cli.schema.record import from_json
 from mnist_cli.system.files import explaining
 
@@ -28,41 +29,38 @@ def load_baseline(path: Path) -> CompareResult:
         raise MnistCliError(f"{path} is no export of compare ({error}); {WAY_OUT}") from error
 
 
-def accuracies(baseline: CompareResult) -> dict[str, list[float]]:
-    """The test accuracies of each network that did not fail."""
+def accuracies(baseline: CompareResult) -> dict[str, dict[int, float]]:
+    """The test accuracies of each network that did not fail, by seed."""
     return {
-        model.model: [run.test_accuracy for run in model.runs]
+        model.model: {run.seed: run.test_accuracy for run in model.runs}
         for model in baseline.models
         if not model.failure
     }
 
 
 def check_comparable(
-    file: Path,
-    baseline: CompareResult,
-    models: Sequence[str],
-    dataset: DatasetInfo,
-    target: float | None,
+    file: Path, baseline: CompareResult, models: Sequence[str], dataset: DatasetInfo
 ) -> None:
     """Refuse a baseline that says nothing about the comparison at hand.
 
     Raises:
-        UsageError: it has other images, another target, none of the networks or one run of each.
+        UsageError: it has other images, a target, none of the networks or too few runs of one.
     """
     if baseline.dataset.sha256 != dataset.sha256:
         raise UsageError(
             f"{file} was measured on other images, those of {baseline.dataset.name}; "
             "choose another dataset or baseline"
         )
-    if baseline.target != target:
-        was = "without a target" if baseline.target is None else f"to {baseline.target:g}"
-        raise UsageError(f"{file} was trained {was}; do the same, or choose another baseline")
-    known = accuracies(baseline)
-    alone = [name for name in models if name in known and len(known[name]) < 2]
-    if alone:
+    if baseline.target is not None:
         raise UsageError(
-            f"{file} has fewer than two runs of {', '.join(alone)}, too few to tell a change; "
-            "make it with 5 seeds"
+            f"{file} was trained up to a target, which makes accuracies alike; choose another"
+        )
+    known = accuracies(baseline)
+    few = [name for name in models if name in known and len(known[name]) < LEAST_RUNS]
+    if few:
+        raise UsageError(
+            f"{file} has fewer than {LEAST_RUNS} runs of {', '.join(few)}, too few to tell a "
+            f"change from luck; make it with --seeds {LEAST_RUNS}"
         )
     if not known.keys() & set(models):
         has = ", ".join(known) or "none that finished"

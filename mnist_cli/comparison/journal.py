@@ -68,6 +68,7 @@ class Journal:
         self.path = path
         self.runs: dict[tuple[str, int], Run] = {}
         self.finished = False
+        self.seeds_added = False  # to those that it was begun with
 
     def add(self, model: str, run: Run) -> None:
         """Take a finished run; it is on the disk when this returns.
@@ -192,12 +193,13 @@ def _read_or_begin(path: Path, conditions: Conditions, seeds: Sequence[int]) -> 
                 file.write(f"{to_json(header)}\n".encode())
             return Journal(path)
     first, _, rest = content.partition(b"\n")
-    _check_header(path, first, conditions)
+    begun_with = _check_header(path, first, conditions).seeds
     *lines, unfinished = rest.split(b"\n")
     if unfinished:
         with _keeping(path):
             os.truncate(path, len(content) - len(unfinished))
     journal = Journal(path)
+    journal.seeds_added = not set(seeds) <= set(begun_with)
     for number, line in enumerate(lines, 2):
         try:
             entry: RunEntry | EndEntry = from_json(RunEntry | EndEntry, line)  # type: ignore[arg-type]
@@ -214,8 +216,13 @@ def _read_or_begin(path: Path, conditions: Conditions, seeds: Sequence[int]) -> 
     return journal
 
 
-def _check_header(path: Path, line: bytes, conditions: Conditions) -> None:
-    """Raise MnistCliError where `line` is no header, UsageError where its conditions differ."""
+def _check_header(path: Path, line: bytes, conditions: Conditions) -> Header:
+    """Read the first line.
+
+    Raises:
+        UsageError: its conditions are others.
+        MnistCliError: it is no header.
+    """
     try:
         header = from_json(Header, line)
         models: dict[str, Any] = dict(header.conditions["models"])
@@ -237,6 +244,7 @@ def _check_header(path: Path, line: bytes, conditions: Conditions) -> None:
             f"{path} holds runs of another comparison ({'; '.join(differences[:2])}{more}); "
             "choose another journal"
         )
+    return header
 
 
 def _difference(key: str, was: Any, now: Any) -> str:

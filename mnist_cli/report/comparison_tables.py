@@ -39,6 +39,8 @@ def comparison_tables(result: CompareResult) -> list[RenderableType]:
             if m.figures
         ]
         legend = f"* {phrases.PARETO} {legend}" if any(marks) else legend
+        if len(result.seeds) > 1:
+            legend = f"± is the 95 % interval of a network's mean over its seeds. {legend}"
     else:
         legend = (
             f"Training time to {result.target * 100:g} % of the test images, looked at after each "
@@ -74,7 +76,8 @@ def checkpoint_tables(
         layout.title(layout.dataset_line(result.dataset)),
         table,
         *phrases.disagreements(result),
-        "Exact McNemar tests on these images; they say nothing about other seeds.",
+        "Intervals are for new images of this kind and hold together with 95 %; p is that of exact "
+        "McNemar tests on these images. Neither says anything about other seeds.",
     ]
     if drawn is not None:
         parts += ["", "Above an image: its label, and what each checkpoint takes it for.", drawn]

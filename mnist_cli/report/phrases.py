@@ -20,9 +20,12 @@ from mnist_cli.schema.comparison import (
     ModelRuns,
     Verdict,
 )
-from mnist_cli.schema.options import MAX_SEEDS
 from mnist_cli.schema.protocol import Protocol
 
+LOOKED_TWICE = (
+    "Seeds were added to a journal that could be looked at before: with each look, a false verdict "
+    "is likelier than the 5 % that hold for one."
+)
 PARETO = "no other network is both more accurate and cheaper."
 MULT_ADDS = f"Mult-adds are for a batch of {Protocol.batch_size} images."
 
@@ -48,6 +51,12 @@ def findings(result: CompareResult) -> list[str]:
             f"{plural(model.protocol.epochs, 'epoch')}"
             for model in result.models
             if model.runs and not any(run.reached_target for run in model.runs)
+        ]
+        lines += [
+            f"{model.model} reached {result.target * 100:g} % in {reached(model)} runs: how long "
+            "it takes is not known, so it has no verdict"
+            for model in result.models
+            if any(run.reached_target for run in model.runs) and not model.always_reached_target
         ]
     lines += verdicts(result)
     lines += _since_baseline(result)
@@ -83,10 +92,14 @@ def verdicts(result: CompareResult) -> list[str]:
             "One seed cannot rank: a small difference can be luck. "
             "Give --seeds 5 for intervals and verdicts."
         ]
-    count = len(result.verdicts)
-    level = f"at {CONFIDENCE * 100:g} %"
-    together = f"{count} verdicts that hold together {level} (Holm)" if count > 1 else level
-    return [f"Differences, paired by seed, {together}:", *map(_verdict, result.verdicts)]
+    count, level = len(result.verdicts), f"{CONFIDENCE * 100:g} %"
+    together = f"all {count} intervals hold together with {level}" if count > 1 else f"at {level}"
+    seeds = plural(len(result.seeds), "seed")
+    return [
+        f"Differences on these test images, paired by seed, {seeds} fixed in advance, {together}:",
+        *map(_verdict, result.verdicts),
+        *([LOOKED_TWICE] if result.seeds_added else []),
+    ]
 
 
 def sampling(result: CompareResult) -> list[str]:
@@ -99,9 +112,12 @@ def sampling(result: CompareResult) -> list[str]:
     least, most = min(errors, key=errors.__getitem__), max(errors, key=errors.__getitem__)
     low, high = f"{errors[least]:.2f}", f"{errors[most]:.2f}"
     amount = f"±{low}" if low == high else f"±{low} ({least}) to ±{high} ({most})"
+    # The errors of two networks on the same images add up at worst.
+    worst = sum(sorted(errors.values())[-2:])
+    pair = f", a difference of two by ±{worst:.2f} at most" if len(errors) > 1 else ""
     return [
         f"Apart from seeds: {result.dataset.num_test:,} test images leave an accuracy uncertain by "
-        f"{amount} points."
+        f"{amount} points{pair}."
     ]
 
 
@@ -136,15 +152,8 @@ def _verdict(verdict: Verdict) -> str:
     if verdict.better:
         other = verdict.second if verdict.better == verdict.first else verdict.first
         return f"{verdict.better} {'is faster than' if by_time else 'beats'} {other} by {amount}"
-    if size.mean == 0:
-        outlook = "no difference was seen"
-    elif verdict.seeds_needed is None:
-        outlook = f"more than {MAX_SEEDS:,} seeds might be needed"
-    else:
-        outlook = f"about {max(verdict.seeds_needed, size.n + 1)} seeds might settle it"
     return (
-        f"{verdict.first} and {verdict.second} are not distinguishable with n = {size.n} "
-        f"({amount}); {outlook}"
+        f"{verdict.first} and {verdict.second} are not distinguishable with n = {size.n} ({amount})"
     )
 
 
@@ -159,7 +168,8 @@ def _since_baseline(result: CompareResult) -> list[str]:
         else:
             clear = change.adjusted_p is not None and change.adjusted_p < ALPHA
             doubt = "" if clear else ", not distinguishable from no change"
-            lines.append(f"{change.model}: {format_signed_points(change.difference)}{doubt}")
+            how = "paired by seed" if change.paired else "seeds unpaired"
+            lines.append(f"{change.model}: {format_signed_points(change.difference)}, {how}{doubt}")
     return lines
 
 

@@ -40,7 +40,7 @@ class Estimate(Record):
     n: Annotated[int, Ge(1)]
     """How many values the mean is taken of."""
     confidence: Fraction
-    """Level of the interval; above 0.95 where it is one of several that hold together."""
+    """Level of the interval by itself; 1 - 0.05 / m where it is one of m that hold together."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class Aggregate(Record):
     """Over the seeds: the interval says nothing about other test images."""
     test_loss: Estimate
     train_seconds: Estimate
+    """Over the seeds; with a target, over those that got to it if any did."""
     train_seconds_median: Seconds
     train_seconds_min: Seconds
     train_seconds_max: Seconds
@@ -123,15 +124,12 @@ class Verdict(Record):
     measure: Measure
     """What the two are ranked by: the time where there is a target."""
     difference: Estimate
-    """Mean over the common seeds of first minus second; the interval leaves out zero exactly where
-    there is a better one."""
+    """Mean over the common seeds of first minus second. The interval leaves out zero exactly where
+    there is a better one; all intervals of a comparison hold together with 95 %."""
     adjusted_p: Fraction
-    """P-value of the paired t-test, adjusted by Holm's procedure over all pairs."""
+    """P-value of the paired t-test, times the number of pairs (Bonferroni)."""
     better: str | None
     """The better network, null where they are not distinguishable."""
-    seeds_needed: Annotated[int, Ge(2)] | None
-    """With how many seeds a difference like this would be found with 80 % probability; null where
-    there is a verdict, or above 1,000."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +138,12 @@ class Change(Record):
 
     model: str
     difference: Estimate | None
-    """Mean accuracy now minus then, with Welch's interval; null where one has too few runs."""
+    """Mean accuracy now minus then with its interval; null where one has too few runs. All
+    intervals of a baseline hold together with 95 %."""
     adjusted_p: Fraction | None
-    """P-value of Welch's test, adjusted by Holm's procedure over all networks."""
+    """P-value of the test, times the number of networks (Bonferroni)."""
+    paired: bool
+    """Whether the seeds are the same: then it is the paired t-test, else Welch's."""
     regressed: bool
     """Whether the accuracy is surely lower."""
 
@@ -172,6 +173,9 @@ class CompareResult(Record):
     """File that holds the finished runs."""
     models: tuple[ModelRuns, ...]
     """In the order asked for."""
+    seeds_added: bool = False
+    """Whether seeds were added to a journal whose runs may have been looked at: the chance of a
+    false verdict is then more than 5 %."""
     verdicts: tuple[Verdict, ...] = ()
     """One for each pair of networks with two seeds or more in common."""
     baseline: Baseline | None = None
@@ -194,7 +198,9 @@ class EvaluatedCheckpoint:
 class Disagreement:
     """Two checkpoints on the same images, and the exact McNemar test of their difference.
 
-    `difference` is first minus second, between `low` and `high` at `confidence`.
+    `difference` is first minus second. On new images it is between `low` and `high`, for all pairs
+    of a comparison together with 95 %; there is a `better` one exactly where they leave out zero.
+    `adjusted_p` is the test's p-value times the number of pairs.
     """
 
     first: str

@@ -10,6 +10,7 @@ from mnist_cli.schema.protocol import Precision, Protocol
 
 MAX_SEED = 2**63 - 1  # of torch's generators
 MAX_SEEDS = 1000
+LEAST_RUNS = 5  # of a network in a baseline, and now: Welch's test is too liberal with fewer
 STDOUT = Path("-")
 
 

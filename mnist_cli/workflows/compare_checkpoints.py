@@ -123,16 +123,16 @@ def _evaluated(checkpoint: Checkpoint, evaluation: Evaluation) -> EvaluatedCheck
 
 
 def _disagreements(paths: tuple[Path, ...], right: NDArray[np.bool_]) -> tuple[Disagreement, ...]:
-    """The exact test for each pair, Holm-adjusted over all; `right` is checkpoints × images."""
+    """The exact test for each pair, adjusted over all; `right` is checkpoints × images."""
     pairs = list(combinations(range(len(paths)), 2))
     counts = [
         (int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())) for a, b in pairs
     ]
     num_samples = right.shape[1]
-    judged = statistics.holm([statistics.mcnemar(*count) for count in counts])
+    confidence = 1 - ALPHA / len(pairs)
     results = []
-    for (a, b), (only_a, only_b), (adjusted_p, level) in zip(pairs, counts, judged, strict=True):
-        low, high = statistics.disagreement_interval(only_a, only_b, num_samples, 1 - level)
+    for (a, b), (only_a, only_b) in zip(pairs, counts, strict=True):
+        low, high = statistics.disagreement_interval(only_a, only_b, num_samples, confidence)
         better = paths[a] if only_a > only_b else paths[b]
         results.append(
             Disagreement(
@@ -143,9 +143,9 @@ def _disagreements(paths: tuple[Path, ...], right: NDArray[np.bool_]) -> tuple[D
                 difference=(only_a - only_b) / num_samples,
                 low=low,
                 high=high,
-                confidence=1 - level,
-                adjusted_p=adjusted_p,
-                better=str(better) if adjusted_p < ALPHA else None,
+                confidence=confidence,
+                adjusted_p=min(1.0, len(pairs) * statistics.mcnemar(only_a, only_b)),
+                better=str(better) if low > 0 or high < 0 else None,
             )
         )
     return tuple(results)

@@ -48,7 +48,7 @@ def compare_networks(options: CompareOptions, on_event: OnEvent) -> Iterator[Com
     dataset = datasets.load(options.data, on_event)
     if options.baseline and earlier:
         names = [entrant.name for entrant in entrants]
-        baseline.check_comparable(options.baseline, earlier, names, dataset.info, options.target)
+        baseline.check_comparable(options.baseline, earlier, names, dataset.info)
     examples, test = to_device(dataset.train, device), to_device(dataset.test, device)
     seeds = range(options.seed, options.seed + options.seeds)
     conditions = _conditions(options, dataset.info, device)
@@ -106,6 +106,7 @@ class _State:
                 seeds=tuple(self.seeds),
                 target=self.options.target,
                 journal=str(self.journal.path) if self.journal.path else None,
+                seeds_added=self.journal.seeds_added,
                 models=tuple(
                     entrant.row(self.seeds, self.journal.runs) for entrant in self.entrants
                 ),

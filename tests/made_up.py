@@ -1,0 +1,61 @@
+"""Results that no training made, to look at what is said of them."""
+
+from collections.abc import Sequence
+
+from mnist_cli.comparison.analysis import analysed
+from mnist_cli.schema.comparison import CompareResult, ModelRuns, Run
+from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.protocol import Protocol
+from mnist_cli.schema.results import Environment
+
+MACHINE = Environment("cpu", "EPYC", 2, "AVX512", "2.15", "3.11", "Linux", "0.1.0")
+
+
+def network(
+    name: str,
+    accuracies: Sequence[float],
+    seconds: Sequence[float] | float = 2.0,
+    *,
+    parameters: int | None = 1000,
+    epochs: Sequence[int] | int = 5,
+    reached: Sequence[bool] | None = None,
+    failure: str | None = None,
+    first_seed: int = 0,
+) -> ModelRuns:
+    """A row with a run for each accuracy."""
+    count = len(accuracies)
+    times = [seconds] * count if isinstance(seconds, int | float) else seconds
+    passes = [epochs] * count if isinstance(epochs, int) else epochs
+    runs = tuple(
+        Run(
+            seed=first_seed + index,
+            epochs=passes[index],
+            test_accuracy=accuracies[index],
+            test_loss=0.1,
+            train_seconds=times[index],
+            reached_target=reached[index] if reached else None,
+        )
+        for index in range(count)
+    )
+    made = None if parameters is None else parameters * 64
+    return ModelRuns(
+        name, parameters, parameters, made, Protocol(), "fp32" if made else None, runs, failure
+    )
+
+
+def comparison(
+    *models: ModelRuns, seeds: int = 5, target: float | None = None, seeds_added: bool = False
+) -> CompareResult:
+    """What is known of some networks, analysed."""
+    return analysed(
+        CompareResult(
+            schema_version=1,
+            dataset=DatasetInfo("mnist", 60_000, 10_000, "0" * 64),
+            environment=MACHINE,
+            seeds=tuple(range(seeds)),
+            target=target,
+            journal=None,
+            models=models,
+            seeds_added=seeds_added,
+        )
+    )

@@ -1,0 +1,229 @@
+"""What is said of made-up runs: half-failed networks, ties, outliers, targets and baselines."""
+
+import pytest
+
+from mnist_cli.comparison.analysis import with_baseline
+from mnist_cli.comparison.gates import failed_gates
+from mnist_cli.report import phrases
+from mnist_cli.schema.comparison import Aggregate, CompareResult, Measure
+from mnist_cli.schema.options import GateOptions
+from tests.made_up import comparison, network
+
+GOOD = (0.980, 0.981, 0.979, 0.982, 0.980)
+BAD = (0.950, 0.952, 0.949, 0.951, 0.950)
+
+
+def figures(result: CompareResult, name: str) -> Aggregate:
+    [row] = [model for model in result.models if model.model == name]
+    assert row.figures is not None
+    return row.figures
+
+
+def test_the_better_network_is_named_and_the_difference_is_first_minus_second() -> None:
+    for first, second in ((GOOD, BAD), (BAD, GOOD)):
+        [verdict] = comparison(network("a", first), network("b", second)).verdicts
+        assert verdict.better == ("a" if first is GOOD else "b")
+        assert verdict.difference.mean == pytest.approx(0.03 if first is GOOD else -0.03)
+        assert verdict.measure == Measure.TEST_ACCURACY
+
+
+def test_a_tie_has_no_better_network() -> None:
+    [verdict] = comparison(network("a", GOOD), network("b", GOOD)).verdicts
+    assert (verdict.better, verdict.difference.mean, verdict.adjusted_p) == (None, 0, 1)
+
+
+def test_more_pairs_ask_for_more() -> None:
+    near = (0.978, 0.979, 0.980, 0.979, 0.979)  # 0.14 ± 0.15 points below GOOD by itself at 95 %
+    alone = comparison(network("a", GOOD), network("b", near)).verdicts[0]
+    among = comparison(network("a", GOOD), network("b", near), network("c", BAD)).verdicts[0]
+    assert among.adjusted_p == pytest.approx(min(1, 3 * alone.adjusted_p))
+    assert among.difference.confidence > alone.difference.confidence
+    assert among.difference.half_width is not None
+    assert alone.difference.half_width is not None
+    assert among.difference.half_width > alone.difference.half_width
+
+
+def test_only_common_seeds_are_paired() -> None:
+    [verdict] = comparison(network("a", GOOD), network("b", BAD[:3], first_seed=2)).verdicts
+    assert verdict.difference.n == 3
+    assert comparison(network("a", GOOD), network("b", BAD, first_seed=4)).verdicts == ()
+
+
+def test_a_network_that_failed_has_neither_figures_nor_verdicts() -> None:
+    result = comparison(network("a", GOOD), network("b", BAD[:3], failure="seed 3: no luck"))
+    assert result.models[1].figures is None
+    assert result.verdicts == ()
+    assert phrases.findings(result) == ["b failed: seed 3: no luck"]
+
+
+def test_one_seed_has_no_interval_and_no_verdict() -> None:
+    result = comparison(network("a", GOOD[:1]), network("b", BAD[:1]), seeds=1)
+    assert figures(result, "a").test_accuracy.half_width is None
+    assert phrases.findings(result) == [
+        "One seed cannot rank: a small difference can be luck. "
+        "Give --seeds 5 for intervals and verdicts."
+    ]
+
+
+def test_pareto_marks_are_of_accuracy_at_a_cost() -> None:
+    result = comparison(
+        network("small", BAD, 1.0, parameters=100),
+        network("slow", BAD, 3.0, parameters=200),
+        network("large", GOOD, 2.0, parameters=900),
+        network("twin", GOOD, 2.0, parameters=900),
+    )
+    marks = {
+        m.model: (m.figures.pareto_parameters, m.figures.pareto_seconds)
+        for m in result.models
+        if m.figures
+    }
+    assert marks == {
+        "small": (True, True),
+        "slow": (False, False),
+        "large": (True, True),
+        "twin": (True, True),
+    }
+
+
+def test_an_outlier_is_a_seed_and_not_its_position() -> None:
+    row = network("a", GOOD, (2.0, 2.1, 9.0, 2.0, 2.1), first_seed=40)
+    result = comparison(row)
+    assert figures(result, "a").outlier_seeds == (42,)
+    [line] = phrases.findings(result)
+    assert line == "a: seed 42 took 9.00 s, far from the median of 2.10 s; was the machine busy?"
+    assert figures(result, "a").train_seconds_median == 2.1
+    assert (figures(result, "a").train_seconds_min, figures(result, "a").train_seconds_max) == (
+        2,
+        9,
+    )
+    assert figures(result, "a").images_per_second == pytest.approx(60_000 * 5 / 2.1)
+
+
+# Targets
+
+YES = (True,) * 5
+
+
+def test_with_a_target_the_faster_network_is_better() -> None:
+    result = comparison(
+        network("a", GOOD, (8.0, 8.1, 8.0, 8.2, 8.1), epochs=8, reached=YES),
+        network("b", GOOD, (2.0, 2.1, 2.0, 2.1, 2.0), epochs=2, reached=YES),
+        target=0.97,
+    )
+    [verdict] = result.verdicts
+    assert (verdict.better, verdict.measure) == ("b", Measure.TRAIN_SECONDS)
+    assert phrases.findings(result)[1].startswith("b is faster than a by 6.04 ± ")
+    assert figures(result, "a").pareto_seconds is None
+
+
+def test_one_epoch_more_or_less_is_no_verdict() -> None:
+    # The times differ by less than an epoch takes, which is how finely they are measured.
+    result = comparison(
+        network("a", GOOD, 2.0, epochs=2, reached=YES),
+        network("b", GOOD, 2.4, epochs=2, reached=YES),
+        target=0.97,
+    )
+    [verdict] = result.verdicts
+    assert verdict.better is None
+
+
+def test_runs_that_never_arrived_enter_no_mean_and_have_no_verdict() -> None:
+    some = (True, True, False, True, True)
+    result = comparison(
+        network("a", GOOD, (2.0, 2.0, 50.0, 2.0, 2.0), epochs=(2, 2, 50, 2, 2), reached=some),
+        network("b", GOOD, 3.0, reached=YES),
+        network("c", BAD, 30.0, epochs=50, reached=(False,) * 5),
+        target=0.97,
+    )
+    assert figures(result, "a").train_seconds.mean == 2.0
+    assert figures(result, "a").train_seconds.n == 4
+    assert figures(result, "a").outlier_seeds == ()
+    assert result.verdicts == ()
+    assert phrases.findings(result) == [
+        "c never reached 97 % within 5 epochs",
+        "a reached 97 % in 4/5 runs: how long it takes is not known, so it has no verdict",
+    ]
+    assert failed_gates(result, GateOptions(max_seconds=40)) == [
+        "a: reached --target in 4 of 5 runs, so not within --max-seconds 40",
+        "c: reached --target in 0 of 5 runs, so not within --max-seconds 40",
+    ]
+
+
+# Baselines
+
+
+def changed(then: dict[int, float]) -> CompareResult:
+    return with_baseline(comparison(network("a", GOOD)), "base.json", {"a": then}, None)
+
+
+def test_a_drop_is_a_regression_and_a_rise_is_none() -> None:
+    gate = GateOptions(fail_on_regression=True)
+    for points, regressed in ((0.03, True), (-0.03, False), (0.00002, False)):
+        result = changed({seed: accuracy + points for seed, accuracy in enumerate(GOOD)})
+        assert result.baseline is not None
+        [change] = result.baseline.changes
+        assert change.regressed == regressed
+        assert change.paired
+        assert bool(failed_gates(result, gate)) == regressed
+        assert failed_gates(result, GateOptions()) == []
+
+
+def test_other_seeds_are_not_paired() -> None:
+    result = changed(dict(enumerate(BAD, 10)))
+    assert result.baseline is not None
+    [change] = result.baseline.changes
+    assert not change.paired
+    assert change.difference is not None
+    assert change.difference.mean == pytest.approx(0.03)
+    assert phrases.findings(result)[-1].startswith("a: +3.00 ± ")
+    assert phrases.findings(result)[-1].endswith(" points, seeds unpaired")
+
+
+def test_a_network_that_the_baseline_lacks_has_no_change() -> None:
+    result = with_baseline(comparison(network("a", GOOD)), "base.json", {}, "trained otherwise")
+    assert phrases.findings(result) == [
+        "Since base.json (trained otherwise):",
+        "a: no change known; it has no runs there, or failed here",
+    ]
+
+
+# Gates
+
+
+def test_a_gate_fails_below_and_not_above() -> None:
+    result = comparison(network("a", GOOD, (2.0, 2.1, 2.0, 2.1, 2.0)))
+    assert failed_gates(result, GateOptions(min_accuracy=0.98)) == []
+    assert failed_gates(result, GateOptions(max_seconds=2.0)) == []
+    [low] = failed_gates(result, GateOptions(min_accuracy=0.99))
+    assert low == (
+        "a: test accuracy 98.04 ± 0.11 % (5 seeds, one-sided 95 %) is below --min-accuracy 0.99"
+    )
+    [long] = failed_gates(result, GateOptions(max_seconds=1.5))
+    assert long.startswith("a: training time 2.04 ± 0.05 s (5 seeds, one-sided 95 %) is above")
+
+
+def test_the_more_networks_the_surer_must_a_gate_be() -> None:
+    rows = [network(name, GOOD) for name in "abcd"]
+    reasons = failed_gates(comparison(*rows), GateOptions(min_accuracy=0.99, max_seconds=1000))
+    assert len(reasons) == 4
+    assert all("one-sided 99.38 %" in reason for reason in reasons)  # 1 - 0.05 / 8
+
+
+def test_one_run_is_taken_at_its_value_and_a_failed_network_at_none() -> None:
+    result = comparison(network("a", (0.979,)), network("b", BAD, failure="no luck"), seeds=1)
+    [reason] = failed_gates(result, GateOptions(min_accuracy=0.98))
+    assert reason == "a: test accuracy 97.90 % (1 seed) is below --min-accuracy 0.98"
+
+
+def test_a_second_look_is_told() -> None:
+    rows = (network("a", GOOD), network("b", BAD))
+    assert phrases.LOOKED_TWICE in phrases.findings(comparison(*rows, seeds_added=True))
+    assert phrases.LOOKED_TWICE not in phrases.findings(comparison(*rows))
+
+
+def test_the_images_error_of_a_difference_is_at_most_the_sum() -> None:
+    [line] = phrases.sampling(comparison(network("a", GOOD), network("b", BAD)))
+    assert line == (
+        "Apart from seeds: 10,000 test images leave an accuracy uncertain by ±0.27 (a) to "
+        "±0.43 (b) points, a difference of two by ±0.70 at most."
+    )
