@@ -123,7 +123,7 @@ Seeds = Annotated[
     training_option(
         min=1,
         max=MAX_SEEDS,
-        help="Runs of each network, from --seed on; verdicts need 2, better 5.",
+        help="Runs of each network, from --seed on; verdicts need 5 or more.",
     ),
 ]
 Target = Annotated[
