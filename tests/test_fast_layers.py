@@ -116,7 +116,7 @@ def test_layers_are_exchanged_within_the_context_only() -> None:
 def test_bytes_drop_like_dropout(p: float) -> None:
     torch.manual_seed(0)
     dropout = ByteDropout(p)
-    ones = torch.ones(1000, 3, 41, requires_grad=True)
+    ones = torch.ones(1000, 3, 701, requires_grad=True)
     output = dropout(ones)
     kept = output > 0
     assert torch.equal(output[kept], torch.full_like(output[kept], 1 / (1 - p)))

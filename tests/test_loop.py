@@ -152,6 +152,49 @@ def test_every_step_has_the_rate_of_its_place(examples: Examples) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+def test_the_dropout_factor_of_a_protocol_is_used(examples: Examples) -> None:
+    def trained_with(layer: nn.Module, dropout: float) -> Tensor:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), layer, nn.Linear(784, 10))
+        for _ in fit(begun(model, examples, Protocol(epochs=1, dropout=dropout))):
+            pass
+        return model[2].weight.detach()
+
+    without = trained_with(nn.Identity(), 1)
+    assert torch.equal(trained_with(nn.Dropout(0.5), 0), without)
+    assert not torch.equal(trained_with(nn.Dropout(0.5), 1), without)
+
+
+class SkipsPooling(nn.Module):
+    """Calls the first of three layers alone: exchanged layers would give another shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        self.last = nn.Linear(2 * 28 * 28, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.last(self.layers[0](images).flatten(1))
+        return logits
+
+
+def test_a_network_whose_layers_cannot_be_exchanged_trains_as_it_is(examples: Examples) -> None:
+    [fitted] = fit(begun(SkipsPooling(), examples, Protocol(epochs=1)))
+    assert fitted.train_loss < 3
+
+
+def test_with_bfloat16_the_loss_is_still_float32(examples: Examples) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        logits = model(examples.images)
+    assert logits.dtype == torch.bfloat16
+    expected = F.cross_entropy(logits.float(), examples.labels).item()
+    protocol = Protocol(epochs=1, batch_size=150)
+    [fitted] = fit(set_up(model, examples, protocol, 0, Precision.BF16))
+    assert fitted.train_loss == pytest.approx(expected, rel=1e-6)
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
 def test_progress_is_reported_within_an_epoch(
     examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:

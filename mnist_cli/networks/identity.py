@@ -61,7 +61,8 @@ def changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 def _own_folders() -> list[str]:
     """Where Python looks for modules, without the standard library and installed packages."""
-    installed = [Path(path) for path in sysconfig.get_paths().values()]
+    kinds = ("stdlib", "platstdlib", "purelib", "platlib")
+    installed = [Path(sysconfig.get_path(kind)) for kind in kinds]
     return [
         folder
         for folder in [str(Path.cwd()), *sys.path]

@@ -1,0 +1,144 @@
+"""Damaged files are refused in one line, or were not damaged in what they say.
+
+MNIST_CLI_FUZZ sets the number of mutations of each kind of file, which is small by default.
+"""
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mnist_cli.comparison import journal
+from mnist_cli.data.idx import read_idx
+from mnist_cli.errors import MnistCliError
+from mnist_cli.schema.comparison import CompareResult, Run
+from mnist_cli.schema.record import from_json, to_json
+from mnist_cli.training import checkpoint
+from tests.idx_format import idx_bytes
+from tests.made_up import comparison, network
+from tests.test_checkpoint import PATH as CHECKPOINT
+from tests.test_checkpoint import saved
+
+COUNT = int(os.environ.get("MNIST_CLI_FUZZ", "200"))
+CONDITIONS = {"models": {"mlp": {"lr": 0.001, "code": {}}}, "target": None}
+
+
+def mutated(content: bytes, seed: int) -> bytes:
+    """One to three changes: bits flipped, bytes set, parts removed, doubled or exchanged."""
+    chance = random.Random(seed)
+    data = bytearray(content)
+    for _ in range(chance.randint(1, 3)):
+        start = chance.randrange(len(data))
+        end = min(len(data), start + chance.choice([1, 1, 1, 2, 8, 60]))
+        match chance.randrange(6):
+            case 0:
+                data[start] ^= 1 << chance.randrange(8)
+            case 1:
+                data[start] = chance.randrange(256)
+            case 2:
+                data[start] = ord(chance.choice('0123456789.-e"{}[],:'))
+            case 3:
+                del data[start:end]
+            case 4:
+                data[start:start] = data[start:end]
+            case _:
+                other = chance.randrange(len(data) - (end - start) + 1)
+                data[start:end] = data[other : other + end - start]
+        data = data or bytearray(b"\n")
+    return bytes(data)
+
+
+def read_all(content: bytes, read: Callable[[bytes], object], whole: object) -> int:
+    """How many of all mutations were refused; each of the others must read as `whole` does."""
+    refusals = []
+    for seed in range(COUNT):
+        damaged = mutated(content, seed)
+        try:
+            assert read(damaged) == whole, f"mutation {seed} was taken"
+        except MnistCliError as error:
+            refusals.append(str(error))
+    assert not any("\n" in message for message in refusals)
+    return len(refusals)
+
+
+def test_journals() -> None:
+    path = Path("runs.jsonl")
+    with journal.opened(path, CONDITIONS, (0, 1), print) as kept:
+        for seed in (0, 1):
+            kept.add("mlp", Run(seed, 5, 0.9531 + seed / 1e4, 0.1234567, 1.5))
+        kept.finish()
+    runs = dict(kept.runs)
+
+    def read(content: bytes) -> bool:
+        path.write_bytes(content)
+        with journal.opened(path, CONDITIONS, (0, 1), print) as again:
+            return again.runs.items() <= runs.items()  # a line that was cut off is repeated
+
+    assert read_all(path.read_bytes(), read, whole=True) > COUNT / 2
+
+
+def test_checkpoints() -> None:
+    saved()
+    first = checkpoint.load(CHECKPOINT)
+
+    def read(content: bytes) -> object:
+        CHECKPOINT.write_bytes(content)
+        loaded = checkpoint.load(CHECKPOINT)
+        same = all(torch.equal(loaded.tensors[key], first.tensors[key]) for key in first.tensors)
+        return loaded.record == first.record and same and len(loaded.tensors) == len(first.tensors)
+
+    assert read_all(CHECKPOINT.read_bytes(), read, whole=True) > COUNT / 2
+
+
+def test_idx_files_of_a_known_hash() -> None:
+    import hashlib
+
+    path = Path("images-idx3-ubyte")
+    array = np.arange(4 * 28 * 28, dtype=np.uint8).reshape(4, 28, 28)
+    content = idx_bytes(array)
+    md5 = hashlib.md5(content).hexdigest()
+
+    def read(damaged: bytes) -> bool:
+        path.write_bytes(damaged)
+        return np.array_equal(read_idx(path, 3, md5), array)
+
+    assert read_all(content, read, whole=True) > COUNT / 2
+
+
+def test_idx_files_of_an_unknown_hash_keep_their_shape() -> None:
+    path = Path("images-idx3-ubyte")
+    content = idx_bytes(np.arange(4 * 28 * 28, dtype=np.uint8).reshape(4, 28, 28))
+
+    def read(damaged: bytes) -> bool:
+        path.write_bytes(damaged)
+        array = read_idx(path, 3)
+        return array.dtype == np.uint8 and array.size == len(damaged) - 16
+
+    read_all(content, read, whole=True)
+
+
+def test_exports_are_read_or_refused() -> None:
+    result = comparison(network("mlp", (0.95, 0.96)), network("cnn", (0.98, 0.97)), seeds=2)
+    content = to_json(result).encode()
+    refusals = []
+    for seed in range(COUNT):
+        try:
+            again = from_json(CompareResult, mutated(content, seed))
+        except ValueError as error:
+            refusals.append(str(error))
+        else:
+            assert all(0 <= run.test_accuracy <= 1 for row in again.models for run in row.runs)
+    assert len(refusals) > COUNT / 4
+    assert not any("\n" in message for message in refusals)
+
+
+def test_a_mutation_changes_something() -> None:
+    content = b'{"seed": 12, "accuracy": 0.98}' * 10
+    changed = sum(mutated(content, seed) != content for seed in range(200))
+    assert changed > 180
+    with pytest.raises(AssertionError, match="was taken"):
+        read_all(content, lambda damaged: damaged == content, whole=True)

@@ -1,0 +1,250 @@
+"""Tables, exports and captions of made-up results: the right figure in the right place."""
+
+import csv
+import io
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console, RenderableType
+
+from mnist_cli.report import export, layout
+from mnist_cli.report.comparison_tables import checkpoint_tables, comparison_tables
+from mnist_cli.report.network_tables import evaluation_tables, training_table
+from mnist_cli.report.pictures.plots import plot_comparison
+from mnist_cli.report.pictures.terminal import caption, disputed_caption
+from mnist_cli.schema.comparison import (
+    CheckpointComparison,
+    CompareResult,
+    Disagreement,
+    DisputedImage,
+    EvaluatedCheckpoint,
+    Run,
+)
+from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.protocol import Protocol
+from mnist_cli.schema.results import (
+    ClassResult,
+    EpochResult,
+    EvalResult,
+    ShownImage,
+    TrainResult,
+)
+from mnist_cli.training.evaluation import per_class
+from tests.made_up import MACHINE, comparison, network
+
+GOOD = (0.980, 0.981, 0.979, 0.982, 0.980)
+BAD = (0.950, 0.952, 0.949, 0.951, 0.950)
+DATASET = DatasetInfo("mnist", 60_000, 10_000, "0" * 64)
+LONG = "a/folder/of/mine/with_many_networks.py:TheOneThatIsCalledLongest"
+
+
+def rows(parts: list[RenderableType], width: int = 200) -> list[list[str]]:
+    """What is printed, each line split where two spaces or more stand."""
+    output = io.StringIO()
+    console = Console(file=output, width=width, highlight=False, markup=False)
+    for part in parts:
+        console.print(part)
+    lines = output.getvalue().splitlines()
+    return [[cell for cell in line.split("  ") if cell.strip()] for line in lines]
+
+
+def cells(parts: list[RenderableType], name: str) -> list[list[str]]:
+    """The rows of all tables that begin with a name."""
+    return [[cell.strip() for cell in row] for row in rows(parts) if row and row[0] == name]
+
+
+TRAINED = TrainResult(
+    model="mlp",
+    parameters=25_450,
+    dataset=DATASET,
+    environment=MACHINE,
+    protocol=Protocol(),
+    code={},
+    precision="fp32",
+    seed=7,
+    epochs=(EpochResult(1, 0.5, 0.25, 0.91, 1.5), EpochResult(2, 0.4, 0.2, 0.92, 1.25)),
+    test_accuracy=0.92,
+    test_loss=0.2,
+    train_seconds=2.75,
+    tensors_sha256="0" * 64,
+    checkpoint="mlp.safetensors",
+)
+
+
+def test_a_training_has_a_row_for_each_epoch() -> None:
+    parts = training_table(TRAINED)
+    table = [row for row in rows(parts) if row and row[0].strip() in {"1", "2"}]
+    assert [[cell.strip() for cell in row] for row in table] == [
+        ["1", "0.5000", "0.2500", "91.00 %", "1.50 s"],
+        ["2", "0.4000", "0.2000", "92.00 %", "1.25 s"],
+    ]
+    assert parts[-2] == (
+        "Test accuracy 92.00 %, loss 0.2000, trained in 2.75 s "
+        "on cpu (EPYC, 2 threads), torch 2.15."
+    )
+
+
+def test_a_row_of_the_confusion_matrix_is_the_truth() -> None:
+    matrix = ((5, 1, 0), (0, 3, 2), (0, 0, 4))
+    record = {field.name: getattr(TRAINED, field.name) for field in fields(TRAINED)}
+    result = EvalResult(
+        **record,
+        trained_on="mnist",
+        trained_in=MACHINE,
+        num_samples=15,
+        per_class=per_class(matrix),
+        confusion_matrix=matrix,
+    )
+    parts = evaluation_tables(result)
+    by_class, confusion = cells(parts, "1")
+    # Of 4 predicted as 1, three are right; of 5 that are 1, three were found.
+    assert by_class == ["1", "75.00 %", "60.00 %", "66.67 %", "5"]
+    assert confusion == ["1", ".", "3", "2"]
+    assert result.per_class[0] == ClassResult(0, 1.0, 5 / 6, 10 / 11, 6)
+
+
+def test_a_comparison_has_each_figure_in_its_column() -> None:
+    result = comparison(
+        network("a", GOOD, (2.0, 2.1, 2.0, 2.1, 2.2), parameters=900),
+        network("b", BAD, 9.0, parameters=1000),
+    )
+    accuracy, cost = cells(comparison_tables(result), "a")
+    assert accuracy[:4] == ["a", "98.04 ± 0.14 %", "5", "0.1000 ± 0.0000"]
+    assert cost[:5] == ["a", "900*", "0.06 M", "2.10 s*", "(2.00-2.20)"]
+    assert cost[5] == "142,857"
+    assert cells(comparison_tables(result), "b")[1][:3] == ["b", "1,000", "0.06 M"]
+
+
+def test_with_a_target_those_that_arrived_come_first_by_time() -> None:
+    yes = (True,) * 5
+    result = comparison(
+        network("slow", GOOD, 8.0, epochs=4, reached=yes),
+        network("never", BAD, 1.0, reached=(False,) * 5),
+        network("quick", GOOD, 2.0, epochs=2, reached=yes),
+        target=0.97,
+    )
+    names = [row[0] for row in rows(comparison_tables(result)) if row and "/5" in "".join(row)]
+    assert names[:3] == ["quick", "slow", "never"]
+    assert cells(comparison_tables(result), "quick")[0][1:5] == [
+        "5/5",
+        "2.00 s",
+        "(2.00-2.00)",
+        "2",
+    ]
+    assert cells(comparison_tables(result), "never")[0][1:4] == ["0/5", "-", "-"]
+
+
+def test_where_every_network_failed_names_are_whole_and_nothing_is_starred() -> None:
+    result = comparison(network(LONG, (), parameters=None, failure="no luck"), seeds=1)
+    text = "\n".join(" ".join(row) for row in rows(comparison_tables(result), width=120))
+    assert text.count(LONG) >= 2
+    assert "*" not in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_line_of_a_table_is_wider_than_the_terminal(width: int) -> None:
+    result = comparison(network("größe_網路", GOOD), network(LONG, BAD), network("mlp", GOOD))
+    output = io.StringIO()
+    console = Console(file=output, width=width)
+    for part in comparison_tables(result):
+        if not isinstance(part, str):
+            console.print(part)
+    assert all(len(line) <= width for line in output.getvalue().splitlines())
+    assert "98.04 ± 0.14 %" in output.getvalue()
+
+
+def test_in_ascii_columns_are_as_wide_as_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="mnist-cli.readable")
+    monkeypatch.setattr("sys.stdout", stream)
+    table = layout.table("Network", "Accuracy")
+    table.add_row("größe", "98.04 ± 0.14 %")
+    table.add_row("mlp", "98.04 %")
+    Console(file=stream, width=80).print(table)
+    stream.flush()
+    shown = stream.buffer.getvalue().decode("ascii").splitlines()[-2:]  # type: ignore[attr-defined]
+    assert shown[0].startswith("gr\\xf6\\xdfe")
+    assert "98.04 +/- 0.14 %" in shown[0]
+    assert len(shown[0].rstrip()) == len(shown[1].rstrip())
+
+
+def judged(only_first: int, only_second: int, better: str | None) -> list[RenderableType]:
+    pair = Disagreement(
+        *("a", "b", only_first, only_second, (only_first - only_second) / 10_000),
+        *(0.001, 0.003, 0.95, 0.004, better),
+    )
+    one = EvaluatedCheckpoint("a", "mlp", 3, 25_450, 0.97, 0.1, 0.003)
+    result = CheckpointComparison(DATASET, MACHINE, (one,), (pair,), ())
+    return checkpoint_tables(result, None)
+
+
+def test_checkpoints_and_their_disagreements() -> None:
+    parts = judged(30, 10, "a")
+    assert cells(parts, "a") == [["a", "mlp", "3", "25,450", "97.00 %", "0.1000"]]
+    assert parts[2] == (
+        "a alone is right on 30 images, b alone on 10 images: a is better by 0.20 points "
+        "(0.10 to 0.30, p = 0.004)"
+    )
+    assert str(judged(1, 2, None)[2]).endswith(
+        "b alone on 2 images: not distinguishable (p = 0.004)"
+    )
+
+
+def test_captions() -> None:
+    assert caption(ShownImage(5, 7)) == "7"
+    assert caption(ShownImage(5, 7, 7)) == "7, predicted 7"
+    assert caption(ShownImage(5, 7, 1)) == "7, predicted 1 (wrong)"
+    assert disputed_caption(DisputedImage(5, 7, (7, 1))) == "7: 7, 1"
+
+
+# Exports
+
+
+def result_of_two() -> CompareResult:
+    return comparison(network("a_b|c", GOOD[:2]), network("mlp", BAD[:2], 3.0), seeds=2)
+
+
+def test_the_csv_has_every_field_of_every_run() -> None:
+    table = list(csv.DictReader(io.StringIO(export.to_csv(result_of_two()))))
+    assert [(row["model"], row["seed"], row["test_accuracy"]) for row in table] == [
+        ("a_b|c", "0", "0.98"),
+        ("a_b|c", "1", "0.981"),
+        ("mlp", "0", "0.95"),
+        ("mlp", "1", "0.952"),
+    ]
+    expected = {"model", "parameters", "total_parameters", "mult_adds", "precision", "target"}
+    expected |= {field.name for field in fields(Run)}
+    for prefix, kind in (("protocol", Protocol), ("dataset", DatasetInfo)):
+        expected |= {f"{prefix}_{field.name}" for field in fields(kind)}
+    expected |= {f"environment_{field.name}" for field in fields(MACHINE)}
+    assert table[0].keys() == expected
+    assert export.to_csv(comparison(network("a", ()), seeds=1)) == ""
+
+
+def test_markdown_is_the_same_whatever_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = export.to_markdown(result_of_two())
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert export.to_markdown(result_of_two()) == plain
+    assert "| a\\_b\\|c | 98.05 ± 0.64 % | 2 |" in plain
+
+
+def test_json_is_one_document() -> None:
+    document = json.loads(export.json_document(result_of_two()))
+    assert [model["model"] for model in document["models"]] == ["a_b|c", "mlp"]
+
+
+def test_a_plot_of_odd_results_is_drawn(tmp_path: Path) -> None:
+    odd = comparison(
+        network(LONG, (0.1, 0.99), 2.0),
+        network("failed", BAD[:1], failure="no luck"),
+        network("none", (), parameters=None, failure="no luck"),
+        network("one", GOOD[:2], 2.0),
+        seeds=2,
+    )
+    for suffix, magic in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
+        path = tmp_path / f"plot.{suffix}"
+        plot_comparison(path, odd)
+        assert path.read_bytes().startswith(magic)
+    assert np.char.find((tmp_path / "plot.svg").read_text(encoding="utf-8"), "<svg") > 0
