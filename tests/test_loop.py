@@ -156,9 +156,8 @@ def test_the_dropout_factor_of_a_protocol_is_used(examples: Examples) -> None:
     def trained_with(layer: nn.Module, dropout: float) -> Tensor:
         torch.manual_seed(0)
         model = nn.Sequential(nn.Flatten(), layer, nn.Linear(784, 10))
-        for _ in fit(begun(model, examples, Protocol(epochs=1, dropout=dropout))):
-            pass
-        return model[2].weight.detach()
+        list(fit(begun(model, examples, Protocol(epochs=1, dropout=dropout))))
+        return model.get_parameter("2.weight").detach()
 
     without = trained_with(nn.Identity(), 1)
     assert torch.equal(trained_with(nn.Dropout(0.5), 0), without)

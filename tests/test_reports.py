@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 
 from mnist_cli.report import export, layout
 from mnist_cli.report.comparison_tables import checkpoint_tables, comparison_tables
+from mnist_cli.report.console import json_document
 from mnist_cli.report.network_tables import evaluation_tables, training_table
 from mnist_cli.report.pictures.plots import plot_comparison
 from mnist_cli.report.pictures.terminal import caption, disputed_caption
@@ -164,7 +165,7 @@ def test_in_ascii_columns_are_as_wide_as_what_is_shown(monkeypatch: pytest.Monke
     table.add_row("mlp", "98.04 %")
     Console(file=stream, width=80).print(table)
     stream.flush()
-    shown = stream.buffer.getvalue().decode("ascii").splitlines()[-2:]  # type: ignore[attr-defined]
+    shown = stream.buffer.getvalue().decode("ascii").splitlines()[-2:]
     assert shown[0].startswith("gr\\xf6\\xdfe")
     assert "98.04 +/- 0.14 %" in shown[0]
     assert len(shown[0].rstrip()) == len(shown[1].rstrip())
@@ -231,7 +232,7 @@ def test_markdown_is_the_same_whatever_the_terminal(monkeypatch: pytest.MonkeyPa
 
 
 def test_json_is_one_document() -> None:
-    document = json.loads(export.json_document(result_of_two()))
+    document = json.loads(json_document(result_of_two()))
     assert [model["model"] for model in document["models"]] == ["a_b|c", "mlp"]
 
 
