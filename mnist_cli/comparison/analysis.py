@@ -98,10 +98,8 @@ def _figures(model: ModelRuns, result: CompareResult) -> Aggregate:
     # Of a run that never got to the target, only the least time is known: no mean is taken of it.
     arrived = [run for run in model.runs if run.reached_target is not False]
     seconds = [run.train_seconds for run in arrived or model.runs]
-    # With a target, a run of fewer epochs is short and not on a machine that was less busy.
-    by_epoch = [run.train_seconds / run.epochs for run in model.runs]
-    whole = [run.train_seconds for run in model.runs]
-    odd = statistics.outliers(whole if result.target is None else by_epoch)
+    # By epoch: with a target, a run of fewer epochs is short without the machine having been idle.
+    odd = statistics.outliers([run.train_seconds / run.epochs for run in model.runs])
     num_train, num_test = result.dataset.num_train, result.dataset.num_test
     accuracy = statistics.mean_interval(accuracies, resolution=1 / num_test)
     return Aggregate(

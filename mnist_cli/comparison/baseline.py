@@ -68,7 +68,7 @@ def check_comparable(
 
 
 def differences(baseline: CompareResult, models: Sequence[ModelRuns]) -> str | None:
-    """How networks were trained otherwise than now, `mlp epochs 5, now 1`; None if alike."""
+    """Where the training differed from now, such as `mlp epochs 5, now 1`; None if it did not."""
     then = {model.model: _protocol(model) for model in baseline.models}
     found = [
         f"{model.model} {key} {was}, now {now}"

@@ -160,7 +160,7 @@ class Baseline(Record):
 
 @dataclass(frozen=True)
 class CompareResult(Record):
-    """Several networks on one machine."""
+    """The result of `compare`: several networks, trained with the same seeds on one machine."""
 
     schema_version: Literal[1]
     dataset: DatasetInfo
