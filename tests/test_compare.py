@@ -15,6 +15,7 @@ from mnist_cli.errors import ExitCode
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.record import adapter
 from tests.conftest import RunCli
+from tests.made_up import resealed
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 SCHEMA = adapter(CompareResult).json_schema(mode="serialization")
@@ -438,8 +439,8 @@ def shifted(points: float) -> None:
     document = json.loads(Path("base.json").read_text(encoding="utf-8"))
     for model in document["models"]:
         for run in model["runs"]:
-            run["test_accuracy"] = min(max(run["test_accuracy"] + points / 100, 0), 1)
-    Path("better.json").write_text(json.dumps(document), encoding="utf-8")
+            run["test_accuracy"] = min(max(run["test_accuracy"] + points / 100, 0.0), 1.0)
+    Path("better.json").write_text(resealed(document), encoding="utf-8")
 
 
 def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -> None:
@@ -505,7 +506,7 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
     document = json.loads(Path("base.json").read_text(encoding="utf-8"))
 
     def refusal(change: dict[str, Any], *arguments: object) -> str:
-        Path("other.json").write_text(json.dumps(document | change), encoding="utf-8")
+        Path("other.json").write_text(resealed(document | change), encoding="utf-8")
         outcome = run_cli(
             "compare", "mlp", "--seeds", 5, "--baseline", "other.json", *map(str, arguments), *FAST
         )
@@ -527,6 +528,12 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
         model = document["models"][0] | {"runs": [run, run]}
         assert "is no export of compare" in refusal({"models": [model]})
     assert "is no export of compare" in refusal({"target": "x"})
+    text = Path("base.json").read_text(encoding="utf-8")
+    Path("other.json").write_text(
+        text.replace('"seeds_added": false', '"seeds_added": true'), "utf-8"
+    )
+    outcome = run_cli("compare", "mlp", "--seeds", 5, "--baseline", "other.json", *FAST)
+    assert "is no export of compare (its checksum is another one, so it was changed)" in outcome.err
     Path("other.json").unlink()
     outcome = run_cli("compare", "mlp", "--seeds", 5, "--baseline", "other.json", *FAST)
     assert "cannot read other.json: No such file" in outcome.err

@@ -9,7 +9,7 @@ from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.comparison import CompareResult, ModelRuns
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.options import LEAST_RUNS
-from mnist_cli.schema.record import from_json
+from mnist_cli.schema.record import check_seal, from_json
 from mnist_cli.system.files import explaining
 
 WAY_OUT = "make one with compare --export-json"
@@ -24,9 +24,11 @@ def load_baseline(path: Path) -> CompareResult:
     with explaining(f"read {path}", WAY_OUT):
         content = path.read_bytes()
     try:
-        return from_json(CompareResult, content)
+        result = from_json(CompareResult, content)
+        check_seal(result)
     except ValueError as error:
         raise MnistCliError(f"{path} is no export of compare ({error}); {WAY_OUT}") from error
+    return result
 
 
 def accuracies(baseline: CompareResult) -> dict[str, dict[int, float]]:

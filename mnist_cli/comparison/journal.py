@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.events import JournalUnavailable, OnEvent
-from mnist_cli.schema.record import Record, from_json, to_json
+from mnist_cli.schema.record import Record, Sealed, check_seal, from_json, sealed, to_json
 from mnist_cli.system.files import explaining, replacing
 
 FOLDER_VARIABLE = "MNIST_CLI_STATE_DIR"
@@ -41,17 +41,11 @@ class Header(Record):
 
 
 @dataclass(frozen=True)
-class RunEntry(Record):
-    """The line of a finished run; `checksum` tells where a person or a disk changed it."""
+class RunEntry(Sealed):
+    """The line of a finished run."""
 
     model: str
     run: Run
-    checksum: str = ""
-
-    def sealed(self) -> "RunEntry":
-        """The same with the checksum of its other fields: 16 hex digits of their SHA-256."""
-        text = to_json(replace(self, checksum=""))
-        return replace(self, checksum=hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,7 @@ class Journal:
             MnistCliError: it cannot be written.
         """
         self.runs[model, run.seed] = run
-        self._append(RunEntry(model, run).sealed())
+        self._append(sealed(RunEntry(model, run)))
 
     def finish(self) -> None:
         """Say that the comparison came to its end.
@@ -203,8 +197,8 @@ def _read_or_begin(path: Path, conditions: Conditions, seeds: Sequence[int]) -> 
     for number, line in enumerate(lines, 2):
         try:
             entry: RunEntry | EndEntry = from_json(RunEntry | EndEntry, line)  # type: ignore[arg-type]
-            if isinstance(entry, RunEntry) and entry != entry.sealed():
-                raise ValueError("its checksum is another one")
+            if isinstance(entry, RunEntry):
+                check_seal(entry)
         except ValueError as error:
             raise MnistCliError(
                 f"line {number} of {path} is damaged; remove that line, and its run is repeated"

@@ -13,7 +13,7 @@ from annotated_types import Ge, Len
 
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol
-from mnist_cli.schema.record import Record
+from mnist_cli.schema.record import Record, Sealed
 from mnist_cli.schema.results import Environment, Fraction, Seconds
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -159,7 +159,7 @@ class Baseline(Record):
 
 
 @dataclass(frozen=True)
-class CompareResult(Record):
+class CompareResult(Sealed):
     """The result of `compare`: several networks, trained with the same seeds on one machine."""
 
     schema_version: Literal[1]

@@ -1,7 +1,8 @@
 """Dataclasses as JSON and back: what a file holds is checked against the types of the fields."""
 
+import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 T = TypeVar("T", bound="Record")
+S = TypeVar("S", bound="Sealed")
 
 
 class Record:
@@ -25,6 +27,26 @@ class Record:
         "use_attribute_docstrings": True,
         "json_schema_serialization_defaults_required": True,
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sealed(Record):
+    """A record that tells where a person or a disk changed it."""
+
+    checksum: str = ""
+    """First 16 hex digits of the SHA-256 of all other fields, as JSON on one line."""
+
+
+def sealed(record: S) -> S:
+    """The same with the checksum of its other fields."""
+    text = to_json(replace(record, checksum=""))
+    return replace(record, checksum=hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+def check_seal(record: Sealed) -> None:
+    """Raise ValueError where the checksum is not that of the other fields."""
+    if record != sealed(record):
+        raise ValueError("its checksum is another one, so it was changed")
 
 
 def to_json(record: Any, indent: int | None = None) -> str:

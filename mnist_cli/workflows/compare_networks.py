@@ -24,6 +24,7 @@ from mnist_cli.schema.events import (
     RunsLeft,
 )
 from mnist_cli.schema.options import CompareOptions
+from mnist_cli.schema.record import sealed
 from mnist_cli.schema.results import Environment
 from mnist_cli.training.device import environment, resolve_device
 from mnist_cli.training.examples import Examples, to_device
@@ -112,11 +113,11 @@ class _State:
                 ),
             )
         )
-        if self.baseline is None:
-            return result
-        note = baseline.differences(self.baseline, result.models)
-        known = baseline.accuracies(self.baseline)
-        return with_baseline(result, str(self.options.baseline), known, note)
+        if self.baseline:
+            note = baseline.differences(self.baseline, result.models)
+            known = baseline.accuracies(self.baseline)
+            result = with_baseline(result, str(self.options.baseline), known, note)
+        return sealed(result)
 
 
 def _train_all(
