@@ -24,6 +24,7 @@ def network(
     reached: Sequence[bool] | None = None,
     failure: str | None = None,
     first_seed: int = 0,
+    loss: float = 0.1,
 ) -> ModelRuns:
     """A row with a run for each accuracy."""
     count = len(accuracies)
@@ -34,7 +35,7 @@ def network(
             seed=first_seed + index,
             epochs=passes[index],
             test_accuracy=accuracies[index],
-            test_loss=0.1,
+            test_loss=loss,
             train_seconds=times[index],
             reached_target=reached[index] if reached else None,
         )

@@ -131,7 +131,7 @@ def test_runs_that_never_arrived_enter_no_mean_and_have_no_verdict() -> None:
     some = (True, True, False, True, True)
     result = comparison(
         network("a", GOOD, (2.0, 2.0, 50.0, 2.0, 2.0), epochs=(2, 2, 50, 2, 2), reached=some),
-        network("b", GOOD, 3.0, reached=YES),
+        network("b", GOOD, 3.0, reached=YES, loss=0.2),
         network("c", BAD, 30.0, epochs=50, reached=(False,) * 5),
         target=0.97,
     )

@@ -15,7 +15,7 @@ from mnist_cli.networks import registry
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.events import EpochFinished
 from mnist_cli.schema.options import DataOptions, TrainOptions
-from mnist_cli.schema.protocol import Recipe
+from mnist_cli.schema.protocol import Recipe, Settings
 from mnist_cli.training import recipes
 from mnist_cli.workflows.train import train_network
 from tests.conftest import RunCli
@@ -551,7 +551,7 @@ def test_a_resumed_cycle_is_the_same_cycle(run_cli: RunCli) -> None:
     spec = registry.resolve("mlp")
     options = TrainOptions(
         model=spec,
-        protocol=recipes.protocol_of(Recipe.FAST, spec, epochs=3),
+        protocol=recipes.protocol_of(Settings(Recipe.FAST, epochs=3), spec),
         data=DataOptions(DatasetName.MNIST5K),
         output=Path("part"),
     )

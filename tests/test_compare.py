@@ -540,11 +540,11 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
 
 
 def test_a_plotted_interval_stays_within_what_is_possible() -> None:
-    from mnist_cli.report.pictures.plots import _within_range
+    from mnist_cli.report.pictures.style import within_range
     from mnist_cli.schema.comparison import Estimate
 
-    assert _within_range(Estimate(0.99, 0.05, 2, 0.95)) == pytest.approx(np.array([[5], [1]]))
-    assert _within_range(Estimate(0.02, 0.03, 2, 0.95)) == pytest.approx(np.array([[2], [3]]))
+    assert within_range(Estimate(0.99, 0.05, 2, 0.95)) == pytest.approx(np.array([[5], [1]]))
+    assert within_range(Estimate(0.02, 0.03, 2, 0.95)) == pytest.approx(np.array([[2], [3]]))
 
 
 def test_labels_of_a_plot_do_not_cover_each_other() -> None:

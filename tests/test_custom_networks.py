@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_cli.errors import ExitCode, MnistCliError
+from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.networks.building import build, same_weights, shares_memory
 from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.registry import resolve
@@ -188,3 +188,70 @@ def test_frozen_weights_are_told_apart(run_cli: RunCli) -> None:
     assert "1,010 of 79,510" in shown.out
     [document] = run_cli("compare", "own.py:frozen", "--json", "--quiet", *FAST).json["models"]
     assert (document["parameters"], document["total_parameters"]) == (1010, 79_510)
+
+
+SIZED = """
+from torch import nn
+
+
+def net(hidden=64, act="relu"):
+    kind = {"relu": nn.ReLU, "tanh": nn.Tanh}[act]
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, hidden), kind(), nn.Linear(hidden, 10))
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("sized.py:net(32)", "sized.py:net(32)"),
+        ('./sized.py:net( 32, act = "tanh" )', "sized.py:net(32, act='tanh')"),
+        ("sized.py:net(hidden=32,act='tanh')", "sized.py:net(act='tanh', hidden=32)"),
+        ("sized:net(act='a:b(1)', hidden=-1)", "sized:net(act='a:b(1)', hidden=-1)"),
+        ("sized.py:net()", "sized.py:net"),
+    ],
+)
+def test_a_network_with_arguments_has_one_name(written: str, name: str) -> None:
+    spec = resolve(written)
+    assert (spec.name, spec.short_name) == (name, "net")
+    assert resolve(spec.name) == spec
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["(x)", "(hidden=open('a'))", "(**{'hidden': 3})", "(3)(4)", "(*[1])", "(1 if 1 else 2)"],
+)
+def test_arguments_are_literals_and_never_code(call: str) -> None:
+    with pytest.raises(UsageError, match="arguments are literals, such as"):
+        resolve(f"sized.py:net{call}")
+
+
+@pytest.mark.parametrize("name", ["mlp(3)", "sized.py:net(3", "sized.py:net 3)", "sized.py(3)"])
+def test_what_only_looks_like_a_call_is_no_name(name: str) -> None:
+    with pytest.raises(UsageError):
+        resolve(name)
+
+
+def test_networks_with_arguments(run_cli: RunCli) -> None:
+    Path("sized.py").write_text(SIZED)
+    model = build(resolve("sized.py:net(hidden=8)"), seed=0)
+    assert sum(parameter.numel() for parameter in model.parameters()) == 784 * 8 + 8 + 80 + 10
+    outcome = run_cli("compare", "sized.py:net(8)", "sized.py:net(16)", *FAST, "--quiet")
+    assert outcome.code == ExitCode.OK
+    assert "\nsized.py:net(8) " in outcome.out
+    refused = run_cli("compare", "sized.py:net(hiden=8)", "mlp", *FAST)
+    assert refused.code == ExitCode.FAILURE
+    assert refused.err == "error: sized.py:net: got an unexpected keyword argument 'hiden'\n"
+
+
+def test_a_checkpoint_is_of_a_network_with_its_arguments(run_cli: RunCli) -> None:
+    Path("sized.py").write_text(SIZED)
+    run_cli("train", "sized.py:net(8, act='tanh')", *FAST)
+    right = ("eval", "net.safetensors", "--model", "./sized.py:net(8,act='tanh')")
+    assert run_cli(*right).code == ExitCode.OK
+    other = run_cli("eval", "net.safetensors", "--model", "sized.py:net(8)")
+    assert other.code == ExitCode.USAGE
+    assert "holds sized.py:net(8, act='tanh'): name its code with the same arguments" in other.err
+    resume = ("--resume", "net.safetensors", "--dataset", "mnist5k", "--epochs", 2)
+    refused = run_cli("train", "sized.py:net(8)", *resume)
+    assert "to resume it give MODEL sized.py:net(8, act='tanh')" in refused.err
+    assert run_cli("train", "sized.py:net(8, act='tanh')", *resume).code == ExitCode.OK

@@ -1,12 +1,14 @@
 """`mnist-cli compare`: networks that are trained, or checkpoints as they are."""
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.compare_checkpoints import compare_checkpoints
 from mnist_cli.cli.compare_networks import compare_networks
+from mnist_cli.cli.vary import KEYS, entries, parsed
 from mnist_cli.errors import UsageError
 from mnist_cli.networks import registry
 from mnist_cli.schema.options import (
@@ -16,8 +18,7 @@ from mnist_cli.schema.options import (
     ExportOptions,
     GateOptions,
 )
-from mnist_cli.schema.protocol import Protocol
-from mnist_cli.training.recipes import protocol_of
+from mnist_cli.schema.protocol import Settings
 
 DISAGREEMENTS_SHOWN = 9
 
@@ -25,7 +26,8 @@ DISAGREEMENTS_SHOWN = 9
 def compare(
     context: typer.Context,
     models: p.Models = None,
-    recipe: p.RecipeOption = Protocol.recipe,
+    vary: p.Vary = None,
+    recipe: p.RecipeOption = Settings.recipe,
     epochs: p.Epochs = None,
     batch_size: p.BatchSize = None,
     lr: p.LearningRate = None,
@@ -46,7 +48,7 @@ def compare(
     dataset: p.Dataset = DataOptions.dataset,
     data_dir: p.DataDir = None,
     device: p.Device = CompareOptions.device,
-    precision: p.PrecisionOption = CompareOptions.precision,
+    precision: p.PrecisionOption = Settings.precision,
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> int:
@@ -77,11 +79,15 @@ def compare(
     twice = [spec.name for spec in specs if specs.count(spec) > 1]
     if twice:
         raise UsageError(f"{twice[0]} is named twice; name each network once")
+    varied = parsed(vary or ())
+    for parameter in given(context):
+        if parameter.name in {KEYS[key] for key in varied}:
+            raise UsageError(f"{parameter.opts[0]} and --vary set the same; drop one")
+    settings = Settings(recipe, epochs, batch_size, lr, precision=precision)
     options = CompareOptions(
-        models={spec: protocol_of(recipe, spec, epochs, batch_size, lr) for spec in specs},
+        entries=entries(specs, settings, varied),
         data=data,
         device=device,
-        precision=precision,
         seed=seed,
         seeds=seeds,
         target=target,
@@ -102,8 +108,16 @@ def is_checkpoint(name: str) -> bool:
 
 def refuse(context: typer.Context, panels: set[str], purpose: str) -> None:
     """Raise UsageError where an option under one of the headings `panels` of --help was given."""
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        given = source is not None and source.name == "COMMANDLINE"
-        if given and getattr(parameter, "rich_help_panel", None) in panels:
+    for parameter in given(context):
+        if getattr(parameter, "rich_help_panel", None) in panels:
             raise UsageError(f"{parameter.opts[0]} is for {purpose}")
+
+
+def given(context: typer.Context) -> list[Any]:
+    """The parameters that stand on the command line."""
+    return [
+        parameter
+        for parameter in context.command.params
+        if (source := context.get_parameter_source(parameter.name or ""))
+        and source.name == "COMMANDLINE"
+    ]

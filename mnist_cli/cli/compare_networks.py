@@ -61,7 +61,7 @@ def _check(
         )
     if options.baseline is not None and options.target is not None:
         raise UsageError("--baseline compares accuracies, which --target makes alike; drop one")
-    one_cycle = [p for p in options.models.values() if p.schedule == Schedule.ONE_CYCLE]
+    one_cycle = [e for e in options.entries if e.protocol.schedule == Schedule.ONE_CYCLE]
     if options.target is not None and one_cycle:
         raise UsageError(
             "--target looks at a network after each epoch, but with this recipe the rate is low "

@@ -81,6 +81,14 @@ RecipeOption = Annotated[
         "--epochs, --batch-size and --lr override either.",
     ),
 ]
+Vary = Annotated[
+    list[str] | None,
+    training_option(
+        metavar="SETTING=VALUES",
+        help="Compare settings as well, such as lr=0.001,0.003: recipe, epochs, batch-size, lr, "
+        "dropout (a factor on the network's own) or precision. Repeatable: all combinations.",
+    ),
+]
 Epochs = Annotated[
     int | None,
     training_option(

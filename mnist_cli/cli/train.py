@@ -7,7 +7,7 @@ from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import training_table
 from mnist_cli.schema.options import DataOptions, TrainOptions
-from mnist_cli.schema.protocol import Protocol
+from mnist_cli.schema.protocol import Protocol, Settings
 from mnist_cli.training.recipes import protocol_of
 
 
@@ -33,7 +33,7 @@ def train(
     spec = registry.resolve(model)
     options = TrainOptions(
         model=spec,
-        protocol=protocol_of(recipe, spec, epochs, batch_size, lr),
+        protocol=protocol_of(Settings(recipe, epochs, batch_size, lr), spec),
         data=DataOptions(dataset, data_dir),
         device=device,
         precision=precision,

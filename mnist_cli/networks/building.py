@@ -25,7 +25,7 @@ def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
 
     Args:
         name: what messages call it.
-        make: a callable without arguments that returns the network.
+        make: returns the network.
         seed: of the random states of torch, numpy and Python, all set anew.
 
     Raises:

@@ -2,9 +2,11 @@
 
 import importlib
 import importlib.util
+import inspect
 import sys
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,10 +17,11 @@ from mnist_cli.schema.networks import ModelSpec
 
 
 def factory(spec: ModelSpec) -> Callable[[], Any]:
-    """Import what `spec` points at: a callable without arguments that returns the network.
+    """Import what `spec` points at, with its arguments: a callable that returns the network.
 
     Raises:
-        MnistCliError: there is no such file, module or name, or importing it fails.
+        MnistCliError: there is no such file, module or name, importing it fails, or it does not
+            take these arguments.
     """
     source, _, attribute = spec.target.rpartition(":")
     try:
@@ -38,6 +41,12 @@ def factory(spec: ModelSpec) -> Callable[[], Any]:
         raise MnistCliError(f"{source} has no '{attribute}'; give {source}:NAME") from None
     if not callable(made):
         raise MnistCliError(f"{spec.target} is not callable; name a class or a function")
+    if spec.arguments or spec.keywords:
+        try:
+            inspect.signature(made).bind(*spec.arguments, **spec.keywords)
+        except TypeError as error:
+            raise MnistCliError(f"{spec.target}: {error}") from None
+        return partial(made, *spec.arguments, **spec.keywords)
     return made  # type: ignore[no-any-return]
 
 

@@ -1,6 +1,7 @@
 """What a comparison says in sentences, for the terminal and for Markdown alike."""
 
 from dataclasses import replace
+from itertools import combinations
 
 from mnist_cli.formatting import (
     format_duration,
@@ -59,6 +60,7 @@ def findings(result: CompareResult) -> list[str]:
             if any(run.reached_target for run in model.runs) and not model.always_reached_target
         ]
     lines += verdicts(result)
+    lines += _alike(result)
     lines += _since_baseline(result)
     lines += [
         f"{model.model}: seed {run.seed} took {format_seconds(run.train_seconds)}, far from the "
@@ -138,6 +140,19 @@ def trained_on(result: CompareResult) -> str:
 def reached(model: ModelRuns) -> str:
     """How many of a network's runs got to the target: `5/5`."""
     return f"{sum(run.reached_target is True for run in model.runs)}/{len(model.runs)}"
+
+
+def _alike(result: CompareResult) -> list[str]:
+    """A line for each two networks that no run tells apart: a setting may have no effect."""
+    figures = {
+        model.model: [(run.seed, run.test_accuracy, run.test_loss) for run in model.runs]
+        for model in result.models
+    }
+    return [
+        f"{first} and {second} have the same accuracy and loss with each seed: they do the same"
+        for first, second in combinations(figures, 2)
+        if figures[first] and figures[first] == figures[second]
+    ]
 
 
 def disagreements(result: CheckpointComparison) -> list[str]:

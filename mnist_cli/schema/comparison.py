@@ -5,7 +5,7 @@ them (`python -m mnist_cli.schema`). `SCHEMA_VERSION` is raised when a field goe
 meaning; new fields may come without. Accuracies are fractions, durations are seconds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -91,7 +91,7 @@ class ModelRuns(Record):
     """One row of a comparison: a network with all its runs."""
 
     model: str
-    """Name or target of the network."""
+    """Name of the network, with the varied settings: `cnn`, or `cnn lr=0.003`."""
     parameters: Count | None
     """Trainable parameters; null where the network could not be made."""
     total_parameters: Count | None
@@ -108,6 +108,10 @@ class ModelRuns(Record):
     """Why there are no further runs."""
     figures: Aggregate | None = None
     """Null without a run, or after a failure."""
+    network: str = ""
+    """Name or target of the network alone."""
+    varied: dict[str, str | int | float] = field(default_factory=dict)
+    """The settings that differ from row to row, by their names on the command line."""
 
     @property
     def always_reached_target(self) -> bool:

@@ -1,17 +1,24 @@
 """A network by name."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A network by name. `target` is `package.module:Name` or `path/file.py:Name`."""
+    """A network by name. `target` is `package.module:Name` or `path/file.py:Name`.
+
+    Name is called with `arguments` and `keywords`, which are literals; `name` has them too.
+    """
 
     name: str
     target: str
     custom: bool = False
+    arguments: tuple[Any, ...] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def short_name(self) -> str:
-        """The name as part of a file name: `strongcnn`, or `net` for `my/file.py:Net`."""
-        return self.name.rpartition(":")[2].lower()
+        """The name as part of a file name: `strongcnn`, or `net` for `my/file.py:Net(3)`."""
+        return (self.target if self.custom else self.name).rpartition(":")[2].lower()

@@ -1,7 +1,7 @@
 """What each command is asked to do. Every default stands here once; the command line reads it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mnist_cli.schema.datasets import DatasetName, Split
@@ -60,16 +60,37 @@ class SummaryOptions:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One of those that are compared: a network with how it is trained.
+
+    `varied` are the settings that differ from entry to entry, by the name of their option.
+    """
+
+    model: ModelSpec
+    protocol: Protocol
+    precision: Precision = Precision.AUTO
+    varied: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What a person reads: `cnn`, or `cnn lr=0.003`."""
+        settings = (
+            f"{key}={value:.10g}" if isinstance(value, float) else f"{key}={value}"
+            for key, value in self.varied.items()
+        )
+        return " ".join([self.model.name, *settings])
+
+
+@dataclass(frozen=True)
 class CompareOptions:
-    """`compare`: several networks, each with its protocol, trained with the same `seeds` seeds.
+    """`compare`: several entries, trained with the same `seeds` seeds.
 
     With a `target`, each is trained until it has that test accuracy, for its epochs at most.
     """
 
-    models: Mapping[ModelSpec, Protocol]
+    entries: tuple[Entry, ...]
     data: DataOptions = DataOptions()
     device: str = "auto"
-    precision: Precision = Precision.AUTO
     seed: int = 0
     seeds: int = 1
     target: float | None = None

@@ -33,14 +33,32 @@ class Schedule(StrEnum):
     ONE_CYCLE = "one-cycle"
 
 
+Epochs = Annotated[int, Ge(1)]
+BatchSize = Annotated[int, Interval(ge=1, le=MAX_BATCH_SIZE)]
+LearningRate = Annotated[float, Gt(0)]
+Dropout = Annotated[float, Ge(0)]
+
+
+@dataclass(frozen=True)
+class Settings(Record):
+    """What a person may set of a training; the recipe decides where there is None."""
+
+    recipe: Recipe = Recipe.ARTICLE
+    epochs: Epochs | None = None
+    batch_size: BatchSize | None = None
+    lr: LearningRate | None = None
+    dropout: Dropout | None = None
+    precision: Precision = Precision.AUTO
+
+
 @dataclass(frozen=True)
 class Protocol(Record):
     """How a network is trained. The defaults are the article's: Adam, 5 epochs, batch 64."""
 
     recipe: Recipe = Recipe.ARTICLE
-    epochs: Annotated[int, Ge(1)] = 5
-    batch_size: Annotated[int, Interval(ge=1, le=MAX_BATCH_SIZE)] = 64
-    lr: Annotated[float, Gt(0)] = 1e-3
+    epochs: Epochs = 5
+    batch_size: BatchSize = 64
+    lr: LearningRate = 1e-3
     """The learning rate throughout with the constant schedule, its peak with the one-cycle one."""
     optimizer: str = "adam"
     beta2: Annotated[float, Interval(ge=0, lt=1)] = 0.999
@@ -49,5 +67,5 @@ class Protocol(Record):
     """One-cycle: the rate rises in a straight line for the fraction `warmup` of all steps and then
     falls to zero (Smith and Topin 2018, https://arxiv.org/abs/1708.07120)."""
     warmup: Annotated[float, Interval(ge=0, lt=1)] = 0.0
-    dropout: Annotated[float, Ge(0)] = 1.0
+    dropout: Dropout = 1.0
     """A factor on the network's own dropout probabilities."""

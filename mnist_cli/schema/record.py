@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -65,15 +67,29 @@ def from_json(kind: type[T], text: str | bytes) -> T:
         ValueError: `text` is no JSON, a field is missing, or a value is impossible; the message
             names the first such place.
     """
+    with _one_reason():
+        record: T = adapter(kind).validate_json(text)  # type: ignore[arg-type]
+    return record
+
+
+def from_strings(kind: type[T], values: Mapping[str, str]) -> T:
+    """An instance of `kind` from its fields as a person writes them; raises ValueError likewise."""
+    with _one_reason():
+        record: T = adapter(kind).validate_strings(values)  # type: ignore[arg-type]
+    return record
+
+
+@contextmanager
+def _one_reason() -> Iterator[None]:
+    """Turn a refusal of pydantic's into a ValueError that names the first place."""
     from pydantic import ValidationError
 
     try:
-        record: T = adapter(kind).validate_json(text)  # type: ignore[arg-type]
+        yield
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
-    return record
 
 
 @cache

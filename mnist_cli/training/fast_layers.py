@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mnist_cli.errors import MnistCliError
+
 MOST_POOLED_CHANNELS = 4  # with 8 channels, a plain max-pooling was faster (two cores)
 
 
@@ -96,9 +98,16 @@ def rewritten(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def dropout_scaled(model: nn.Module, factor: float) -> Iterator[None]:
-    """Multiply each dropout probability of `model` by `factor` within the context."""
+    """Multiply each dropout probability of `model` by `factor` within the context.
+
+    Raises:
+        MnistCliError: one would be above 1.
+    """
     kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
     own = {module: module.p for module in model.modules() if isinstance(module, kinds)}
+    most = max(own.values(), default=0) * factor
+    if most > 1:
+        raise MnistCliError(f"{factor:g} times its dropout is a probability of {most:g}, above 1")
     try:
         for module, p in own.items():
             module.p = p * factor

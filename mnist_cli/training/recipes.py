@@ -7,7 +7,7 @@ the test images played no part. tests/benchmarks/tune.py chose them, tune.log ha
 from dataclasses import replace
 
 from mnist_cli.schema.networks import ModelSpec
-from mnist_cli.schema.protocol import Protocol, Recipe, Schedule
+from mnist_cli.schema.protocol import Protocol, Recipe, Schedule, Settings
 
 
 def one_cycle(
@@ -36,18 +36,13 @@ FAST = {
 FAST_CUSTOM = one_cycle(epochs=2, batch_size=128, lr=0.005, beta2=0.98)
 
 
-def protocol_of(
-    recipe: Recipe,
-    model: ModelSpec,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    lr: float | None = None,
-) -> Protocol:
-    """The protocol of `recipe` for `model`, with what is not None in place of the recipe's."""
-    base = FAST.get(model.name, FAST_CUSTOM) if recipe == Recipe.FAST else Protocol()
+def protocol_of(settings: Settings, model: ModelSpec) -> Protocol:
+    """The protocol of a recipe for `model`, with what is set in place of the recipe's values."""
+    base = FAST.get(model.name, FAST_CUSTOM) if settings.recipe == Recipe.FAST else Protocol()
     return replace(
         base,
-        epochs=base.epochs if epochs is None else epochs,
-        batch_size=base.batch_size if batch_size is None else batch_size,
-        lr=base.lr if lr is None else lr,
+        epochs=base.epochs if settings.epochs is None else settings.epochs,
+        batch_size=base.batch_size if settings.batch_size is None else settings.batch_size,
+        lr=base.lr if settings.lr is None else settings.lr,
+        dropout=base.dropout if settings.dropout is None else settings.dropout,
     )

@@ -45,7 +45,7 @@ def compare_networks(options: CompareOptions, on_event: OnEvent) -> Iterator[Com
     """
     device = resolve_device(options.device)
     earlier = baseline.load_baseline(options.baseline) if options.baseline else None
-    entrants = [Entrant(spec, protocol) for spec, protocol in options.models.items()]
+    entrants = [Entrant(entry) for entry in options.entries]
     dataset = datasets.load(options.data, on_event)
     if options.baseline and earlier:
         names = [entrant.name for entrant in entrants]
@@ -55,7 +55,7 @@ def compare_networks(options: CompareOptions, on_event: OnEvent) -> Iterator[Com
     conditions = _conditions(options, dataset.info, device)
     with journal.opened(options.journal, conditions, seeds, on_event) as kept:
         for entrant in entrants:
-            entrant.measure(options.precision, device)
+            entrant.measure(device)
             if entrant.failure:
                 on_event(NetworkUnusable(entrant.name))
             for oddity in entrant.oddities:
@@ -157,11 +157,12 @@ def _conditions(
     """All that decides the result of a run beside its seed; runs in one journal share it."""
     return {
         "models": {
-            spec.name: {"code": code_sha256(spec)} | asdict(protocol)
-            for spec, protocol in options.models.items()
+            entry.name: {"code": code_sha256(entry.model)}
+            | asdict(entry.protocol)
+            | {"precision": entry.precision}
+            for entry in options.entries
         },
         "dataset": asdict(dataset),
         "environment": asdict(environment(device)),
-        "precision": options.precision,
         "target": options.target,
     }

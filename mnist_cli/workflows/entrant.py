@@ -21,8 +21,7 @@ from mnist_cli.networks.failures import naming_failures
 from mnist_cli.networks.importing import factory
 from mnist_cli.schema.comparison import ModelRuns, Run
 from mnist_cli.schema.events import Event, OutputIsProbability, SeedIgnored
-from mnist_cli.schema.networks import ModelSpec
-from mnist_cli.schema.protocol import Precision, Protocol
+from mnist_cli.schema.options import Entry
 from mnist_cli.training.device import resolve_precision
 from mnist_cli.training.evaluation import evaluate
 from mnist_cli.training.examples import Examples
@@ -30,25 +29,26 @@ from mnist_cli.training.loop import OnStep, fit
 from mnist_cli.training.state import set_up
 
 if TYPE_CHECKING:
+    from mnist_cli.schema.protocol import Precision
     from mnist_cli.schema.results import ModelSummary
 
 
 class Entrant:
     """A network in a comparison: what it costs, how long it takes, and why it failed."""
 
-    def __init__(self, spec: ModelSpec, protocol: Protocol) -> None:
-        self.name = spec.name
+    def __init__(self, entry: Entry) -> None:
+        self.name = entry.name
+        self.protocol = entry.protocol
         self.oddities: list[Event] = []  # why its runs may say less than they seem to
-        self._custom = spec.custom
-        self.protocol = protocol
+        self._entry = entry
         self.failure: str | None = None
         self._run_seconds: list[float] = []  # all of a run: making, warm-up and evaluation too
-        self._make = factory(spec)
+        self._make = factory(entry.model)
         self._cost: ModelSummary | None = None
         self._precision: Precision | None = None
         self._last: nn.Module | None = None
 
-    def measure(self, precision: Precision, device: torch.device) -> None:
+    def measure(self, device: torch.device) -> None:
         """Count what the network costs, and look at two seeds of a custom one for oddities.
 
         Where it fails already, `failure` says why.
@@ -57,14 +57,17 @@ class Entrant:
             with naming_failures(f"{self.name} cannot be measured"):
                 model = self._built(seed=0)
                 self._cost, _ = count_operations(self.name, model)
-                if self._custom and outputs_probabilities(model):
+                custom = self._entry.model.custom
+                if custom and outputs_probabilities(model):
                     self.oddities.append(OutputIsProbability(self.name))
-                if self._custom and same_weights(model, self._built(seed=1)):
+                if custom and same_weights(model, self._built(seed=1)):
                     self.oddities.append(SeedIgnored(self.name))
         except MnistCliError as error:
             self.failure = str(error)
         else:
-            self._precision = resolve_precision(precision, device, self._cost.mult_adds_per_image)
+            self._precision = resolve_precision(
+                self._entry.precision, device, self._cost.mult_adds_per_image
+            )
 
     def run_seed(
         self, seed: int, examples: Examples, test: Examples, target: float | None, on_step: OnStep
@@ -111,6 +114,8 @@ class Entrant:
                 finished[self.name, seed] for seed in seeds if (self.name, seed) in finished
             ),
             failure=self.failure,
+            network=self._entry.model.name,
+            varied=dict(self._entry.varied),
         )
 
     @contextmanager

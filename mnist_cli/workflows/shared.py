@@ -6,7 +6,7 @@ from mnist_cli.data.datasets import Dataset
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.building import build
 from mnist_cli.networks.identity import changed_files, code_sha256
-from mnist_cli.networks.registry import MODELS
+from mnist_cli.networks.registry import MODELS, call_of
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.events import CodeChanged, OnEvent, TrainingImagesReused, TrainingProgress
 from mnist_cli.schema.networks import ModelSpec
@@ -31,7 +31,8 @@ def restored(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> 
     An event says so where the code is not what it was when the network was trained.
 
     Raises:
-        UsageError: the network is a custom one, and `custom` does not say which.
+        UsageError: the network is a custom one, and `custom` does not say which, or has other
+            arguments.
         MnistCliError: it does not fit the checkpoint.
     """
     spec = custom or MODELS.get(saved.record.model)
@@ -39,6 +40,10 @@ def restored(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> 
         raise UsageError(
             f"{saved.path} holds the custom network {saved.record.model!r}: "
             "name its code with --model package.module:Name or path/file.py:Name"
+        )
+    if custom and call_of(custom.name) != call_of(saved.record.model):
+        raise UsageError(
+            f"{saved.path} holds {saved.record.model}: name its code with the same arguments"
         )
     model = build(spec, saved.record.seed)
     restore_model(saved, model)

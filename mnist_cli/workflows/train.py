@@ -6,7 +6,7 @@ from mnist_cli.formatting import plural
 from mnist_cli.networks.building import build, count_parameters, outputs_probabilities
 from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.identity import changed_files, code_sha256
-from mnist_cli.networks.registry import MODELS
+from mnist_cli.networks.registry import MODELS, call_of
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import (
     CheckpointReplaced,
@@ -124,11 +124,13 @@ def _check_same_training(options: TrainOptions, precision: Precision, resumed: C
     record, wanted = resumed.record, options.protocol
     # With a one-cycle schedule the rate of every step depends on the number of epochs.
     epochs = record.protocol.epochs if wanted.schedule != Schedule.CONSTANT else wanted.epochs
+    name = options.model.name
     both_custom = options.model.custom and record.model not in MODELS
+    may_differ = both_custom and call_of(name) == call_of(record.model)
     differences = [
         f"{option} {was}"
         for option, was, now in (
-            ("MODEL", record.model, record.model if both_custom else options.model.name),
+            ("MODEL", record.model, record.model if may_differ else name),
             ("--recipe", record.protocol.recipe, wanted.recipe),
             ("--epochs", epochs, wanted.epochs),
             ("--batch-size", record.protocol.batch_size, wanted.batch_size),

@@ -33,7 +33,7 @@ from mnist_cli.networks.building import build
 from mnist_cli.networks.complexity import count_operations
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import DataOptions
-from mnist_cli.schema.protocol import Precision, Protocol, Recipe
+from mnist_cli.schema.protocol import Precision, Protocol, Recipe, Settings
 from mnist_cli.training import recipes
 from mnist_cli.training.device import environment, resolve_device, resolve_precision, synchronize
 from mnist_cli.training.evaluation import evaluate
@@ -153,7 +153,7 @@ def main(
                 if number < rounds:
                     contest.round()
                 if number < seeds:
-                    protocol = recipes.protocol_of(Recipe.FAST, contest.spec)
+                    protocol = recipes.protocol_of(Settings(Recipe.FAST), contest.spec)
                     model, seconds = contest.fit(protocol, seed=number)
                     fast[contest.name].append((seconds, evaluate(model, test).test_accuracy))
                 sys.stderr.write(f"round {number + 1}: {contest.name}\n")

@@ -1,7 +1,4 @@
-"""Results as plots: readable in print, in grey, and for the colour-blind.
-
-Networks differ by marker and by a label beside it; the colours are those of Okabe and Ito (2008).
-"""
+"""Results as plots."""
 
 from pathlib import Path
 from typing import Literal
@@ -9,15 +6,15 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from mnist_cli.report.pictures.files import save_figure
-from mnist_cli.schema.comparison import Aggregate, CompareResult, Estimate
+from mnist_cli.report.pictures.setting_plot import plot_setting, varied_number
+from mnist_cli.report.pictures.style import COLOURS, MARKERS, plain, scale, title, within_range
+from mnist_cli.schema.comparison import Aggregate, CompareResult
 from mnist_cli.schema.results import TrainResult
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = "osD^vPX*<>"
 # Where a label may stand beside its point, the best first: points to the right and up.
 PLACES: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
     (8, -12, "left"),
@@ -30,7 +27,7 @@ PLACES: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
 
 
 def plot_comparison(path: Path, result: CompareResult) -> None:
-    """Accuracy against parameters and against training time.
+    """Accuracy against parameters and training time, or over a setting that was varied in numbers.
 
     The axes are logarithmic where costs differ much. Bars are the 95 % interval of the accuracy and
     the range of the times; the grey line joins the networks that no other beats at their cost.
@@ -38,6 +35,9 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     Raises:
         MnistCliError: the file cannot be written.
     """
+    if setting := varied_number(result):
+        plot_setting(path, result, setting)
+        return
     rows = [
         (model.model, model.total_parameters, model.figures)
         for model in result.models
@@ -52,7 +52,7 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     _finish(by_time, [(f.train_seconds_median, f) for _, _, f in rows if f.pareto_seconds])
     by_size.set(xlabel="parameters", ylabel="test accuracy (%)")
     by_time.set(xlabel="training time (s)")
-    figure.suptitle(_title(result), fontsize="medium")
+    figure.suptitle(title(result), fontsize="medium")
     figure.draw_without_rendering()  # only now is it known where everything lies
     _label(by_size, [(name, parameters, f.test_accuracy.mean) for name, parameters, f in rows])
     _label(by_time, [(name, f.train_seconds_median, f.test_accuracy.mean) for name, _, f in rows])
@@ -81,20 +81,11 @@ def plot_training(path: Path, result: TrainResult) -> None:
     accuracies.set(xlabel="epoch", ylabel="test accuracy (%)")
     for axes in (losses, accuracies):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _plain(axes)
+        plain(axes)
     figure.suptitle(
         f"{result.model} on {result.dataset.name}, seed {result.seed}", fontsize="medium"
     )
     save_figure(figure, path)
-
-
-def _title(result: CompareResult) -> str:
-    trained = "" if result.target is None else f", trained up to {result.target * 100:g} %"
-    if len(result.seeds) == 1:
-        bars = "one seed, no interval"
-    else:
-        bars = f"{len(result.seeds)} seeds: 95 % interval of accuracy, range of times"
-    return f"{result.dataset.name}, {result.dataset.num_test:,} test images{trained}, {bars}"
 
 
 def _point(
@@ -105,7 +96,7 @@ def _point(
     axes.errorbar(
         cost,
         accuracy.mean * 100,
-        yerr=_within_range(accuracy) if accuracy.half_width else None,
+        yerr=within_range(accuracy) if accuracy.half_width else None,
         xerr=times if spread else None,
         capsize=4,
         markersize=7,
@@ -138,12 +129,6 @@ def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
         taken.append(label.get_window_extent())
 
 
-def _within_range(accuracy: Estimate) -> list[list[float]]:
-    """How far an interval reaches down and up, in percent: that of few seeds may leave 0 to 100."""
-    mean, half = accuracy.mean * 100, (accuracy.half_width or 0) * 100
-    return [[min(half, mean)], [min(half, 100 - mean)]]
-
-
 def _finish(axes: Axes, points: list[tuple[float, Aggregate]]) -> None:
     points.sort(key=lambda point: point[0])
     axes.plot(
@@ -155,18 +140,7 @@ def _finish(axes: Axes, points: list[tuple[float, Aggregate]]) -> None:
         label="best at its cost",
     )
     axes.margins(x=0.18, y=0.1)
-    low, high = axes.dataLim.intervalx
-    if high > 3 * low:  # below that, a logarithmic axis has too few round numbers
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter("{x:,.10g}")
-    _plain(axes)
+    scale(axes)
+    plain(axes)
     if len(points) > 1:
         axes.legend(frameon=False, loc="lower right")
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="0.9")
-    axes.set_axisbelow(True)

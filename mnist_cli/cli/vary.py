@@ -1,0 +1,60 @@
+"""`--vary`: settings with several values, and the entries that all combinations make."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from itertools import product
+
+from mnist_cli.errors import UsageError
+from mnist_cli.schema.networks import ModelSpec
+from mnist_cli.schema.options import Entry
+from mnist_cli.schema.protocol import Settings
+from mnist_cli.schema.record import from_strings
+from mnist_cli.training.recipes import protocol_of
+
+Values = tuple[str | int | float, ...]
+KEYS = {field.name.replace("_", "-"): field.name for field in fields(Settings)}
+
+
+def parsed(texts: Sequence[str]) -> dict[str, Values]:
+    """`["lr=0.001,0.003"]` as `{"lr": (0.001, 0.003)}`.
+
+    Raises:
+        UsageError: a text has another form, something stands twice, or a value cannot be.
+    """
+    varied: dict[str, Values] = {}
+    for text in texts:
+        key, equals, listed = text.lower().partition("=")
+        if not equals or key not in KEYS:
+            raise UsageError(
+                f"--vary {text}: give one of {', '.join(KEYS)} with its values, "
+                "such as lr=0.001,0.003"
+            )
+        if key in varied:
+            raise UsageError(f"--vary {key} is given twice; list all its values in one")
+        varied[key] = tuple(_value(key, value) for value in listed.split(","))
+        if len(set(varied[key])) < len(varied[key]):
+            raise UsageError(f"--vary {text} has a value twice; give each once")
+    return varied
+
+
+def entries(
+    models: Sequence[ModelSpec], settings: Settings, varied: Mapping[str, Values]
+) -> tuple[Entry, ...]:
+    """Each network with each combination of what is `varied`, otherwise with `settings`."""
+    made = []
+    for model in models:
+        for values in product(*varied.values()):
+            chosen = dict(zip(varied, values, strict=True))
+            its = replace(settings, **{KEYS[key]: chosen[key] for key in chosen})  # type: ignore[arg-type]
+            made.append(Entry(model, protocol_of(its, model), its.precision, chosen))
+    return tuple(made)
+
+
+def _value(key: str, text: str) -> str | int | float:
+    try:
+        settings = from_strings(Settings, {KEYS[key]: text})
+    except ValueError as error:
+        reason = str(error).partition("Input ")[2].partition(", unable")[0]
+        raise UsageError(f"--vary {key}={text}: it {reason}") from error
+    value: str | int | float = getattr(settings, KEYS[key])
+    return value

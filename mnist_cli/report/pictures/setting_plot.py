@@ -1,0 +1,76 @@
+"""Accuracy and time over a setting that was varied."""
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mnist_cli.report.pictures.files import save_figure
+from mnist_cli.report.pictures.style import COLOURS, MARKERS, plain, scale, title, within_range
+from mnist_cli.schema.comparison import Aggregate, CompareResult, ModelRuns
+
+Points = list[tuple[float, Aggregate]]
+
+
+def varied_number(result: CompareResult) -> str | None:
+    """The one setting that was varied, where its values are numbers."""
+    rows = [model.varied for model in result.models]
+    keys = {key for row in rows for key in row}
+    if len(keys) != 1:
+        return None
+    [key] = keys
+    numbers = {row[key] for row in rows if isinstance(row[key], int | float)}
+    return key if len(numbers) > 1 else None
+
+
+def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
+    """A line for each network; bars are the interval of the accuracy and the range of the times.
+
+    Raises:
+        MnistCliError: the file cannot be written.
+    """
+    networks: dict[str, Points] = {}
+    for model in result.models:
+        if model.figures:
+            place = (_number(model, setting), model.figures)
+            networks.setdefault(model.network, []).append(place)
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    accuracies, times = figure.subplots(1, 2)
+    for position, (network, points) in enumerate(networks.items()):
+        points.sort(key=lambda point: point[0])
+        _line(accuracies, position, network, points, by_time=False)
+        _line(times, position, network, points, by_time=True)
+    accuracies.set(xlabel=setting, ylabel="test accuracy (%)")
+    times.set(xlabel=setting, ylabel="training time (s)")
+    for axes in (accuracies, times):
+        scale(axes)
+        plain(axes)
+        axes.legend(frameon=False)
+    figure.suptitle(title(result), fontsize="medium")
+    save_figure(figure, path)
+
+
+def _line(axes: Axes, position: int, network: str, points: Points, *, by_time: bool) -> None:
+    if by_time:
+        heights = [figures.train_seconds_median for _, figures in points]
+        low = [f.train_seconds_median - f.train_seconds_min for _, f in points]
+        high = [f.train_seconds_max - f.train_seconds_median for _, f in points]
+    else:
+        heights = [figures.test_accuracy.mean * 100 for _, figures in points]
+        reaches = [within_range(figures.test_accuracy) for _, figures in points]
+        low = [below for [below], _ in reaches]
+        high = [above for _, [above] in reaches]
+    axes.errorbar(
+        [value for value, _ in points],
+        heights,
+        yerr=[low, high],
+        capsize=4,
+        markersize=7,
+        color=COLOURS[position % len(COLOURS)],
+        marker=MARKERS[position % len(MARKERS)],
+        label=network,
+    )
+
+
+def _number(model: ModelRuns, setting: str) -> float:
+    return float(model.varied[setting])

@@ -1,0 +1,45 @@
+"""What all plots share: readable in print, in grey, and for the colour-blind.
+
+Networks differ by marker and by a label; the colours are those of Okabe and Ito (2008).
+"""
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from mnist_cli.schema.comparison import CompareResult, Estimate
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX*<>"
+
+
+def title(result: CompareResult) -> str:
+    """The images, and what the bars are."""
+    trained = "" if result.target is None else f", trained up to {result.target * 100:g} %"
+    if len(result.seeds) == 1:
+        bars = "one seed, no interval"
+    else:
+        bars = f"{len(result.seeds)} seeds: 95 % interval of accuracy, range of times"
+    return f"{result.dataset.name}, {result.dataset.num_test:,} test images{trained}, {bars}"
+
+
+def within_range(accuracy: Estimate) -> list[list[float]]:
+    """How far an interval reaches down and up, in percent: that of few seeds may leave 0 to 100."""
+    mean, half = accuracy.mean * 100, (accuracy.half_width or 0) * 100
+    return [[min(half, mean)], [min(half, 100 - mean)]]
+
+
+def scale(axes: Axes) -> None:
+    """Make the horizontal axis logarithmic where its values differ much; write numbers in full."""
+    low, high = axes.dataLim.intervalx
+    if high > 3 * low > 0:  # below that, a logarithmic axis has too few round numbers
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter("{x:,.10g}")
+
+
+def plain(axes: Axes) -> None:
+    """Two spines and a faint grid."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)

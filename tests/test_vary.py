@@ -1,0 +1,120 @@
+"""`--vary`: what its values are, and which entries they make."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mnist_cli.cli.vary import entries, parsed
+from mnist_cli.errors import ExitCode, UsageError
+from mnist_cli.networks.registry import resolve
+from mnist_cli.schema.protocol import Precision, Recipe, Settings
+from tests.conftest import RunCli
+
+FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
+
+
+def test_every_combination_is_an_entry_with_a_name_of_its_own() -> None:
+    varied = parsed(["lr=0.001,3e-3", "batch-size=64,128"])
+    made = entries([resolve("mlp"), resolve("cnn")], Settings(epochs=2), varied)
+    assert [entry.name for entry in made][:4] == [
+        "mlp lr=0.001 batch-size=64",
+        "mlp lr=0.001 batch-size=128",
+        "mlp lr=0.003 batch-size=64",
+        "mlp lr=0.003 batch-size=128",
+    ]
+    assert len(made) == 8
+    last = made[-1].protocol
+    assert (last.lr, last.batch_size, last.epochs) == (0.003, 128, 2)
+    assert dict(made[-1].varied) == {"lr": 0.003, "batch-size": 128}
+
+
+def test_a_recipe_is_each_networks_own_and_what_is_set_overrides_it() -> None:
+    varied = parsed(["recipe=article,FAST", "precision=bf16", "dropout=0.5"])
+    article, fast = entries([resolve("strongcnn")], Settings(lr=0.1), varied)
+    assert (article.protocol.recipe, fast.protocol.recipe) == (Recipe.ARTICLE, Recipe.FAST)
+    assert (article.protocol.epochs, fast.protocol.epochs) == (5, 1)
+    assert article.protocol.dropout == fast.protocol.dropout == 0.5
+    assert article.protocol.lr == fast.protocol.lr == 0.1
+    assert fast.precision == Precision.BF16
+
+
+def test_nothing_varied_is_the_network_itself() -> None:
+    [entry] = entries([resolve("mlp")], Settings(), {})
+    assert (entry.name, dict(entry.varied)) == ("mlp", {})
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["lr"], "--vary lr: give one of recipe, epochs, batch-size, lr, dropout, precision with"),
+        (["speed=1"], "--vary speed=1: give one of"),
+        (["=1"], "--vary =1: give one of"),
+        (["lr="], "--vary lr=: it should be a valid number"),
+        (["lr=1,,2"], "--vary lr=: it should be a valid number"),
+        (["lr=0"], "--vary lr=0: it should be greater than 0"),
+        (["lr=inf"], "--vary lr=inf: it should be a finite number"),
+        (["epochs=0"], "--vary epochs=0: it should be greater than or equal to 1"),
+        (["epochs=1.5"], "--vary epochs=1.5: it should be a valid integer"),
+        (["batch-size=1000001"], "it should be less than or equal to 1000000"),
+        (["dropout=-1"], "it should be greater than or equal to 0"),
+        (["precision=fp16"], "it should be 'auto', 'fp32' or 'bf16'"),
+        (["lr=0.001,1e-3"], "has a value twice"),
+        (["lr=1", "lr=2"], "--vary lr is given twice"),
+    ],
+)
+def test_values_that_cannot_be(texts: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parsed(texts)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_comparison_of_settings(run_cli: RunCli) -> None:
+    files = ("--export-json", "a.json", "--export-csv", "a.csv", "--plot", "a.svg")
+    compare = ("compare", "mlp", "--vary", "lr=0.001,0.01", "--seeds", 5, *FAST)
+    outcome = run_cli(*compare, "--journal", "runs.jsonl", *files)
+    assert outcome.code == ExitCode.OK
+    assert "mlp lr=0.01 beats mlp lr=0.001 by " in outcome.out
+    rows = json.loads(Path("a.json").read_text(encoding="utf-8"))["models"]
+    assert [row["model"] for row in rows] == ["mlp lr=0.001", "mlp lr=0.01"]
+    assert [row["protocol"]["lr"] for row in rows] == [0.001, 0.01]
+    assert [(row["network"], row["varied"]) for row in rows] == [
+        ("mlp", {"lr": 0.001}),
+        ("mlp", {"lr": 0.01}),
+    ]
+    assert '"model": "mlp lr=0.01"' in Path("runs.jsonl").read_text(encoding="utf-8")
+    assert "\nmlp lr=0.01,25450," in Path("a.csv").read_text(encoding="utf-8")
+    plot = Path("a.svg").read_text(encoding="utf-8")
+    assert "<!-- lr -->" in plot
+    assert "<!-- parameters -->" not in plot
+    again = run_cli(*compare, "--baseline", "a.json")
+    assert "mlp lr=0.01: 0.00 ± " in again.out
+
+
+def test_a_setting_without_effect_is_told(run_cli: RunCli) -> None:
+    outcome = run_cli("compare", "mlp", "--vary", "dropout=1,0", *FAST)
+    assert "mlp dropout=1 and mlp dropout=0 have the same accuracy and loss" in outcome.out
+    assert run_cli("compare", "mlp", "--vary", "lr=0.001,0.01", *FAST).out.count("the same") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--lr", 0.1, "--vary", "lr=1,2"), "--lr and --vary set the same; drop one"),
+        (("--vary", "recipe=fast", "--recipe", "article"), "--recipe and --vary set the same"),
+        (("--vary", "recipe=article,fast", "--target", 0.9), "use --recipe article"),
+    ],
+)
+def test_options_that_do_not_fit(
+    run_cli: RunCli, arguments: tuple[object, ...], message: str
+) -> None:
+    outcome = run_cli("compare", "mlp", *map(str, arguments))
+    assert outcome.code == ExitCode.USAGE
+    assert message in outcome.err
+
+
+def test_too_much_dropout_is_a_failure_of_the_network(run_cli: RunCli) -> None:
+    outcome = run_cli("compare", "strongcnn", "--vary", "dropout=3", *FAST)
+    assert outcome.code == ExitCode.FAILURE
+    assert "3 times its dropout is a probability of 1.5, above 1" in outcome.err
