@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mnist_cli.comparison.analysis import analysed
-from mnist_cli.schema.comparison import CompareResult, ModelRuns, Run
+from mnist_cli.schema.comparison import CompareResult, ModelRuns, Run, Settling
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol
 from mnist_cli.schema.results import Environment
@@ -48,19 +48,27 @@ def network(
 
 
 def comparison(
-    *models: ModelRuns, seeds: int = 5, target: float | None = None, seeds_added: bool = False
+    *models: ModelRuns,
+    seeds: int = 5,
+    target: float | None = None,
+    seeds_added: bool = False,
+    settling: Settling | None = None,
+    margin: float | None = None,
+    num_test: int = 10_000,
 ) -> CompareResult:
     """What is known of some networks, analysed."""
     return analysed(
         CompareResult(
             schema_version=1,
-            dataset=DatasetInfo("mnist", 60_000, 10_000, "0" * 64),
+            dataset=DatasetInfo("mnist", 60_000, num_test, "0" * 64),
             environment=MACHINE,
             seeds=tuple(range(seeds)),
             target=target,
             journal=None,
             models=models,
             seeds_added=seeds_added,
+            settling=settling,
+            margin=margin,
         )
     )
 

@@ -61,7 +61,7 @@ def test_one_seed_has_no_interval_and_no_verdict() -> None:
     assert figures(result, "a").test_accuracy.half_width is None
     assert phrases.findings(result) == [
         "One seed cannot rank: a small difference can be luck. "
-        "Give --seeds 5 for intervals and verdicts."
+        "Give --seeds 5 for intervals and verdicts, or --until-settled."
     ]
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import numpy as np
 import pytest
 from scipy.stats import t
 
@@ -15,7 +14,7 @@ from mnist_cli.errors import ExitCode
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.record import adapter
 from tests.conftest import RunCli
-from tests.made_up import resealed
+from tests.made_up import comparison, network, resealed
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 SCHEMA = adapter(CompareResult).json_schema(mode="serialization")
@@ -540,11 +539,14 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
 
 
 def test_a_plotted_interval_stays_within_what_is_possible() -> None:
-    from mnist_cli.report.pictures.style import within_range
-    from mnist_cli.schema.comparison import Estimate
+    from mnist_cli.report.pictures.style import accuracy_bar
 
-    assert within_range(Estimate(0.99, 0.05, 2, 0.95)) == pytest.approx(np.array([[5], [1]]))
-    assert within_range(Estimate(0.02, 0.03, 2, 0.95)) == pytest.approx(np.array([[2], [3]]))
+    [low, high] = comparison(network("a", (0.02, 0.03)), network("b", (0.99, 0.98))).models
+    assert low.figures is not None
+    assert high.figures is not None
+    assert accuracy_bar(low.figures)[0] == [pytest.approx(2.5)]
+    assert accuracy_bar(high.figures)[1] == [pytest.approx(1.5)]
+    assert accuracy_bar(high.figures)[0] == [pytest.approx(12.706 * 0.5, rel=1e-4)]
 
 
 def test_labels_of_a_plot_do_not_cover_each_other() -> None:

@@ -216,6 +216,7 @@ def test_the_csv_has_every_field_of_every_run() -> None:
         ("mlp", "1", "0.952"),
     ]
     expected = {"model", "parameters", "total_parameters", "mult_adds", "precision", "target"}
+    expected |= {"looks", "settled"}
     expected |= {field.name for field in fields(Run)}
     for prefix, kind in (("protocol", Protocol), ("dataset", DatasetInfo)):
         expected |= {f"{prefix}_{field.name}" for field in fields(kind)}

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats as reference
 
 from mnist_cli.comparison import statistics
-from mnist_cli.comparison.statistics import SampleMean
+from mnist_cli.comparison.statistics import Decision, SampleMean
 from mnist_cli.schema.comparison import Estimate
 
 VALUES = (0.9531, 0.9502, 0.9548, 0.9517, 0.9529)
@@ -67,14 +67,17 @@ def test_values_that_agree_by_chance_are_not_exact() -> None:
 
 def test_differences_are_judged_together() -> None:
     samples = [SampleMean(mean, 1.0, 9, 10) for mean in (0.5, 2.8, 4.0)]
-    decisions = statistics.decide(samples)
+    decisions = decide(samples)
     p_values = [reference.ttest_1samp(*scaled(mean)).pvalue for mean in (0.5, 2.8, 4.0)]
     assert [d.adjusted_p for d in decisions] == pytest.approx([min(1, 3 * p) for p in p_values])
     assert [d.differs for d in decisions] == [False, False, True]
     quantile = reference.t.ppf(1 - 0.05 / 6, 9)
     assert [d.estimate.half_width for d in decisions] == pytest.approx([quantile] * 3)
     assert {d.estimate.confidence for d in decisions} == {1 - 0.05 / 3}
-    assert statistics.decide([]) == []
+
+
+def decide(samples: Sequence[SampleMean]) -> list[Decision]:
+    return [statistics.judge(sample, len(samples)) for sample in samples]
 
 
 def scaled(mean: float) -> tuple[list[float], float]:
@@ -91,7 +94,7 @@ def test_an_interval_excludes_zero_exactly_where_there_is_a_verdict() -> None:
         samples = [
             statistics.sample_mean(random.normal(effect, 1, 4).tolist()) for effect in effects
         ]
-        for decision in statistics.decide(samples):
+        for decision in decide(samples):
             assert decision.estimate.half_width is not None
             excluded = abs(decision.estimate.mean) > decision.estimate.half_width
             assert decision.differs == excluded
@@ -188,7 +191,7 @@ def test_verdicts_are_wrong_in_at_most_5_of_100_comparisons(n: int) -> None:
     for _ in range(trials):
         share = 0.02 * random.standard_normal((4, n)) / 10 + 0.97
         accuracies = (random.binomial(1000, share) / 1000).tolist()
-        wrong += any(decision.differs for decision in statistics.decide(all_pairs(accuracies)))
+        wrong += any(decision.differs for decision in decide(all_pairs(accuracies)))
     assert wrong / trials < 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
     assert wrong > 0
 
@@ -200,7 +203,7 @@ def test_all_intervals_of_a_comparison_hold_together(n: int) -> None:
     trials, together = 1500, 0
     for _ in range(trials):
         accuracies = random.normal(truth[:, None], 0.002, (4, n)).tolist()
-        decisions = statistics.decide(all_pairs(accuracies))
+        decisions = decide(all_pairs(accuracies))
         differences = [truth[a] - truth[b] for a in range(4) for b in range(a)]
         together += all(
             covers(decision.estimate, difference)

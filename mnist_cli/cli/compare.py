@@ -17,6 +17,7 @@ from mnist_cli.schema.options import (
     DataOptions,
     ExportOptions,
     GateOptions,
+    SettleOptions,
 )
 from mnist_cli.schema.protocol import Settings
 
@@ -33,6 +34,10 @@ def compare(
     lr: p.LearningRate = None,
     seed: p.Seed = CompareOptions.seed,
     seeds: p.Seeds = CompareOptions.seeds,
+    until_settled: p.UntilSettled = False,
+    max_seeds: p.MaxSeeds = SettleOptions.max_seeds,
+    time_limit: p.TimeLimit = None,
+    margin: p.Margin = None,
     target: p.Target = None,
     journal: p.JournalFile = None,
     export_json: p.ExportJson = None,
@@ -80,9 +85,15 @@ def compare(
     if twice:
         raise UsageError(f"{twice[0]} is named twice; name each network once")
     varied = parsed(vary or ())
-    for parameter in given(context):
-        if parameter.name in {KEYS[key] for key in varied}:
-            raise UsageError(f"{parameter.opts[0]} and --vary set the same; drop one")
+    flags = {parameter.name: parameter.opts[0] for parameter in given(context)}
+    for key in varied:
+        if KEYS[key] in flags:
+            raise UsageError(f"{flags[KEYS[key]]} and --vary set the same; drop one")
+    for name in ("seeds", "target") if until_settled else ("max_seeds", "time_limit"):
+        if name in flags and until_settled:
+            raise UsageError(f"{flags[name]} and --until-settled do not go together; drop one")
+        if name in flags:
+            raise UsageError(f"{flags[name]} needs --until-settled")
     settings = Settings(recipe, epochs, batch_size, lr, precision=precision)
     options = CompareOptions(
         entries=entries(specs, settings, varied),
@@ -90,6 +101,8 @@ def compare(
         device=device,
         seed=seed,
         seeds=seeds,
+        settle=SettleOptions(max_seeds, time_limit) if until_settled else None,
+        margin=margin,
         target=target,
         journal=journal,
         baseline=baseline,

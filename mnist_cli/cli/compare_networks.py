@@ -5,6 +5,7 @@ from mnist_cli.cli.working import exit_code_of, working
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.report import console, export, phrases
 from mnist_cli.report.comparison_tables import comparison_tables
+from mnist_cli.schema.comparison import LOOKS
 from mnist_cli.schema.options import (
     LEAST_RUNS,
     MAX_SEED,
@@ -53,12 +54,21 @@ def _check(
     options: CompareOptions, gates: GateOptions, files: ExportOptions, *, json: bool
 ) -> None:
     """Raise UsageError where options do not go together, before anything is trained."""
-    if options.seed + options.seeds - 1 > MAX_SEED:
-        raise UsageError("--seed and --seeds together must stay below 2**63")
-    if options.baseline is not None and options.seeds < LEAST_RUNS:
+    seeds, option = options.seeds, "--seeds"
+    if options.settle:
+        seeds, option = options.settle.max_seeds, "--max-seeds"
+        if len(options.entries) < 2:
+            raise UsageError("--until-settled compares networks with each other; name two or more")
+    if options.seed + max(seeds, LOOKS[-1]) - 1 > MAX_SEED:
+        raise UsageError(f"--seed and {option} together must stay below 2**63")
+    if options.baseline is not None and seeds < LEAST_RUNS:
         raise UsageError(
-            f"--baseline needs --seeds {LEAST_RUNS} or more, to tell a change from luck"
+            f"--baseline needs {option} {LEAST_RUNS} or more, to tell a change from luck"
         )
+    if options.margin is not None and options.target is not None:
+        raise UsageError("--margin is for accuracies, which --target makes alike; drop one")
+    if options.margin is not None and seeds == 1:
+        raise UsageError("--margin needs verdicts; give --seeds 5 or --until-settled too")
     if options.baseline is not None and options.target is not None:
         raise UsageError("--baseline compares accuracies, which --target makes alike; drop one")
     one_cycle = [e for e in options.entries if e.protocol.schedule == Schedule.ONE_CYCLE]

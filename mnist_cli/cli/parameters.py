@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mnist_cli.networks.registry import MODELS
+from mnist_cli.schema.comparison import LOOKS
 from mnist_cli.schema.datasets import NUM_CLASSES, DatasetName, Split
 from mnist_cli.schema.options import MAX_SEED, MAX_SEEDS
 from mnist_cli.schema.protocol import MAX_BATCH_SIZE, Precision, Protocol, Recipe
@@ -23,6 +24,7 @@ gate_option = partial(typer.Option, rich_help_panel=GATES)
 checkpoint_option = partial(typer.Option, rich_help_panel=CHECKPOINTS)
 
 DEVICE_FORM = re.compile(r"auto|cpu|mps|xpu|cuda(:\d{1,3})?")
+DURATION_FORM = re.compile("".join(rf"(?:(\d+\.?\d*){unit})?" for unit in ("h", "m", "s?")))
 MODEL_HELP = f"{', '.join(MODELS)}, package.module:Name or path/file.py:Name."
 
 
@@ -40,6 +42,24 @@ def positive_number(text: str) -> float:
     if not 0 < value < math.inf:
         raise ValueError(f"must be a positive number, not {text}")
     return value
+
+
+def positive_fraction(text: str) -> float:
+    """Parse a number above 0 and up to 1; raises ValueError like above."""
+    value = positive_number(text)
+    if value > 1:
+        raise ValueError(f"must be a fraction, 1 at most, not {text}")
+    return value
+
+
+def duration(text: str) -> float:
+    """Parse `90`, `90s`, `10m` or `1h30m` as seconds; raises ValueError like above."""
+    match = DURATION_FORM.fullmatch(text.lower())
+    hours, minutes, seconds = map(float, match.groups("0")) if match else (0.0, 0.0, 0.0)
+    total = hours * 3600 + minutes * 60 + seconds
+    if not 0 < total < math.inf:
+        raise ValueError(f"'{text}' is no time such as 90s, 10m or 1h30m")
+    return total
 
 
 def device_name(text: str) -> str:
@@ -132,6 +152,39 @@ Seeds = Annotated[
         min=1,
         max=MAX_SEEDS,
         help="Runs of each network, from --seed on; verdicts need 5 or more.",
+    ),
+]
+UntilSettled = Annotated[
+    bool,
+    training_option(
+        "--until-settled",
+        metavar="",
+        help="Add seeds until each pair has a verdict, or --max-seeds would hardly give it one.",
+    ),
+]
+MaxSeeds = Annotated[
+    int,
+    training_option(
+        min=LOOKS[0],
+        max=LOOKS[-1],
+        help=f"Most runs of each network with --until-settled, which looks at pairs after "
+        f"{', '.join(map(str, LOOKS))}.",
+    ),
+]
+TimeLimit = Annotated[
+    float | None,
+    training_option(
+        parser=duration,
+        metavar="TIME",
+        help="Begin no run of --until-settled that would end later, e.g. 90s, 10m or 1h30m.",
+    ),
+]
+Margin = Annotated[
+    float | None,
+    training_option(
+        parser=positive_fraction,
+        metavar="FRACTION",
+        help="Call networks equivalent whose accuracies surely differ by less, e.g. 0.002.",
     ),
 ]
 Target = Annotated[

@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
-from math import hypot
-from statistics import median
+from statistics import fmean, median, stdev
 
 from mnist_cli.comparison import statistics
+from mnist_cli.comparison.sequential import at_last_look
+from mnist_cli.comparison.verdicts import settled, verdicts
 from mnist_cli.schema.comparison import (
+    CONFIDENCE,
     Aggregate,
     Baseline,
     Change,
     CompareResult,
-    Measure,
+    Estimate,
     ModelRuns,
-    Verdict,
 )
 
 
@@ -32,17 +32,10 @@ def analysed(result: CompareResult) -> CompareResult:
         ],
         result.target,
     )
-    measure = Measure.TEST_ACCURACY if result.target is None else Measure.TRAIN_SECONDS
-    ranked = [
-        model
-        for model in models
-        if model.figures and (result.target is None or model.always_reached_target)
-    ]
-    return replace(
-        result,
-        models=tuple(models),
-        verdicts=tuple(_verdicts(ranked, measure, 1 / result.dataset.num_test)),
-    )
+    judged = verdicts(replace(result, models=tuple(models)))
+    if result.settling:
+        models = [replace(model, settled=settled(model.model, models, judged)) for model in models]
+    return replace(result, models=tuple(models), verdicts=judged)
 
 
 def with_baseline(
@@ -54,7 +47,8 @@ def with_baseline(
     """`result` with the change of each network's accuracy since the runs in `file`.
 
     A network with the same seeds then and now is judged by the paired t-test, as the order of the
-    images is a seed's; another one by Welch's test. All hold together with 95 % (Bonferroni).
+    images is a seed's; another one by Welch's test. All hold together with 95 % (Bonferroni), at
+    each look too where seeds are added.
 
     Args:
         result: what is known now.
@@ -65,7 +59,8 @@ def with_baseline(
     resolution = 1 / result.dataset.num_test
     samples, paired = {}, set()
     for model in result.models:
-        now = {run.seed: run.test_accuracy for run in model.runs}
+        runs = at_last_look(model.runs, result.settling)
+        now = {run.seed: run.test_accuracy for run in runs}
         then = accuracies.get(model.model, {})
         if not model.figures or len(now) < 2 or len(then) < 2:
             continue
@@ -77,7 +72,10 @@ def with_baseline(
             samples[model.model] = statistics.welch(
                 list(now.values()), list(then.values()), resolution
             )
-    decisions = dict(zip(samples, statistics.decide(list(samples.values())), strict=True))
+    looks = len(result.settling.looks) if result.settling else 1
+    decisions = {
+        name: statistics.judge(sample, len(samples) * looks) for name, sample in samples.items()
+    }
     changes = [
         Change(
             model.model,
@@ -101,18 +99,26 @@ def _figures(model: ModelRuns, result: CompareResult) -> Aggregate:
     # By epoch: with a target, a run of fewer epochs is short without the machine having been idle.
     odd = statistics.outliers([run.train_seconds / run.epochs for run in model.runs])
     num_train, num_test = result.dataset.num_train, result.dataset.num_test
-    accuracy = statistics.mean_interval(accuracies, resolution=1 / num_test)
+    accuracy = _mean(accuracies, result, resolution=1 / num_test)
     return Aggregate(
         test_accuracy=accuracy,
-        test_loss=statistics.mean_interval([run.test_loss for run in model.runs]),
-        train_seconds=statistics.mean_interval(seconds),
+        test_loss=_mean([run.test_loss for run in model.runs], result),
+        train_seconds=_mean(seconds, result),
         train_seconds_median=median(seconds),
         train_seconds_min=min(seconds),
         train_seconds_max=max(seconds),
         images_per_second=median(num_train * run.epochs / run.train_seconds for run in model.runs),
         sampling_error=statistics.sampling_error(accuracy.mean, num_test),
         outlier_seeds=tuple(model.runs[index].seed for index in odd),
+        accuracy_deviation=stdev(accuracies) if len(accuracies) > 1 else None,
     )
+
+
+def _mean(values: Sequence[float], result: CompareResult, resolution: float = 0.0) -> Estimate:
+    """With its interval, if the number of values was fixed: otherwise it depends on the values."""
+    if result.settling:
+        return Estimate(fmean(values), None, len(values), CONFIDENCE)
+    return statistics.mean_interval(values, resolution)
 
 
 def _with_pareto(models: list[ModelRuns], target: float | None) -> list[ModelRuns]:
@@ -130,46 +136,3 @@ def _with_pareto(models: list[ModelRuns], target: float | None) -> list[ModelRun
         for (model, figures), is_small, is_quick in zip(rows, small, quick, strict=True)
     }
     return [replace(model, figures=marked.get(model.model)) for model in models]
-
-
-def _verdicts(models: Sequence[ModelRuns], measure: Measure, one_image: float) -> list[Verdict]:
-    by_accuracy = measure == Measure.TEST_ACCURACY
-    values = {
-        model.model: {
-            run.seed: run.test_accuracy if by_accuracy else run.train_seconds for run in model.runs
-        }
-        for model in models
-    }
-    # A time to a target moves in whole epochs, as an accuracy does in whole images.
-    epochs = {
-        model.model: median(run.train_seconds / run.epochs for run in model.runs)
-        for model in models
-    }
-    pairs, samples = [], []
-    for first, second in combinations(values, 2):
-        seeds = sorted(values[first].keys() & values[second].keys())
-        if len(seeds) > 1:
-            pairs.append((first, second))
-            samples.append(
-                statistics.paired(
-                    [values[first][seed] for seed in seeds],
-                    [values[second][seed] for seed in seeds],
-                    one_image if by_accuracy else hypot(epochs[first], epochs[second]),
-                )
-            )
-    verdicts = []
-    for (first, second), sample, decision in zip(
-        pairs, samples, statistics.decide(samples), strict=True
-    ):
-        first_is_better = (sample.mean > 0) == by_accuracy
-        verdicts.append(
-            Verdict(
-                first=first,
-                second=second,
-                measure=measure,
-                difference=decision.estimate,
-                adjusted_p=decision.adjusted_p,
-                better=(first if first_is_better else second) if decision.differs else None,
-            )
-        )
-    return verdicts

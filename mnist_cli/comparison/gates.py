@@ -1,28 +1,37 @@
 """Thresholds for scripts. A gate fails only where the runs prove that it should.
 
-Each network and threshold is a one-sided Student test at 0.05 / m, m being their number: where all
-meet their thresholds, the chance that any gate fails is at most 5 %. That no gate fails proves
-nothing: two seeds hardly ever fail one.
+Each network and threshold is a one-sided Student test at 0.05 / m, m being their number (times that
+of the looks where seeds are added): where all meet their thresholds, the chance that any gate fails
+is at most 5 %. That no gate fails proves nothing: two seeds hardly ever fail one.
 """
 
+from collections.abc import Sequence
+
+from mnist_cli.comparison.sequential import at_last_look
 from mnist_cli.comparison.statistics import mean_interval
 from mnist_cli.formatting import format_accuracy, format_duration, format_points, plural
-from mnist_cli.schema.comparison import ALPHA, CompareResult, Estimate, ModelRuns
+from mnist_cli.schema.comparison import ALPHA, CompareResult, Estimate, Run
 from mnist_cli.schema.options import GateOptions
 
 
 def failed_gates(result: CompareResult, gates: GateOptions) -> list[str]:
     """Why a comparison misses its thresholds, a reason each; a single run is taken at its value."""
-    models = [model for model in result.models if model.figures]
+    judged = {
+        model.model: runs
+        for model in result.models
+        if model.figures and (runs := at_last_look(model.runs, result.settling))
+    }
     asked = [limit for limit in (gates.min_accuracy, gates.max_seconds) if limit is not None]
-    confidence = 1 - 2 * ALPHA / max(1, len(models) * len(asked))  # of two-sided intervals
+    looks = len(result.settling.looks) if result.settling else 1
+    tests = max(1, len(result.models) * len(asked) * looks)
+    confidence = 1 - 2 * ALPHA / tests  # of two-sided intervals
     one_image = 1 / result.dataset.num_test
     reasons = [
         reason
-        for model in models
+        for name, runs in judged.items()
         for reason in (
-            _accuracy(model, gates.min_accuracy, confidence, one_image),
-            _time(model, gates.max_seconds, confidence),
+            _accuracy(name, runs, gates.min_accuracy, confidence, one_image),
+            _time(name, runs, gates.max_seconds, confidence),
         )
         if reason
     ]
@@ -37,36 +46,34 @@ def failed_gates(result: CompareResult, gates: GateOptions) -> list[str]:
 
 
 def _accuracy(
-    model: ModelRuns, least: float | None, confidence: float, resolution: float
+    name: str, runs: Sequence[Run], least: float | None, confidence: float, resolution: float
 ) -> str | None:
     if least is None:
         return None
-    value = mean_interval([run.test_accuracy for run in model.runs], resolution, confidence)
+    value = mean_interval([run.test_accuracy for run in runs], resolution, confidence)
     if value.mean + (value.half_width or 0) >= least:
         return None
     return (
-        f"{model.model}: test accuracy {format_accuracy(value)} ({_level(value)}) "
+        f"{name}: test accuracy {format_accuracy(value)} ({_level(value)}) "
         f"is below --min-accuracy {least:.10g}"
     )
 
 
-def _time(model: ModelRuns, most: float | None, confidence: float) -> str | None:
+def _time(name: str, runs: Sequence[Run], most: float | None, confidence: float) -> str | None:
     """With a target, a network must have got to it in each run: how long it takes is not known."""
     if most is None:
         return None
     limit = f"--max-seconds {most:.10g}"
-    reached = [run.reached_target is not False for run in model.runs]
+    reached = [run.reached_target is not False for run in runs]
     if not all(reached):
         return (
-            f"{model.model}: reached --target in {sum(reached)} of {plural(len(reached), 'run')}, "
+            f"{name}: reached --target in {sum(reached)} of {plural(len(reached), 'run')}, "
             f"so not within {limit}"
         )
-    value = mean_interval([run.train_seconds for run in model.runs], confidence=confidence)
+    value = mean_interval([run.train_seconds for run in runs], confidence=confidence)
     if value.mean - (value.half_width or 0) <= most:
         return None
-    return (
-        f"{model.model}: training time {format_duration(value)} ({_level(value)}) is above {limit}"
-    )
+    return f"{name}: training time {format_duration(value)} ({_level(value)}) is above {limit}"
 
 
 def _level(value: Estimate) -> str:

@@ -12,7 +12,7 @@ from statistics import NormalDist, fmean, median, variance
 
 import scipy
 
-from mnist_cli.schema.comparison import ALPHA, CONFIDENCE, Estimate
+from mnist_cli.schema.comparison import ALPHA, CONFIDENCE, SETTLED, Estimate, Outcome
 
 OUTLIER = 14.826
 
@@ -41,14 +41,21 @@ class SampleMean:
 
 @dataclass(frozen=True)
 class Decision:
-    """One of several differences, judged together: it `differs` from zero, or may be zero.
-
-    It differs exactly where its interval leaves zero out.
-    """
+    """What is said of one difference among several that are judged together."""
 
     estimate: Estimate
     adjusted_p: float
-    differs: bool
+    outcome: Outcome
+
+    @property
+    def differs(self) -> bool:
+        """Whether it is not zero: exactly where its interval leaves zero out."""
+        return self.outcome == Outcome.BETTER
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is a verdict."""
+        return self.outcome in SETTLED
 
 
 def sample_mean(values: Sequence[float], resolution: float = 0.0) -> SampleMean:
@@ -95,21 +102,32 @@ def welch(first: Sequence[float], second: Sequence[float], resolution: float = 0
     return SampleMean(one.mean - other.mean, math.sqrt(total), freedom, min(one.n, other.n))
 
 
-def decide(differences: Sequence[SampleMean]) -> list[Decision]:
-    """Judge m differences by intervals at the level 1 - 0.05 / m (Bonferroni; Dunn 1961).
+def judge(sample: SampleMean, comparisons: int, margin: float | None = None) -> Decision:
+    """Judge one of m differences by its interval at the level 1 - 0.05 / m (Bonferroni; Dunn 1961).
 
     All m intervals hold together with 95 %, and the chance of any false verdict is at most 5 %.
     Holm's procedure finds a little more, but its intervals do not hold together.
+
+    Args:
+        sample: the mean difference.
+        comparisons: m.
+        margin: a difference counts as none where its interval lies between -margin and margin.
     """
-    count = len(differences)
-    return [
-        Decision(
-            estimate=difference.estimate(1 - ALPHA / count),
-            adjusted_p=min(1.0, count * difference.p_value()),
-            differs=count * difference.p_value() < ALPHA,
-        )
-        for difference in differences
-    ]
+    estimate = sample.estimate(1 - ALPHA / comparisons)
+    adjusted_p = min(1.0, comparisons * sample.p_value())
+    half = estimate.half_width or 0.0
+    outcome = Outcome.OPEN
+    if adjusted_p < ALPHA:
+        outcome = Outcome.BETTER
+    elif margin is not None and abs(estimate.mean) + half < margin:
+        outcome = Outcome.EQUIVALENT
+    return Decision(estimate, adjusted_p, outcome)
+
+
+def interval_half_width(deviation: float, n: int, comparisons: int) -> float:
+    """Half the width of an interval by which `judge` judges n values of this standard deviation."""
+    sample = SampleMean(0.0, deviation / math.sqrt(n), n - 1, n)
+    return sample.estimate(1 - ALPHA / comparisons).half_width or 0.0
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -39,7 +39,9 @@ def comparison_tables(result: CompareResult) -> list[RenderableType]:
             if m.figures
         ]
         legend = f"* {phrases.PARETO} {legend}" if any(marks) else legend
-        if len(result.seeds) > 1:
+        if result.settling:
+            legend = f"sd is the standard deviation over the seeds. {legend}"
+        elif len(result.seeds) > 1:
             legend = f"± is the 95 % interval of a network's mean over its seeds. {legend}"
     else:
         legend = (
@@ -90,18 +92,21 @@ def _accuracies(result: CompareResult) -> Table:
     ends = [min(max(end, 0), 1) for end in ends]  # a t interval may reach beyond 0 and 1
     low, high, digits = nice_scale(min(ends, default=0) * 100, max(ends, default=1) * 100)
     scale = f"{low:.{digits}f} to {high:.{digits}f} %"
-    table = layout.table("Network", "Accuracy", "n", "Loss")
+    deviation = ["sd"] if result.settling else []
+    table = layout.table("Network", "Accuracy", *deviation, "n", "Loss")
     if figures:
         table.add_column(scale, no_wrap=True)
     for model in result.models:
         if model.figures is None:
-            table.add_row(model.model, *_unmeasured(model))
+            state = "failed" if model.failure else "-"
+            table.add_row(model.model, state, *["-" for _ in deviation], str(len(model.runs)), "-")
             continue
         value = model.figures.test_accuracy
         half = value.half_width or 0
         table.add_row(
             model.model,
             format_accuracy(value),
+            *[format_percent(model.figures.accuracy_deviation) for _ in deviation],
             str(value.n),
             format_loss_estimate(model.figures.test_loss),
             interval(value.mean * 100, half * 100, low, high, INTERVAL_WIDTH),
@@ -184,10 +189,6 @@ def _bar(figures: Aggregate | None, most: float, width: int) -> list[str]:
     if not most:
         return []
     return [bar(figures.train_seconds_median, most, width) if figures else ""]
-
-
-def _unmeasured(model: ModelRuns) -> list[str]:
-    return ["failed" if model.failure else "-", str(len(model.runs)), "-"]
 
 
 def _starred(text: str, star: bool) -> Text:

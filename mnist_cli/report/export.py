@@ -13,6 +13,7 @@ from mnist_cli.formatting import (
     format_count,
     format_loss_estimate,
     format_parameters,
+    format_percent,
     format_seconds,
     format_seconds_range,
 )
@@ -44,6 +45,7 @@ def write_stdout(result: CompareResult, options: ExportOptions) -> None:
 
 def to_csv(result: CompareResult) -> str:
     """A row for each run, with everything that it depends on."""
+    looks = " ".join(map(str, result.settling.looks)) if result.settling else None
     rows = [
         {
             "model": model.model,
@@ -54,7 +56,7 @@ def to_csv(result: CompareResult) -> str:
         | asdict(run)
         | {"precision": model.precision}
         | _prefixed("protocol", asdict(model.protocol))
-        | {"target": result.target}
+        | {"target": result.target, "looks": looks, "settled": model.settled}
         | _prefixed("dataset", asdict(result.dataset))
         | _prefixed("environment", asdict(result.environment))
         for model in result.models
@@ -73,7 +75,17 @@ def to_markdown(result: CompareResult) -> str:
     headline, *protocols = phrases.headline(result)
     environment = result.environment
     target = ["reached"] if result.target is not None else []
-    headers = ["network", "accuracy", "n", "loss", *target, "median time (min-max)", "images/s"]
+    spread = ["sd", "settled"] if result.settling else []
+    headers = [
+        "network",
+        "accuracy",
+        *spread,
+        "n",
+        "loss",
+        *target,
+        "median time (min-max)",
+        "images/s",
+    ]
     headers += ["parameters", "mult-adds"]
     lines = [
         f"**{headline}**",
@@ -119,20 +131,25 @@ def _cells(model: ModelRuns, result: CompareResult) -> list[str]:
         format_parameters(model.parameters, model.total_parameters),
         format_count(model.mult_adds),
     ]
+    settled = "yes" if model.settled else "no"
     if figures is None:
         state = "failed" if model.failure else "-"
-        return [_plain(model.model), state, str(len(model.runs)), "-", *reached, "-", "-", *size]
+        spread = ["-", settled] if result.settling else []
+        count = str(len(model.runs))
+        return [_plain(model.model), state, *spread, count, "-", *reached, "-", "-", *size]
+    spread = [format_percent(figures.accuracy_deviation), settled] if result.settling else []
     small = " \\*" if figures.pareto_parameters else ""
     quick = " \\*" if figures.pareto_seconds else ""
     time = format_seconds(figures.train_seconds_median)
-    spread = format_seconds_range(figures.train_seconds_min, figures.train_seconds_max)
+    extremes = format_seconds_range(figures.train_seconds_min, figures.train_seconds_max)
     return [
         _plain(model.model),
         format_accuracy(figures.test_accuracy),
+        *spread,
         str(figures.test_accuracy.n),
         format_loss_estimate(figures.test_loss),
         *reached,
-        f"{time}{quick}" if len(model.runs) == 1 else f"{time} {spread}{quick}",
+        f"{time}{quick}" if len(model.runs) == 1 else f"{time} {extremes}{quick}",
         f"{figures.images_per_second:,.0f}",
         f"{size[0]}{small}",
         size[1],

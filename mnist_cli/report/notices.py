@@ -11,10 +11,12 @@ from mnist_cli.schema.events import (
     FewerImages,
     JournalFound,
     JournalUnavailable,
+    MarginTooFine,
     NetworkUnusable,
     OutputIsProbability,
     SeedIgnored,
     SubsetUsed,
+    TimeLimitReached,
     TrainingImagesReused,
     TrainingInterrupted,
 )
@@ -63,6 +65,15 @@ def notice(event: Event) -> str | None:
         case ComparisonInterrupted(path, finished, total):
             has = f"{path} has {finished} of {plural(total, 'run')}"
             return f"{has}; the same command goes on from there"
+        case MarginTooFine(margin, half_width, seeds, num_test):
+            return (
+                f"--margin {margin:g} can hardly be met with {num_test:,} test images and "
+                f"{seeds} seeds: expect intervals of about ±{half_width:.2g}"
+            )
+        case TimeLimitReached(left, path):
+            state = f"{plural(left, 'pair')} not settled yet" if left else "some runs were left"
+            way_on = "; the same command goes on from there" if path else ""
+            return f"--time-limit leaves no time for another run: {state}{way_on}"
         case NetworkUnusable(model):
             return f"{model} cannot be trained; the others go on"
         case _:

@@ -19,13 +19,15 @@ from mnist_cli.schema.comparison import (
     Disagreement,
     Measure,
     ModelRuns,
+    Outcome,
+    Settling,
     Verdict,
 )
 from mnist_cli.schema.protocol import Protocol
 
 LOOKED_TWICE = (
     "Seeds were added to a journal that could be looked at before: with each look, a false verdict "
-    "is likelier than the 5 % that hold for one."
+    "is likelier than the 5 % that hold for one. --until-settled may look."
 )
 PARETO = "no other network is both more accurate and cheaper."
 MULT_ADDS = f"Mult-adds are for a batch of {Protocol.batch_size} images."
@@ -86,20 +88,25 @@ def failures(result: CompareResult) -> list[str]:
 
 def verdicts(result: CompareResult) -> list[str]:
     """A line for each pair under one that says how they were judged."""
-    if not result.verdicts:
+    if not result.verdicts and result.settling is None:
         alone = sum(model.figures is not None for model in result.models) < 2
         if len(result.seeds) > 1 or alone:
             return []
         return [
             "One seed cannot rank: a small difference can be luck. "
-            "Give --seeds 5 for intervals and verdicts."
+            "Give --seeds 5 for intervals and verdicts, or --until-settled."
         ]
     count, level = len(result.verdicts), f"{CONFIDENCE * 100:g} %"
     together = f"all {count} intervals hold together with {level}" if count > 1 else f"at {level}"
-    seeds = plural(len(result.seeds), "seed")
+    if result.settling:
+        seeds = f"looked at after {looks(result.settling)} seeds"
+        together = f"all intervals at all looks hold together with {level}"
+    else:
+        seeds = f"{plural(len(result.seeds), 'seed')} fixed in advance"
     return [
-        f"Differences on these test images, paired by seed, {seeds} fixed in advance, {together}:",
-        *map(_verdict, result.verdicts),
+        f"Differences on these test images, paired by seed, {seeds}, {together}:",
+        *(verdict(each, result.margin, result.settling) for each in result.verdicts),
+        *_undecided(result),
         *([LOOKED_TWICE] if result.seeds_added else []),
     ]
 
@@ -155,21 +162,49 @@ def _alike(result: CompareResult) -> list[str]:
     ]
 
 
+def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> str:
+    """What is known of a pair; where seeds are added, with how many it took and the level."""
+    by_time = pair.measure == Measure.TRAIN_SECONDS
+    size = replace(pair.difference, mean=abs(pair.difference.mean))
+    amount = format_duration(size) if by_time else format_points(size)
+    names = f"{pair.first} and {pair.second}"
+    basis = f" ({size.n} seeds, {size.confidence * 100:.4g} %)" if settling else ""
+    within = "" if margin is None else f" within {margin * 100:g} points"
+    if pair.better:
+        other = pair.second if pair.better == pair.first else pair.first
+        does = "is faster than" if by_time else "beats"
+        return f"{pair.better} {does} {other} by {amount}{basis}"
+    if pair.outcome == Outcome.EQUIVALENT:
+        return f"{names} are equivalent{within}: {amount}{basis}"
+    if pair.outcome == Outcome.SET_ASIDE and settling:
+        most = plural(settling.max_seeds, "seed")
+        return f"{names} are set aside, as {most} hardly settle them: {amount}{basis}"
+    if settling:
+        return f"{names} are not settled yet: {amount}{basis}"
+    also = f" or equivalent{within}" if within else ""
+    return f"{names} are not distinguishable{also} with n = {size.n} ({amount})"
+
+
+def looks(settling: Settling) -> str:
+    """The numbers of seeds at which a pair may be looked at: `4, 5, 7, 10`."""
+    return ", ".join(str(look) for look in settling.looks if look <= settling.max_seeds)
+
+
+def _undecided(result: CompareResult) -> list[str]:
+    """While seeds are added, a line for each pair that was never looked at."""
+    judged = {(pair.first, pair.second) for pair in result.verdicts}
+    return [
+        f"{first.model} and {second.model} are undecided: "
+        + (" and ".join(failed) + " failed" if failed else "they have too few seeds yet")
+        for first, second in combinations(result.models, 2)
+        if result.settling and (first.model, second.model) not in judged
+        for failed in [[model.model for model in (first, second) if model.failure]]
+    ]
+
+
 def disagreements(result: CheckpointComparison) -> list[str]:
     """A line for each pair of checkpoints."""
     return [_disagreement(pair) for pair in result.disagreements]
-
-
-def _verdict(verdict: Verdict) -> str:
-    by_time = verdict.measure == Measure.TRAIN_SECONDS
-    size = replace(verdict.difference, mean=abs(verdict.difference.mean))
-    amount = format_duration(size) if by_time else format_points(size)
-    if verdict.better:
-        other = verdict.second if verdict.better == verdict.first else verdict.first
-        return f"{verdict.better} {'is faster than' if by_time else 'beats'} {other} by {amount}"
-    return (
-        f"{verdict.first} and {verdict.second} are not distinguishable with n = {size.n} ({amount})"
-    )
 
 
 def _since_baseline(result: CompareResult) -> list[str]:

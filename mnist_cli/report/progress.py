@@ -16,6 +16,7 @@ from mnist_cli.formatting import (
     format_wait,
     plural,
 )
+from mnist_cli.report import phrases
 from mnist_cli.report.notices import notice
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.events import (
@@ -23,6 +24,7 @@ from mnist_cli.schema.events import (
     EpochFinished,
     Event,
     OnEvent,
+    PairsLookedAt,
     RunFailed,
     RunFinished,
     RunsLeft,
@@ -79,6 +81,9 @@ class _Lines:
                 )
             case RunFailed(model, left):
                 say(f"{model} failed ({_left(left)})")
+            case PairsLookedAt():
+                for line in _looked_at(event):
+                    say(line)
             case _ if text := notice(event):
                 say(f"notice: {text}")
 
@@ -109,6 +114,9 @@ class _Bars:
             case RunFailed(model, left):
                 self._print(f"{model} failed")
                 self._count(left)
+            case PairsLookedAt():
+                for line in _looked_at(event):
+                    self._print(line)
             case _ if text := notice(event):
                 self._print(f"notice: {text}")
 
@@ -162,11 +170,17 @@ def _target(run: Run) -> str:
     )
 
 
+def _looked_at(event: PairsLookedAt) -> list[str]:
+    return [phrases.verdict(pair, event.margin, event.settling) for pair in event.verdicts]
+
+
 def _left(left: RunsLeft) -> str:
     """`7 of 20 runs, about 3 min left`; honest where not every network has been timed yet."""
     if not left.total:
         return "no run is left"
     done = f"{left.total - left.left} of {plural(left.total, 'run')}"
+    if left.look is not None:
+        done += f" to the look at {left.look} seeds"
     if not left.left or not left.seconds:
         return done
     return f"{done}, {'at least' if left.at_least else 'about'} {format_wait(left.seconds)} left"

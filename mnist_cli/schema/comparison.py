@@ -19,6 +19,7 @@ from mnist_cli.schema.results import Environment, Fraction, Seconds
 SCHEMA_VERSION: Literal[1] = 1
 CONFIDENCE = 0.95
 ALPHA = 0.05  # 1 - CONFIDENCE: the chance of any false verdict
+LOOKS = (4, 5, 7, 10, 14, 20, 28, 40, 56, 80)  # numbers of seeds at which pairs may be looked at
 
 Count = Annotated[int, Ge(0)]
 
@@ -30,13 +31,28 @@ class Measure(StrEnum):
     TRAIN_SECONDS = "train_seconds"
 
 
+class Outcome(StrEnum):
+    """What is known of two networks."""
+
+    BETTER = "better"
+    EQUIVALENT = "equivalent"
+    """They differ by less than the margin."""
+    SET_ASIDE = "set aside"
+    """The most seeds allowed would hardly settle it."""
+    OPEN = "open"
+
+
+SETTLED = frozenset({Outcome.BETTER, Outcome.EQUIVALENT})
+
+
 @dataclass(frozen=True)
 class Estimate(Record):
     """A mean with its interval."""
 
     mean: float
     half_width: Annotated[float, Ge(0)] | None
-    """Half the width of its two-sided Student interval; null where n is 1."""
+    """Half the width of its two-sided Student interval; null where n is 1, and for figures of one
+    network whose number of seeds depends on what they show."""
     n: Annotated[int, Ge(1)]
     """How many values the mean is taken of."""
     confidence: Fraction
@@ -84,6 +100,8 @@ class Aggregate(Record):
     target."""
     pareto_seconds: bool | None = None
     """Whether no other network is both more accurate and faster; null with a target."""
+    accuracy_deviation: float | None = None
+    """Standard deviation of the accuracy over the seeds; null for one seed."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +130,24 @@ class ModelRuns(Record):
     """Name or target of the network alone."""
     varied: dict[str, str | int | float] = field(default_factory=dict)
     """The settings that differ from row to row, by their names on the command line."""
+    settled: bool | None = None
+    """Whether each pair with this network has a verdict; null for a fixed number of seeds."""
 
     @property
     def always_reached_target(self) -> bool:
         """Whether it got to the target in each of its runs, and has one."""
         return bool(self.runs) and all(run.reached_target for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Settling(Record):
+    """How seeds are added until each pair of networks is settled."""
+
+    max_seeds: Annotated[int, Ge(LOOKS[0])]
+    """No network gets more."""
+    looks: Annotated[tuple[int, ...], Len(1)] = LOOKS
+    """The numbers of seeds at which a pair may be looked at, whether or not they are reached: the
+    level of its intervals is divided by how many they are."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +162,10 @@ class Verdict(Record):
     """Mean over the common seeds of first minus second. The interval leaves out zero exactly where
     there is a better one; all intervals of a comparison hold together with 95 %."""
     adjusted_p: Fraction
-    """P-value of the paired t-test, times the number of pairs (Bonferroni)."""
+    """P-value of the paired t-test, times the number of pairs and of looks (Bonferroni)."""
     better: str | None
     """The better network, null where they are not distinguishable."""
+    outcome: Outcome = Outcome.OPEN
 
 
 @dataclass(frozen=True)
@@ -170,7 +202,7 @@ class CompareResult(Sealed):
     dataset: DatasetInfo
     environment: Environment
     seeds: Annotated[tuple[Count, ...], Len(1)]
-    """The seeds asked for; a network with fewer runs is not finished."""
+    """The seeds asked for; a network with fewer runs is not finished, or settled earlier."""
     target: Fraction | None
     """Test accuracy to train up to."""
     journal: str | None
@@ -181,8 +213,12 @@ class CompareResult(Sealed):
     """Whether seeds were added to a journal whose runs may have been looked at: the chance of a
     false verdict is then more than 5 %."""
     verdicts: tuple[Verdict, ...] = ()
-    """One for each pair of networks with two seeds or more in common."""
+    """One for each pair of networks with two seeds or more in common, or with a look."""
     baseline: Baseline | None = None
+    settling: Settling | None = None
+    """Null for a number of seeds that was fixed in advance."""
+    margin: Fraction | None = None
+    """Networks whose accuracies differ by less are equivalent."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ The work calls `on_event`; how an event looks, or whether it is shown, is the ca
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mnist_cli.schema.comparison import Run
+from mnist_cli.schema.comparison import Run, Settling, Verdict
 from mnist_cli.schema.results import EpochResult
 
 
@@ -135,12 +135,43 @@ class ComparisonInterrupted:
 
 @dataclass(frozen=True)
 class RunsLeft:
-    """How far a comparison is; `at_least` says that the seconds are but a lower bound."""
+    """How far a comparison is; `at_least` says that the seconds are but a lower bound.
+
+    Where seeds are added, the runs are those until the next look, at `look` seeds.
+    """
 
     total: int
     left: int
     seconds: float
     at_least: bool
+    look: int | None = None
+
+
+@dataclass(frozen=True)
+class PairsLookedAt:
+    """Pairs of networks have new verdicts, or are still open with new intervals."""
+
+    verdicts: tuple[Verdict, ...]
+    margin: float | None
+    settling: Settling
+
+
+@dataclass(frozen=True)
+class MarginTooFine:
+    """Intervals of `seeds` seeds are about `half_width` to each side: too wide for `margin`."""
+
+    margin: float
+    half_width: float
+    seeds: int
+    num_test: int
+
+
+@dataclass(frozen=True)
+class TimeLimitReached:
+    """A comparison ends as the next run would take longer; `open` pairs are not settled yet."""
+
+    open: int
+    journal: str | None
 
 
 @dataclass(frozen=True)
@@ -186,6 +217,9 @@ Event = (
     | JournalFound
     | ComparisonInterrupted
     | RunsLeft
+    | PairsLookedAt
+    | MarginTooFine
+    | TimeLimitReached
     | RunFinished
     | NetworkUnusable
     | RunFailed

@@ -82,10 +82,20 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class CompareOptions:
-    """`compare`: several entries, trained with the same `seeds` seeds.
+class SettleOptions:
+    """Add seeds until each pair of entries is settled, for `time_limit` seconds at most."""
 
-    With a `target`, each is trained until it has that test accuracy, for its epochs at most.
+    max_seeds: int = 40
+    time_limit: float | None = None
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """`compare`: several entries, trained with the same seeds from `seed` on.
+
+    There are `seeds` of them, or as many as it takes to `settle` the entries. With a `target`, each
+    is trained until it has that test accuracy, for its epochs at most. Entries whose accuracies
+    differ by less than `margin`, a fraction, are equivalent.
     """
 
     entries: tuple[Entry, ...]
@@ -93,6 +103,8 @@ class CompareOptions:
     device: str = "auto"
     seed: int = 0
     seeds: int = 1
+    settle: SettleOptions | None = None
+    margin: float | None = None
     target: float | None = None
     journal: Path | None = None
     baseline: Path | None = None

@@ -11,7 +11,15 @@ from matplotlib.transforms import Bbox
 
 from mnist_cli.report.pictures.files import save_figure
 from mnist_cli.report.pictures.setting_plot import plot_setting, varied_number
-from mnist_cli.report.pictures.style import COLOURS, MARKERS, plain, scale, title, within_range
+from mnist_cli.report.pictures.style import (
+    COLOURS,
+    MARKERS,
+    accuracy_bar,
+    plain,
+    point_label,
+    scale,
+    title,
+)
 from mnist_cli.schema.comparison import Aggregate, CompareResult
 from mnist_cli.schema.results import TrainResult
 
@@ -39,7 +47,7 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
         plot_setting(path, result, setting)
         return
     rows = [
-        (model.model, model.total_parameters, model.figures)
+        (point_label(model), model.total_parameters, model.figures)
         for model in result.models
         if model.figures and model.total_parameters
     ]
@@ -96,7 +104,7 @@ def _point(
     axes.errorbar(
         cost,
         accuracy.mean * 100,
-        yerr=within_range(accuracy) if accuracy.half_width else None,
+        yerr=accuracy_bar(figures) if accuracy.n > 1 else None,
         xerr=times if spread else None,
         capsize=4,
         markersize=7,

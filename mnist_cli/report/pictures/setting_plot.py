@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mnist_cli.report.pictures.files import save_figure
-from mnist_cli.report.pictures.style import COLOURS, MARKERS, plain, scale, title, within_range
+from mnist_cli.report.pictures.style import COLOURS, MARKERS, accuracy_bar, plain, scale, title
 from mnist_cli.schema.comparison import Aggregate, CompareResult, ModelRuns
 
 Points = list[tuple[float, Aggregate]]
@@ -57,7 +57,7 @@ def _line(axes: Axes, position: int, network: str, points: Points, *, by_time: b
         high = [f.train_seconds_max - f.train_seconds_median for _, f in points]
     else:
         heights = [figures.test_accuracy.mean * 100 for _, figures in points]
-        reaches = [within_range(figures.test_accuracy) for _, figures in points]
+        reaches = [accuracy_bar(figures) for _, figures in points]
         low = [below for [below], _ in reaches]
         high = [above for _, [above] in reaches]
     axes.errorbar(

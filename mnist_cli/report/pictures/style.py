@@ -3,10 +3,13 @@
 Networks differ by marker and by a label; the colours are those of Okabe and Ito (2008).
 """
 
+from math import comb
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from mnist_cli.schema.comparison import CompareResult, Estimate
+from mnist_cli.report.phrases import looks
+from mnist_cli.schema.comparison import SETTLED, Aggregate, CompareResult, ModelRuns
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX*<>"
@@ -15,16 +18,35 @@ MARKERS = "osD^vPX*<>"
 def title(result: CompareResult) -> str:
     """The images, and what the bars are."""
     trained = "" if result.target is None else f", trained up to {result.target * 100:g} %"
-    if len(result.seeds) == 1:
+    if result.settling:
+        settled = sum(pair.outcome in SETTLED for pair in result.verdicts)
+        pairs = comb(len(result.models), 2)
+        bars = (
+            f"bars: standard deviation of accuracy, range of times\n{settled} of {pairs} pairs "
+            f"settled, looked at after {looks(result.settling)} seeds"
+        )
+    elif len(result.seeds) == 1:
         bars = "one seed, no interval"
     else:
         bars = f"{len(result.seeds)} seeds: 95 % interval of accuracy, range of times"
     return f"{result.dataset.name}, {result.dataset.num_test:,} test images{trained}, {bars}"
 
 
-def within_range(accuracy: Estimate) -> list[list[float]]:
-    """How far an interval reaches down and up, in percent: that of few seeds may leave 0 to 100."""
-    mean, half = accuracy.mean * 100, (accuracy.half_width or 0) * 100
+def point_label(model: ModelRuns) -> str:
+    """A network's name; while seeds are added, with their number and whether it is settled."""
+    if model.settled is None:
+        return model.model
+    return f"{model.model} (n = {len(model.runs)}{'' if model.settled else ', open'})"
+
+
+def accuracy_bar(figures: Aggregate) -> list[list[float]]:
+    """How far a bar reaches down and up, in percent: the interval, or without one the deviation.
+
+    The interval of few seeds may leave 0 to 100, where its bar ends.
+    """
+    accuracy = figures.test_accuracy
+    half = (accuracy.half_width or figures.accuracy_deviation or 0) * 100
+    mean = accuracy.mean * 100
     return [[min(half, mean)], [min(half, 100 - mean)]]
 
 

@@ -1,0 +1,109 @@
+"""A verdict on each pair of networks: by accuracy, or with a target by the time to it."""
+
+from collections.abc import Sequence
+from itertools import combinations, takewhile
+from math import comb, hypot
+from statistics import median
+
+from mnist_cli.comparison import sequential
+from mnist_cli.comparison.statistics import Decision, judge, paired
+from mnist_cli.schema.comparison import SETTLED, CompareResult, Measure, ModelRuns, Verdict
+
+Pair = tuple[ModelRuns, ModelRuns]
+
+
+def verdicts(result: CompareResult) -> tuple[Verdict, ...]:
+    """What the runs say of each pair; nothing where one failed, or is not at its target always.
+
+    All intervals hold together with 95 %. Where seeds are added, all pairs count from the start,
+    those of a network that fails included.
+    """
+    ranked = [
+        model
+        for model in result.models
+        if model.figures and (result.target is None or model.always_reached_target)
+    ]
+    pairs = list(combinations(ranked, 2))
+    decisions = _fixed(pairs, result) if result.settling is None else _at_looks(pairs, result)
+    return tuple(
+        _verdict(pair, decision, result)
+        for pair, decision in zip(pairs, decisions, strict=True)
+        if decision
+    )
+
+
+def settled(name: str, models: Sequence[ModelRuns], judged: Sequence[Verdict]) -> bool:
+    """Whether there is a verdict on each pair of the network `name`."""
+    outcomes = [verdict.outcome for verdict in judged if name in (verdict.first, verdict.second)]
+    return len(outcomes) == len(models) - 1 and SETTLED.issuperset(outcomes)
+
+
+def _fixed(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None]:
+    """Over all common seeds, of which a verdict needs two."""
+    samples = []
+    for first, second in pairs:
+        one, other = _values(first, result), _values(second, result)
+        seeds = sorted(one.keys() & other.keys())
+        # A time to a target moves in whole epochs, as an accuracy does in whole images.
+        resolution = 1 / result.dataset.num_test
+        if result.target is not None:
+            resolution = hypot(_epoch(first), _epoch(second))
+        enough = len(seeds) > 1
+        samples.append(
+            paired([one[seed] for seed in seeds], [other[seed] for seed in seeds], resolution)
+            if enough
+            else None
+        )
+    comparisons = len([sample for sample in samples if sample])
+    return [judge(sample, comparisons, result.margin) if sample else None for sample in samples]
+
+
+def _at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None]:
+    """Over the first seeds, as many as there were at the look that counts."""
+    assert result.settling is not None
+    comparisons = number_of_comparisons(len(result.models), len(result.settling.looks))
+    decisions = []
+    for first, second in pairs:
+        one, other = _values(first, result), _values(second, result)
+        seeds = takewhile((one.keys() & other.keys()).__contains__, result.seeds)
+        decision = sequential.judged(
+            [one[seed] - other[seed] for seed in seeds],
+            comparisons,
+            result.settling,
+            result.margin,
+            resolution=1 / result.dataset.num_test,
+        )
+        decisions.append(decision)
+    return decisions
+
+
+def number_of_comparisons(networks: int, looks: int = 1) -> int:
+    """Pairs of networks, times looks at each."""
+    return comb(networks, 2) * looks
+
+
+def _verdict(pair: Pair, decision: Decision, result: CompareResult) -> Verdict:
+    first, second = pair
+    first_is_better = (decision.estimate.mean > 0) == (result.target is None)
+    better = first if first_is_better else second
+    return Verdict(
+        first=first.model,
+        second=second.model,
+        measure=Measure.TEST_ACCURACY if result.target is None else Measure.TRAIN_SECONDS,
+        difference=decision.estimate,
+        adjusted_p=decision.adjusted_p,
+        better=better.model if decision.differs else None,
+        outcome=decision.outcome,
+    )
+
+
+def _values(model: ModelRuns, result: CompareResult) -> dict[int, float]:
+    """What a network is ranked by, for each seed."""
+    return {
+        run.seed: run.test_accuracy if result.target is None else run.train_seconds
+        for run in model.runs
+    }
+
+
+def _epoch(model: ModelRuns) -> float:
+    return median(run.train_seconds / run.epochs for run in model.runs)
