@@ -10,7 +10,7 @@ from rich.progress import Progress
 from mnist_cli.report import progress
 from mnist_cli.report.notices import notice
 from mnist_cli.schema import events
-from mnist_cli.schema.comparison import Run
+from mnist_cli.schema.comparison import Estimate, Measure, Outcome, Run, Settling, Verdict
 from mnist_cli.schema.events import Event, RunFailed, RunFinished, RunsLeft
 from mnist_cli.schema.results import EpochResult
 
@@ -44,7 +44,25 @@ NOTICES: list[tuple[Event, str]] = [
         "j has 2 of 3 runs; the same command goes on from there",
     ),
     (events.NetworkUnusable("net"), "net cannot be trained; the others go on"),
+    (
+        events.MarginTooFine(0.002, 0.00423, 40, 1000),
+        "--margin 0.002 can hardly be met with 1,000 test images and 40 seeds: expect intervals of "
+        "about ±0.0042",
+    ),
+    (
+        events.TimeLimitReached(1, "j"),
+        "--time-limit leaves no time for another run: 1 pair not settled yet; the same command "
+        "goes on from there",
+    ),
+    (
+        events.TimeLimitReached(0, None),
+        "--time-limit leaves no time for another run: some runs were left",
+    ),
 ]
+OPEN_PAIR = Verdict(
+    "a", "b", Measure.TEST_ACCURACY, Estimate(-0.01, 0.02, 7, 0.999), 1.0, None, Outcome.OPEN
+)
+LOOKED_AT = events.PairsLookedAt((OPEN_PAIR,), 0.002, Settling(40))
 LINES: list[tuple[Event, str]] = [
     (events.DownloadProgress("f.gz", 0, 9_912_422), "downloading f.gz (9.9 MB)"),
     (events.DownloadProgress("f.gz", 0, None), "downloading f.gz"),
@@ -70,6 +88,12 @@ LINES: list[tuple[Event, str]] = [
         RunFinished("mlp", 3, 5, Run(3, 1, 0.9, 0.1, 1, False), RunsLeft(2, 1, 0, at_least=True)),
         "mlp seed 3: test loss 0.1000, test accuracy 90.00 %, 1.00 s, not reached in 1 epoch "
         "(1 of 2 runs)",
+    ),
+    (LOOKED_AT, "a and b are not settled yet: 1.00 ± 2.00 points (7 seeds, 99.9 %)"),
+    (
+        RunFinished("mlp", 3, 5, RUN, RunsLeft(8, 6, 40, at_least=False, look=4)),
+        "mlp seed 3: test loss 0.0812, test accuracy 97.50 %, 1.25 s "
+        "(2 of 8 runs, about 40 s left to the look at 4 seeds)",
     ),
     (RunFailed("net", RunsLeft(0, 0, 0, at_least=False)), "net failed (no run is left)"),
     (RunFailed("net", RunsLeft(4, 2, 0, at_least=True)), "net failed (2 of 4 runs)"),
@@ -129,6 +153,12 @@ def test_a_bar_ends_full_though_it_was_never_drawn() -> None:
     left = RunsLeft(2, 1, 4, at_least=False)
     rows, _ = bars_after(RunsLeft(2, 2, 0, at_least=True), RunFinished("mlp", 3, 2, RUN, left))
     assert rows == [("all runs", 1, 2), ("mlp seed 3 epoch 2/2", 2, 2)]
+
+
+def test_bars_up_to_a_look() -> None:
+    rows, text = bars_after(RunsLeft(8, 6, 40, at_least=False, look=4), LOOKED_AT)
+    assert rows == [("runs up to 4 seeds", 2, 8)]
+    assert "a and b are not settled yet" in text
 
 
 def test_a_run_that_stopped_at_its_target_fills_its_share() -> None:

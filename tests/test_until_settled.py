@@ -45,7 +45,8 @@ def settle(run_cli: RunCli, *arguments: object, exit_code: int = ExitCode.OK) ->
 def test_a_clear_difference_ends_at_the_first_look(run_cli: RunCli) -> None:
     shown = settle(run_cli, *CLEAR, "--export-json", "a.json", "--journal", "runs.jsonl")
     assert "own.py:pooled(4) beats own.py:pooled(14) by " in shown
-    assert "(1 of 8 runs to the look at 4 seeds" in shown
+    assert "(8 of 8 runs)" in shown
+    assert " left to the look at 4 seeds)" in shown
     assert "points (4 seeds, 99.5 %)" in shown
     document = json.loads(Path("a.json").read_text(encoding="utf-8"))
     assert [len(row["runs"]) for row in document["models"]] == [4, 4]

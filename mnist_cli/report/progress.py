@@ -77,10 +77,10 @@ class _Lines:
                 say(
                     f"{_named(model, seed)}: test loss {format_loss(run.test_loss)}, "
                     f"test accuracy {format_percent(run.test_accuracy)}, "
-                    f"{format_seconds(run.train_seconds)}{_target(run)} ({_left(left)})"
+                    f"{format_seconds(run.train_seconds)}{_target(run)} {_in_brackets(left)}"
                 )
             case RunFailed(model, left):
-                say(f"{model} failed ({_left(left)})")
+                say(f"{model} failed {_in_brackets(left)}")
             case PairsLookedAt():
                 for line in _looked_at(event):
                     say(line)
@@ -125,7 +125,8 @@ class _Bars:
 
     def _count(self, left: RunsLeft) -> None:
         if left.total > 1:
-            self._show("", "all runs", left.total - left.left, left.total, _left(left))
+            title = "all runs" if left.look is None else f"runs up to {left.look} seeds"
+            self._show("", title, left.total - left.left, left.total, _left(left))
 
     def _finish(
         self, model: str, seed: int | None, epoch: int, epochs: int, accuracy: float
@@ -174,13 +175,16 @@ def _looked_at(event: PairsLookedAt) -> list[str]:
     return [phrases.verdict(pair, event.margin, event.settling) for pair in event.verdicts]
 
 
+def _in_brackets(left: RunsLeft) -> str:
+    to_look = "" if left.look is None else f" to the look at {left.look} seeds"
+    return f"({_left(left)}{to_look})"
+
+
 def _left(left: RunsLeft) -> str:
     """`7 of 20 runs, about 3 min left`; honest where not every network has been timed yet."""
     if not left.total:
         return "no run is left"
     done = f"{left.total - left.left} of {plural(left.total, 'run')}"
-    if left.look is not None:
-        done += f" to the look at {left.look} seeds"
     if not left.left or not left.seconds:
         return done
     return f"{done}, {'at least' if left.at_least else 'about'} {format_wait(left.seconds)} left"
