@@ -9,6 +9,8 @@ from mnist_cli.report.pictures.files import save_figure
 from mnist_cli.report.pictures.style import COLOURS, MARKERS, accuracy_bar, plain, scale, title
 from mnist_cli.schema.comparison import Aggregate, CompareResult, ModelRuns
 
+MOST_TICKS = 8  # more than so many values would be written over each other
+
 Points = list[tuple[float, Aggregate]]
 
 
@@ -42,8 +44,11 @@ def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
         _line(times, position, network, points, by_time=True)
     accuracies.set(xlabel=setting, ylabel="test accuracy (%)")
     times.set(xlabel=setting, ylabel="training time (s)")
+    values = sorted({value for points in networks.values() for value, _ in points})
     for axes in (accuracies, times):
         scale(axes)
+        if len(values) <= MOST_TICKS:
+            axes.set_xticks(values)
         plain(axes)
         axes.legend(frameon=False)
     figure.suptitle(title(result), fontsize="medium")
