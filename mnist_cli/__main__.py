@@ -30,8 +30,8 @@ def main() -> NoReturn:
     except Terminated:
         code = process.signal_exit_code(signal.SIGTERM)
     except OSError as error:
-        text = str(error) if error.filename else f"cannot write standard output: {error.strerror}"
-        streams.say(f"error: {text}")
+        what = f"use {error.filename}" if error.filename else "write standard output"
+        streams.say(f"error: cannot {what}: {error.strerror}")
         code = ExitCode.FAILURE
     process.leave(code)
 

@@ -71,6 +71,16 @@ def test_a_registered_network_has_no_files_and_a_missing_one_neither() -> None:
 def test_renamed_files_are_the_same_code() -> None:
     assert changed_files({"a.py": "1", "b.py": "2"}, {"c.py": "2", "a.py": "1"}) == []
     assert changed_files({"a.py": "1"}, {"a.py": "1", "b.py": "2"}) == ["b.py"]
+    assert changed_files({"a.py": "1", "b.py": "2"}, {"a.py": "2", "b.py": "1"}) == ["a.py", "b.py"]
+
+
+@pytest.mark.parametrize("folder", ["user/site-packages", "debian/dist-packages"])
+def test_packages_that_are_installed_elsewhere_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    write({f"{folder}/vast.py": "", "net.py": "import vast"})
+    monkeypatch.syspath_prepend(folder)
+    assert code_sha256(resolve("net.py:Net")).keys() == {"net.py"}
 
 
 def test_a_journal_and_a_checkpoint_see_what_an_imported_file_became(run_cli: RunCli) -> None:

@@ -202,16 +202,17 @@ def test_without_a_state_folder_it_says_so_and_goes_on(monkeypatch: pytest.Monke
 def test_a_finished_journal_goes_after_a_month_and_an_unfinished_one_stays() -> None:
     folder = Path(os.environ["MNIST_CLI_STATE_DIR"])
     month = 30 * 24 * 3600
-    ages = {"compare-a.jsonl": month + 60, "compare-b.jsonl": month - 60, "other.jsonl": 2 * month}
+    old, new, unfinished = (f"compare-0123456789a{c}-20250101-120000-beef.jsonl" for c in "abc")
+    ages = {old: month + 60, new: month - 60, "compare-mine.jsonl": 2 * month}
     for name, age in ages.items():
         (folder / name).write_text('{}\n{"finished": true}\n', encoding="utf-8")
         os.utime(folder / name, (time.time() - age,) * 2)
-    (folder / "compare-c.jsonl").write_text("{}\n", encoding="utf-8")
-    os.utime(folder / "compare-c.jsonl", (0, 0))
+    (folder / unfinished).write_text("{}\n", encoding="utf-8")
+    os.utime(folder / unfinished, (0, 0))
     with opened(None) as journal:
         assert journal.path is not None
         left = {path.name for path in folder.glob("*.jsonl")} - {journal.path.name}
-    assert left == {"compare-b.jsonl", "compare-c.jsonl", "other.jsonl"}
+    assert left == {new, unfinished, "compare-mine.jsonl"}
 
 
 # The command

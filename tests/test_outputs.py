@@ -35,9 +35,57 @@ def own() -> None:
 def test_the_source_of_a_network_stays(run_cli: RunCli, arguments: tuple[str, ...]) -> None:
     outcome = run_cli(*arguments, *FAST)
     assert outcome.code == ExitCode.USAGE
-    assert outcome.err.startswith("error: nets.py is there already and no ")
-    assert outcome.err.endswith("or remove it first\n")
+    option = arguments[2]
+    assert outcome.err == (
+        f"error: {option} cannot replace nets.py, a file of nets.py:wide; choose another\n"
+    )
     assert Path("nets.py").read_text(encoding="utf-8") == OWN
+
+
+@pytest.mark.parametrize("option", [*EXPORTS, "--journal"])
+def test_an_empty_file_that_a_network_imports_stays(run_cli: RunCli, option: str) -> None:
+    Path("pkg").mkdir()
+    Path("pkg/__init__.py").touch()
+    Path("pkg/net.py").write_text(OWN, encoding="utf-8")
+    outcome = run_cli("compare", "mlp", "pkg.net:wide", option, "pkg/__init__.py", *FAST)
+    assert outcome.code == ExitCode.USAGE
+    assert f"{option} cannot replace pkg/__init__.py, a file of pkg.net:wide" in outcome.err
+    assert not Path("pkg/__init__.py").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("checkpoint", "# a script that reads mnist-cli-checkpoint-1\n"),
+        ("journal", "how mnist-cli-journal-2 works\n"),
+        ("JSON export", '{"schema_version": 3, "colour": "mine"}\n'),
+        ("CSV export", "model,parameters,accuracy\nmine,1,2\n"),
+        ("Markdown export", "**Networks**\n"),
+    ],
+)
+def test_what_only_mentions_a_kind_is_not_of_it(kind: str, content: str) -> None:
+    Path("mine").write_text(content, encoding="utf-8")
+    with pytest.raises(UsageError, match=f"mine is there already and no {kind} of mnist-cli"):
+        check_outputs([Output("--option", Path("mine"), kind)], {})
+
+
+def test_the_lock_of_a_journal_replaces_nothing(run_cli: RunCli) -> None:
+    Path("uv.lock").write_text("what a project needs", encoding="utf-8")
+    outcome = run_cli("compare", "mlp", "--journal", "uv", *FAST)
+    assert outcome.code == ExitCode.USAGE
+    assert "uv.lock is there already and no lock of mnist-cli: choose another --journal" in (
+        outcome.err
+    )
+    assert Path("uv.lock").read_text(encoding="utf-8") == "what a project needs"
+    outcome = run_cli("compare", "mlp", "--journal", "runs", "--export-csv", "runs.lock", *FAST)
+    assert outcome.code == ExitCode.USAGE
+    assert "--export-csv and --journal cannot both write" in outcome.err
+
+
+def test_a_long_name_can_be_written(run_cli: RunCli) -> None:
+    name = f"{'n' * 251}.png"  # 255 characters, all that a file system takes
+    assert run_cli("show-samples", "--output", name, *FAST[2:]).code == ExitCode.OK
+    assert [path.name for path in Path.cwd().glob("*.png")] == [name]
 
 
 def test_each_kind_replaces_its_own_kind_only(run_cli: RunCli) -> None:
@@ -49,7 +97,8 @@ def test_each_kind_replaces_its_own_kind_only(run_cli: RunCli) -> None:
     again = run_cli("train", "mlp", "--output", "a.safetensors", "--plot", "a.png", *FAST)
     assert again.code == ExitCode.OK
     assert run_cli("compare", "mlp", "--journal", "a.jsonl", *exports, *FAST).code == ExitCode.OK
-    paths = dict(zip(KINDS, ("a.safetensors", "a.jsonl", *files, "a.png"), strict=True))
+    kinds = [kind for kind in KINDS if kind != "lock"]
+    paths = dict(zip(kinds, ("a.safetensors", "a.jsonl", *files, "a.png"), strict=True))
     for kind, looks_like in KINDS.items():
         for other, path in paths.items():
             assert looks_like(Path(path).read_bytes()) == (kind == other), (kind, path)
@@ -92,6 +141,8 @@ def test_a_dash_is_no_checkpoint(run_cli: RunCli) -> None:
 def test_paths_that_cannot_be(path: str, reason: str) -> None:
     Path("one").symlink_to("two")
     Path("two").symlink_to("one")
+    with pytest.raises(UsageError, match=r"cannot read one: .* another --resume"):
+        check_outputs([], {"--resume": Path("one")})
     with pytest.raises(UsageError, match=reason) as caught:
         check_outputs([Output("--export-csv", Path(path), "CSV export")], {})
     assert "Errno" not in str(caught.value)
@@ -100,7 +151,7 @@ def test_paths_that_cannot_be(path: str, reason: str) -> None:
 def test_an_empty_file_and_a_link_to_ones_own_kind_may_be_replaced() -> None:
     Path("empty").touch()
     check_outputs([Output("--output", Path("empty"), "checkpoint")], {})
-    Path("real").write_bytes(b"model,parameters,mult_adds\n")
+    Path("real").write_bytes(b"model,parameters,total_parameters,mult_adds,seed\n")
     if os.name != "nt":
         Path("link").symlink_to("real")
         check_outputs([Output("--export-csv", Path("link"), "CSV export")], {})

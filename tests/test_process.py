@@ -120,6 +120,14 @@ def test_a_working_directory_that_is_gone_is_named(tmp_path: Path) -> None:
     assert line == "error: the working directory is not there any more; change to another one"
 
 
+def test_a_name_that_cannot_be_is_one_line_without_numbers() -> None:
+    outcome = run_process("eval", "n" * 300)
+    assert outcome.code == 1
+    assert len(outcome.err.splitlines()) == 1
+    assert "too long" in outcome.err
+    assert "Errno" not in outcome.err
+
+
 def test_version_and_no_command() -> None:
     version = run_process("--version")
     assert (version.code, version.out) == (0, f"mnist-cli {__version__}\n")

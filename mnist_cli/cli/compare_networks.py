@@ -1,6 +1,6 @@
 """`mnist-cli compare` with networks: checks, training, tables, exports, gates."""
 
-from mnist_cli.cli.outputs import Output, check_outputs, exports
+from mnist_cli.cli.outputs import check_outputs, exports, journal
 from mnist_cli.cli.working import exit_code_of, working
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.report import console, export, phrases
@@ -79,10 +79,11 @@ def _check(
         )
     if gates.fail_on_regression and options.baseline is None:
         raise UsageError("--fail-on-regression needs --baseline FILE.json")
-    outputs = exports(files)
-    if options.journal is not None:
-        outputs.append(Output("--journal", options.journal, "journal"))
-    check_outputs(outputs, {"--baseline": options.baseline})
+    check_outputs(
+        [*exports(files), *journal(options.journal)],
+        {"--baseline": options.baseline},
+        [entry.model for entry in options.entries],
+    )
     if [files.json, files.csv, files.markdown].count(STDOUT) > 1:
         raise UsageError("two exports cannot both have standard output")
     if json and files.to_stdout:

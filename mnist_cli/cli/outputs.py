@@ -4,11 +4,13 @@ A new kind of output is a row in `KINDS`.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_cli.errors import UsageError
+from mnist_cli.networks.identity import code_files
+from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import STDOUT, ExportOptions
 
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
@@ -26,27 +28,37 @@ class Output:
 
 # For each kind of output, whether the first bytes of a file look like one of ours.
 KINDS: dict[str, Callable[[bytes], bool]] = {
-    "checkpoint": lambda head: b"mnist-cli-checkpoint-" in head,
-    "journal": lambda head: b"mnist-cli-journal-" in head,
-    "JSON export": lambda head: b'"schema_version"' in head[:100],
-    "CSV export": lambda head: head.startswith(b"model,parameters,"),
+    # A safetensors file begins with eight bytes of length, then has its metadata.
+    "checkpoint": lambda head: (
+        head[8:].startswith(b'{"__metadata__":') and b"mnist-cli-checkpoint-" in head
+    ),
+    "journal": lambda head: head.startswith(b'{"format": "mnist-cli-journal-'),
+    "lock": lambda head: False,  # ours are empty
+    "JSON export": lambda head: head.startswith(b'{\n  "checksum": "'),
+    "CSV export": lambda head: head.startswith(b"model,parameters,total_parameters,mult_adds,"),
     "Markdown export": lambda head: head.startswith(b"**") and b"\n| network |" in head,
     "picture": lambda head: head.startswith((b"\x89PNG", b"<?xml", b"<svg", b"%PDF")),
 }
 
 
-def check_outputs(outputs: list[Output], inputs: Mapping[str, Path | None]) -> None:
+def check_outputs(
+    outputs: list[Output], inputs: Mapping[str, Path | None], networks: Iterable[ModelSpec] = ()
+) -> None:
     """Refuse outputs that cannot be written or would destroy something.
 
     Args:
         outputs: what the command will write; standard output is not among them.
         inputs: files that the same command reads, by the option that names them.
+        networks: those whose code it reads.
 
     Raises:
         UsageError: a path cannot become a regular file, holds something of another kind, or is
             that of an input or of another output.
     """
-    read = {_resolved(path, option): option for option, path in inputs.items() if path}
+    read = {file: f"a file of {spec.name}" for spec in networks for file in code_files(spec)}
+    for option, path in inputs.items():
+        if path:
+            read[_resolved(path, option, "read")] = f"the file of {option}"
     written: dict[Path, str] = {}
     for output in outputs:
         option, path = output.option, output.path
@@ -56,14 +68,22 @@ def check_outputs(outputs: list[Output], inputs: Mapping[str, Path | None]) -> N
             raise UsageError(f"{option} {path} must end in .png, .svg or .pdf")
         place = _resolved(path, option)
         if place in read:
-            raise UsageError(f"{option} cannot replace {path}, the file of {read[place]}")
+            raise UsageError(f"{option} cannot replace {path}, {read[place]}; choose another")
         if place in written:
             raise UsageError(f"{written[place]} and {option} cannot both write {path}")
         written[place] = option
         try:
             _check_place(output, place)
         except OSError as error:
-            raise _unwritable(output, error) from error
+            raise _refusal(path, option, "write", error) from error
+
+
+def journal(path: Path | None) -> list[Output]:
+    """The journal that was asked for, and the lock beside it, which is deleted at the end."""
+    if path is None:
+        return []
+    lock = Path(f"{_resolved(path, '--journal')}.lock")
+    return [Output("--journal", path, "journal"), Output("--journal", lock, "lock")]
 
 
 def exports(files: ExportOptions) -> list[Output]:
@@ -106,13 +126,13 @@ def _check_place(output: Output, place: Path) -> None:
         )
 
 
-def _resolved(path: Path, option: str) -> Path:
+def _resolved(path: Path, option: str, action: str = "write") -> Path:
     try:
         return path.resolve()
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        raise _unwritable(Output(option, path, ""), error) from error
+        raise _refusal(path, option, action, error) from error
 
 
-def _unwritable(output: Output, error: Exception) -> UsageError:
+def _refusal(path: Path, option: str, action: str, error: Exception) -> UsageError:
     reason = getattr(error, "strerror", None) or "it is a loop of links"
-    return UsageError(f"cannot write {output.path}: {reason}; choose another {output.option}")
+    return UsageError(f"cannot {action} {path}: {reason}; choose another {option}")

@@ -44,7 +44,7 @@ def train(
     outputs = [Output("--plot", plot, "picture")] if plot else []
     if options.checkpoint != resume:  # which is replaced on purpose, and looked at when it is read
         outputs.append(Output("--output", options.checkpoint, "checkpoint"))
-    check_outputs(outputs, {"--resume": resume})
+    check_outputs(outputs, {"--resume": resume}, [spec])
     from mnist_cli.data.datasets import prefetch
 
     prefetch(options.data)

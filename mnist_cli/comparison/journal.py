@@ -153,7 +153,7 @@ def _unfinished_or_new(conditions: Conditions, seeds: Sequence[int]) -> tuple[Jo
 
 def _remove_old(folder: Path) -> None:
     """Delete journals of this folder whose comparisons came to their end a month ago."""
-    for path in folder.glob("compare-*.jsonl"):
+    for path in folder.glob(f"compare-{'[0-9a-f]' * 12}-*-????.jsonl"):  # not a user's own name
         with suppress(OSError):
             old = path.stat().st_mtime < time.time() - KEPT_SECONDS
             if old and path.read_bytes().endswith(b'{"finished": true}\n'):

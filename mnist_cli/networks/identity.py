@@ -12,31 +12,42 @@ from pathlib import Path
 from mnist_cli.schema.networks import ModelSpec
 
 PACKAGE = Path(__file__).resolve().parents[1]
+INSTALLED = {"site-packages", "dist-packages"}  # of an environment, a user and Debian
 
 
 def code_sha256(spec: ModelSpec) -> dict[str, str]:
-    """The SHA-256 of each of a user's own files that make up a custom network.
-
-    These are the file that defines it and all that it imports, directly or through other files,
-    wherever the import stands; installed packages are left out. Nothing is executed, so what is
-    imported by a computed name is not found.
+    """The SHA-256 of each of the `code_files` of a network.
 
     Returns:
         Hashes by path, relative to the folder of the first file; empty for a registered network.
     """
+    files = code_files(spec)
+    return {
+        Path(os.path.relpath(file, files[0].parent)).as_posix(): hashlib.sha256(
+            file.read_bytes()
+        ).hexdigest()
+        for file in sorted(files)
+    }
+
+
+def code_files(spec: ModelSpec) -> list[Path]:
+    """A user's own files that make up a custom network; none for a registered network.
+
+    These are the file that defines it, which comes first, and all that it imports, directly or
+    through other files, wherever the import stands; installed packages are left out. Nothing is
+    executed, so what is imported by a computed name is not found.
+    """
     if not spec.custom:
-        return {}
+        return []
     source, _, _ = spec.target.rpartition(":")
     roots = _own_folders()
     if source.endswith(".py"):
-        first = Path(source).resolve()
-        start = {first: ""}
+        first = Path(os.path.realpath(source))
+        found = {first: ""}
         roots.insert(0, str(first.parent))
     else:
-        start = _files_of(source, sys.path)
-        first = list(start)[-1] if start else Path()
-    found = start.copy()
-    waiting = list(start.items())
+        found = dict(reversed(_files_of(source, [str(Path.cwd()), *sys.path]).items()))
+    waiting = list(found.items())
     while waiting:
         path, package = waiting.pop()
         for name in _imported(path, package):
@@ -44,30 +55,25 @@ def code_sha256(spec: ModelSpec) -> dict[str, str]:
                 if file not in found and not file.is_relative_to(PACKAGE):
                     found[file] = its_package
                     waiting.append((file, its_package))
-    return {
-        Path(os.path.relpath(file, first.parent)).as_posix(): hashlib.sha256(
-            file.read_bytes()
-        ).hexdigest()
-        for file in sorted(found)
-    }
+    return list(found)
 
 
 def changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """The files that differ between two results of `code_sha256`; none if only names differ."""
-    if sorted(was.values()) == sorted(now.values()):
+    """The files that differ between two results of `code_sha256`; none if they were renamed."""
+    if was.keys() != now.keys() and sorted(was.values()) == sorted(now.values()):
         return []
     return sorted(file for file in {**was, **now} if was.get(file) != now.get(file))
 
 
 def _own_folders() -> list[str]:
     """Where Python looks for modules, without the standard library and installed packages."""
-    kinds = ("stdlib", "platstdlib", "purelib", "platlib")
-    installed = [Path(sysconfig.get_path(kind)) for kind in kinds]
+    library = [Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib")]
     return [
         folder
         for folder in [str(Path.cwd()), *sys.path]
-        if Path(folder).is_dir()
-        and not any(Path(folder).resolve().is_relative_to(place) for place in installed)
+        if (place := Path(folder).resolve()).is_dir()
+        and not INSTALLED & set(place.parts)
+        and not any(place.is_relative_to(path) for path in library)
     ]
 
 

@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         OSError: the folder cannot be written or the disk is full.
     """
     path = path.resolve()  # a link keeps pointing at its file
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{secrets.token_hex(8)}.part")  # short, where the name is a long one
     try:
         with open(part, "xb") as file:
             yield file
