@@ -45,6 +45,11 @@ def format_count(value: float | None) -> str:
     return f"{value / 1e9:.2f} G" if value >= 1e9 else f"{value / 1e6:.2f} M"
 
 
+def format_megabytes(value: float | None) -> str:
+    """Millions of bytes as `2.63 MB`; a dash for what is not known."""
+    return "-" if value is None else f"{value:.2f} MB"
+
+
 def format_bytes(number: int) -> str:
     """Bytes as `9.9 MB` or `4.5 kB`."""
     return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{number / 1e3:.1f} kB"

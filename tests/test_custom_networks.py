@@ -62,6 +62,23 @@ def double():
     return fine().double()
 
 
+class As(nn.Module):
+    def __init__(self, dtype):
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, images):
+        return images.to(self.dtype)
+
+
+def wide_softmax():
+    return nn.Sequential(*fine(), nn.Softmax(1), As(torch.float64))
+
+
+def classes():
+    return nn.Sequential(*fine(), As(torch.int64))
+
+
 class Casts(nn.Module):
     def __init__(self):
         super().__init__()
@@ -136,7 +153,8 @@ def test_oddities_are_noticed(run_cli: RunCli, name: str, expected: str | None) 
 
 
 def test_training_tells_of_softmax_too(run_cli: RunCli) -> None:
-    assert "seems to end in softmax" in run_cli("train", "own.py:softmax", *FAST).err
+    for name in ("softmax", "wide_softmax"):
+        assert "seems to end in softmax" in run_cli("train", f"own.py:{name}", *FAST).err
     assert "softmax" not in run_cli("train", "own.py:fine", *FAST).err
 
 
@@ -145,6 +163,7 @@ def test_training_tells_of_softmax_too(run_cli: RunCli) -> None:
     [
         ("double", "failed on a batch of 2x1x28x28 float32 images"),
         ("Casts", "own.py:Casts has bfloat16 weights; make them float32, as the images are"),
+        ("classes", "own.py:classes returns int64 numbers; make them float32 logits"),
         ("instance", "own.py:instance is a network; name the class or function that makes one"),
     ],
 )
@@ -168,6 +187,11 @@ def test_an_unknown_cost_is_unknown() -> None:
     assert figures.mult_adds is None
     assert figures.mult_adds_per_image is None
     assert "Total mult-adds: unknown" in table
+    assert (figures.forward_backward_megabytes, figures.total_megabytes) == (None, None)
+    assert {layer.mult_adds for layer in figures.layers} == {None}
+    assert "Forward/backward pass size (MB): unknown" in table
+    assert "Estimated Total Size (MB): unknown" in table
+    assert "Params size (MB): 0.03" in table
     assert summary("fine")[0].mult_adds == 64 * 7850
 
 
@@ -186,6 +210,13 @@ def test_frozen_weights_are_told_apart(run_cli: RunCli) -> None:
     assert "Non-trainable params: 78,500" in table
     shown = run_cli("compare", "own.py:frozen", "own.py:fine", "--quiet", *FAST)
     assert "1,010 of 79,510" in shown.out
+    for seed in (0, 1):
+        trained = run_cli(
+            *("train", "own.py:frozen", "--seed", seed, "--output", f"{seed}.safetensors"), *FAST
+        )
+        assert "1,010 trainable parameters" in trained.out
+    two = ("0.safetensors", "1.safetensors", "--model", "own.py:frozen")
+    assert run_cli("compare", *two).out.count("1,010 of 79,510") == 2
     [document] = run_cli("compare", "own.py:frozen", "--json", "--quiet", *FAST).json["models"]
     assert (document["parameters"], document["total_parameters"]) == (1010, 79_510)
 

@@ -176,14 +176,14 @@ def judged(only_first: int, only_second: int, better: str | None) -> list[Render
         *("a", "b", only_first, only_second, (only_first - only_second) / 10_000),
         *(0.001, 0.003, 0.95, 0.004, better),
     )
-    one = EvaluatedCheckpoint("a", "mlp", 3, 25_450, 0.97, 0.1, 0.003)
+    one = EvaluatedCheckpoint("a", "mlp", 3, 25_450, 30_000, 0.97, 0.1, 0.003)
     result = CheckpointComparison(DATASET, MACHINE, (one,), (pair,), ())
     return checkpoint_tables(result, None)
 
 
 def test_checkpoints_and_their_disagreements() -> None:
     parts = judged(30, 10, "a")
-    assert cells(parts, "a") == [["a", "mlp", "3", "25,450", "97.00 %", "0.1000"]]
+    assert cells(parts, "a") == [["a", "mlp", "3", "25,450 of 30,000", "97.00 %", "0.1000"]]
     assert parts[2] == (
         "a alone is right on 30 images, b alone on 10 images: a is better by 0.20 points "
         "(0.10 to 0.30, p = 0.004)"

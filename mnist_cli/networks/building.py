@@ -45,6 +45,9 @@ def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
         raise MnistCliError(
             f"{name} maps 2x1x28x28 images to {shape}, not to (2, {NUM_CLASSES}) logits"
         )
+    if not output.is_floating_point():
+        format_ = str(output.dtype).removeprefix("torch.")
+        raise MnistCliError(f"{name} returns {format_} numbers; make them float32 logits")
     if not trainable(model):
         raise MnistCliError(f"{name} has no trainable parameters")
     others = {parameter.dtype for parameter in trainable(model)} - {torch.float32}
@@ -58,7 +61,7 @@ def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
 def outputs_probabilities(model: nn.Module) -> bool:
     """Whether the outputs for two random images are positive and add up to 1."""
     generator = torch.Generator().manual_seed(0)
-    output = model.eval()(torch.rand(2, 1, 28, 28, generator=generator))
+    output = model.eval()(torch.rand(2, 1, 28, 28, generator=generator)).float()
     return bool((output >= 0).all() and torch.allclose(output.sum(1), torch.ones(2), atol=1e-4))
 
 

@@ -42,6 +42,7 @@ def count_operations(
     hidden = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
     mult_adds = None if hidden or not stats.total_mult_adds else stats.total_mult_adds
     total_bytes = stats.total_input + stats.total_output_bytes + stats.total_param_bytes
+    activations = None if hidden else stats.to_megabytes(stats.total_output_bytes)
     figures = ModelSummary(
         model=name,
         batch_size=batch_size,
@@ -49,9 +50,9 @@ def count_operations(
         total_parameters=stats.total_params,
         mult_adds=mult_adds,
         input_megabytes=stats.to_megabytes(stats.total_input),
-        forward_backward_megabytes=stats.to_megabytes(stats.total_output_bytes),
+        forward_backward_megabytes=activations,
         parameter_megabytes=stats.to_megabytes(stats.total_param_bytes),
-        total_megabytes=stats.to_megabytes(total_bytes),
+        total_megabytes=None if hidden else stats.to_megabytes(total_bytes),
         # Leaves only: torchinfo's figures for containers are not the sum of their parts.
         layers=tuple(
             LayerSummary(
@@ -59,7 +60,7 @@ def count_operations(
                 type=layer.class_name,
                 output_size=tuple(layer.output_size),
                 parameters=0 if layer.is_recursive else layer.trainable_params,
-                mult_adds=layer.macs,
+                mult_adds=layer.macs if layer.output_size else None,
             )
             for layer in stats.summary_list
             if layer.is_leaf_layer
@@ -67,6 +68,8 @@ def count_operations(
     )
     # Its units are an enum, which Python 3.11 and later print as `Units.GIGABYTES`.
     table = re.sub(r"Units\.([A-Z])\w+", r"\1", str(stats))
-    if mult_adds is None:
-        table = re.sub(r"Total mult-adds.*", "Total mult-adds: unknown", table)
+    unknown = ["Total mult-adds"] if mult_adds is None else []
+    unknown += ["Forward/backward pass size", "Estimated Total Size"] if hidden else []
+    for figure in unknown:
+        table = re.sub(rf"({figure}( \(MB\))?).*", r"\1: unknown", table)
     return figures, table

@@ -70,7 +70,7 @@ def checkpoint_tables(
             row.name,
             row.model,
             str(row.seed),
-            f"{row.parameters:,}",
+            format_parameters(row.parameters, row.total_parameters),
             format_percent(row.test_accuracy),
             format_loss(row.test_loss),
         )

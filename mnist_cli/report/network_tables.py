@@ -5,6 +5,7 @@ from rich.console import RenderableType
 from mnist_cli.formatting import (
     format_count,
     format_loss,
+    format_megabytes,
     format_parameters,
     format_percent,
     format_seconds,
@@ -27,7 +28,7 @@ def training_table(result: TrainResult) -> list[RenderableType]:
     return [
         layout.title(f"{result.model} on {layout.dataset_line(result.dataset)}"),
         f"{layout.protocol_line(result.protocol)}, {result.precision}, seed {result.seed}, "
-        f"{result.parameters:,} parameters",
+        f"{result.parameters:,} trainable parameters",
         table,
         f"Test accuracy {format_percent(result.test_accuracy)}, "
         f"loss {format_loss(result.test_loss)}, trained in {format_seconds(result.train_seconds)} "
@@ -71,8 +72,8 @@ def summary_table(result: SummaryResult) -> list[RenderableType]:
             ", ".join(f"{weighted.count(kind)} {kind}" for kind in kinds),
             format_parameters(model.parameters, model.total_parameters),
             format_count(model.mult_adds),
-            f"{model.parameter_megabytes:.2f} MB",
-            f"{model.total_megabytes:.2f} MB",
+            format_megabytes(model.parameter_megabytes),
+            format_megabytes(model.total_megabytes),
         )
     return [
         table,

@@ -229,6 +229,7 @@ class EvaluatedCheckpoint:
     model: str
     seed: int
     parameters: int
+    total_parameters: int
     test_accuracy: float
     test_loss: float
     sampling_error: float

@@ -106,13 +106,17 @@ class EvalResult(TrainResult):
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One layer of a network; `output_size` includes the batch."""
+    """One layer of a network; `output_size` includes the batch.
+
+    `parameters` are the trainable ones. In a scripted network, sizes are empty and `mult_adds`
+    None, as nothing can be counted.
+    """
 
     name: str
     type: str
     output_size: tuple[int, ...]
     parameters: int
-    mult_adds: int
+    mult_adds: int | None
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class ModelSummary:
     """A network's size for one batch; a megabyte is 10**6 bytes, as in torchinfo.
 
     `parameters` are the trainable ones, `total_parameters` all; a tensor that two layers share
-    counts once. `mult_adds` is None where they cannot be counted.
+    counts once. `mult_adds` and the memory of activations are None where they cannot be counted.
     """
 
     model: str
@@ -129,9 +133,9 @@ class ModelSummary:
     total_parameters: int
     mult_adds: int | None
     input_megabytes: float
-    forward_backward_megabytes: float
+    forward_backward_megabytes: float | None
     parameter_megabytes: float
-    total_megabytes: float
+    total_megabytes: float | None
     layers: tuple[LayerSummary, ...]
 
     @property

@@ -54,7 +54,7 @@ def compare_checkpoints(
         warn_of_leak(checkpoint.record, dataset, on_event)
         logits = predict(place(model, device), test.images)
         predictions.append(logits.argmax(1).numpy())
-        evaluated.append(_evaluated(checkpoint, score(logits, test.labels)))
+        evaluated.append(_evaluated(checkpoint, model, score(logits, test.labels)))
     answers = np.stack(predictions)
     right = answers == dataset.test.labels
     chosen = _disputed(right, options, on_event)
@@ -109,13 +109,16 @@ def _check_one_dataset(saved: list[Checkpoint], options: CheckpointsOptions) -> 
         )
 
 
-def _evaluated(checkpoint: Checkpoint, evaluation: Evaluation) -> EvaluatedCheckpoint:
+def _evaluated(
+    checkpoint: Checkpoint, model: nn.Module, evaluation: Evaluation
+) -> EvaluatedCheckpoint:
     accuracy = evaluation.test_accuracy
     return EvaluatedCheckpoint(
         name=str(checkpoint.path),
         model=checkpoint.record.model,
         seed=checkpoint.record.seed,
         parameters=checkpoint.record.parameters,
+        total_parameters=sum(parameter.numel() for parameter in model.parameters()),
         test_accuracy=accuracy,
         test_loss=evaluation.test_loss,
         sampling_error=statistics.sampling_error(accuracy, evaluation.num_samples),
