@@ -1,5 +1,7 @@
 """Numbers as people read them, the same in tables and in progress."""
 
+from math import inf
+
 from mnist_cli.schema.comparison import Estimate
 
 
@@ -65,24 +67,17 @@ def format_accuracy(value: Estimate) -> str:
 
     An interval that leaves what is possible ends there: `67.80 (22.06 to 100) %`.
     """
-    low, high = value.mean - (value.half_width or 0), value.mean + (value.half_width or 0)
-    if low < 0 or high > 1:
-        ends = (
-            f"{end * 100:.2f}" if 0 < end < 1 else f"{end * 100:.0f}"
-            for end in (max(low, 0), min(high, 1))
-        )
-        return f"{value.mean * 100:.2f} ({' to '.join(ends)}) %"
-    return f"{_interval(value, 100)} %"
+    return f"{_possible(value, 100, 2, most=1)} %"
 
 
 def format_loss_estimate(value: Estimate) -> str:
-    """An estimated cross-entropy as `0.0508 ± 0.0021`."""
-    return _interval(value, 1, 4)
+    """An estimated cross-entropy as `0.0508 ± 0.0021`; it is not below zero either."""
+    return _possible(value, 1, 4)
 
 
 def format_points(value: Estimate) -> str:
     """A difference of fractions as `0.31 ± 0.09 points`."""
-    return f"{_interval(value, 100)} points"
+    return f"{_possible(value, 100, 2, least=-1, most=1)} points"
 
 
 def format_signed_points(value: Estimate) -> str:
@@ -93,6 +88,20 @@ def format_signed_points(value: Estimate) -> str:
 def format_duration(value: Estimate) -> str:
     """Estimated seconds as `8.35 ± 0.12 s`."""
     return f"{_interval(value, 1, _decimals(abs(value.mean)))} s"
+
+
+def _possible(
+    value: Estimate, scale: float, decimals: int, least: float = 0, most: float = inf
+) -> str:
+    """An interval that ends where it leaves what is possible, `least` to `most`."""
+    low, high = value.mean - (value.half_width or 0), value.mean + (value.half_width or 0)
+    if low >= least and high <= most:
+        return _interval(value, scale, decimals)
+    ends = (
+        f"{end * scale:.{decimals if least < end < most else 0}f}"
+        for end in (max(low, least), min(high, most))
+    )
+    return f"{value.mean * scale:.{decimals}f} ({' to '.join(ends)})"
 
 
 def _interval(value: Estimate, scale: float, decimals: int = 2) -> str:

@@ -51,7 +51,7 @@ def comparison(
     *models: ModelRuns,
     seeds: int = 5,
     target: float | None = None,
-    seeds_added: bool = False,
+    seeds_changed: bool = False,
     settling: Settling | None = None,
     margin: float | None = None,
     num_test: int = 10_000,
@@ -66,7 +66,7 @@ def comparison(
             target=target,
             journal=None,
             models=models,
-            seeds_added=seeds_added,
+            seeds_changed=seeds_changed,
             settling=settling,
             margin=margin,
         )

@@ -112,7 +112,9 @@ def test_with_a_target_the_faster_network_is_better() -> None:
     )
     [verdict] = result.verdicts
     assert (verdict.better, verdict.measure) == ("b", Measure.TRAIN_SECONDS)
-    assert phrases.findings(result)[1].startswith("b is faster than a by 6.04 ± ")
+    heading, line, *_ = phrases.findings(result)
+    assert heading.startswith("Differences of mean times on these test images")
+    assert line.startswith("b is faster than a by 6.04 ± ")
     assert figures(result, "a").pareto_seconds is None
 
 
@@ -209,6 +211,12 @@ def test_the_more_networks_the_surer_must_a_gate_be() -> None:
     assert all("one-sided 99.38 %" in reason for reason in reasons)  # 1 - 0.05 / 8
 
 
+def test_beside_a_regression_thresholds_share_half_of_the_error() -> None:
+    gates = GateOptions(min_accuracy=0.99, fail_on_regression=True)
+    [reason] = failed_gates(comparison(network("a", GOOD)), gates)
+    assert "one-sided 97.5 %" in reason
+
+
 def test_one_run_is_taken_at_its_value_and_a_failed_network_at_none() -> None:
     result = comparison(network("a", (0.979,)), network("b", BAD, failure="no luck"), seeds=1)
     [reason] = failed_gates(result, GateOptions(min_accuracy=0.98))
@@ -217,8 +225,26 @@ def test_one_run_is_taken_at_its_value_and_a_failed_network_at_none() -> None:
 
 def test_a_second_look_is_told() -> None:
     rows = (network("a", GOOD), network("b", BAD))
-    assert phrases.LOOKED_TWICE in phrases.findings(comparison(*rows, seeds_added=True))
-    assert phrases.LOOKED_TWICE not in phrases.findings(comparison(*rows))
+    told = phrases.findings(comparison(*rows, seeds_changed=True))
+    assert phrases.LOOKED_TWICE in told
+    assert told[0].startswith("Differences on these test images, paired by seed, 5 seeds, at")
+    once = phrases.findings(comparison(*rows))
+    assert phrases.LOOKED_TWICE not in once
+    assert "5 seeds fixed in advance" in once[0]
+    # Gates of one network alone are looked at as well.
+    assert phrases.findings(comparison(rows[0], seeds_changed=True)) == [phrases.LOOKED_TWICE]
+
+
+def test_what_is_said_before_the_last_run_is_a_look() -> None:
+    part, whole = (
+        comparison(network("a", GOOD[:n]), network("b", BAD[:n]), seeds=5) for n in (4, 5)
+    )
+    assert phrases.findings(part)[-1] == phrases.UNFINISHED
+    assert phrases.UNFINISHED not in phrases.findings(whole)
+    failed = comparison(
+        network("a", GOOD), network("b", BAD), network("c", GOOD[:2], failure="no luck")
+    )
+    assert phrases.UNFINISHED not in phrases.findings(failed)
 
 
 def test_the_images_error_of_a_difference_is_at_most_the_sum() -> None:

@@ -529,7 +529,7 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
     assert "is no export of compare" in refusal({"target": "x"})
     text = Path("base.json").read_text(encoding="utf-8")
     Path("other.json").write_text(
-        text.replace('"seeds_added": false', '"seeds_added": true'), "utf-8"
+        text.replace('"seeds_changed": false', '"seeds_changed": true'), "utf-8"
     )
     outcome = run_cli("compare", "mlp", "--seeds", 5, "--baseline", "other.json", *FAST)
     assert "is no export of compare (its checksum is another one, so it was changed)" in outcome.err

@@ -59,6 +59,8 @@ def test_parameters(trainable: int | None, total: int | None, text: str) -> None
 def test_differences_have_a_sign() -> None:
     assert formatting.format_signed_points(estimate(0.0031, 0.0009)) == "+0.31 ± 0.09 points"
     assert formatting.format_signed_points(estimate(-0.0031, 0.0009)) == "-0.31 ± 0.09 points"
+    assert formatting.format_points(estimate(0.05, 4.4)) == "5.00 (-100 to 100) points"
+    assert formatting.format_points(estimate(-0.5, 0.6)) == "-50.00 (-100 to 10.00) points"
     assert formatting.format_signed_points(estimate(0.0, 0.001)) == "0.00 ± 0.10 points"
 
 
@@ -66,6 +68,8 @@ def test_the_rest() -> None:
     assert formatting.format_percent(None) == "-"
     assert formatting.format_percent(0.98765) == "98.77 %"
     assert formatting.format_loss_estimate(estimate(0.05081, 0.0021)) == "0.0508 ± 0.0021"
+    assert formatting.format_loss_estimate(estimate(0.25, 0.4)) == "0.2500 (0 to 0.6500)"
+    assert formatting.format_loss_estimate(estimate(2.5, 0.4)) == "2.5000 ± 0.4000"
     assert formatting.format_duration(estimate(8.349, 0.12)) == "8.35 ± 0.12 s"
     assert formatting.format_seconds_range(8.206, 8.9) == "(8.21-8.90)"
     assert [formatting.format_bytes(n) for n in (4500, 9_912_422)] == ["4.5 kB", "9.9 MB"]

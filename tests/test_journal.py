@@ -78,6 +78,13 @@ def test_more_seeds_are_no_other_conditions() -> None:
         book.add("mlp", run(0))
     with opened(seeds=(0, 1, 2, 3)) as book:
         assert ("mlp", 0) in book.runs
+        assert book.seeds_changed
+
+
+def test_fewer_seeds_may_have_been_chosen_after_a_look() -> None:
+    for seeds, changed in (((0, 1, 2), False), ((0, 1, 2), False), ((0, 1), True)):
+        with opened(seeds=seeds) as book:
+            assert book.seeds_changed == changed
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from mnist_cli.comparison.journal import EndEntry, RunEntry
 from mnist_cli.schema.comparison import CompareResult, Estimate, ModelRuns, Run
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol, Recipe, Schedule
-from mnist_cli.schema.record import from_json, to_json
+from mnist_cli.schema.record import check_seal, from_json, sealed, to_json
 from mnist_cli.schema.results import Environment
+from tests.made_up import resealed
 
 RUN = Run(3, 2, 0.975, 0.08, 1.25, None)
 PROTOCOL = Protocol(recipe=Recipe.FAST, schedule=Schedule.ONE_CYCLE, lr=0.02, warmup=0.3)
@@ -50,6 +51,18 @@ def test_everything_comes_back_as_it_was() -> None:
 
 def test_a_field_of_a_newer_version_is_passed_over() -> None:
     assert from_json(CompareResult, changed("models.0.colour", "red")) == RESULT
+
+
+def test_a_seal_is_that_of_the_text_whatever_version_wrote_it() -> None:
+    whole = asdict(sealed(RESULT))
+    check_seal(to_json(sealed(RESULT), indent=2))
+    del whole["seeds_changed"]  # as an older version has it
+    for document in (whole, whole | {"colour": "red"}):
+        text = resealed(document)
+        check_seal(text)
+        from_json(CompareResult, text)
+        with pytest.raises(ValueError, match="checksum is another one"):
+            check_seal(text.replace("0.975", "0.976"))
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,7 @@ def test_checkpoints_and_their_disagreements() -> None:
         "a alone is right on 30 images, b alone on 10 images: a is better by 0.20 points "
         "(0.10 to 0.30, p = 0.004)"
     )
+    assert "McNemar tests on these images. Neither" in str(parts[3])
     assert str(judged(1, 2, None)[2]).endswith(
         "b alone on 2 images: not distinguishable (p = 0.004)"
     )

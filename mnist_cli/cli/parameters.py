@@ -151,7 +151,7 @@ Seeds = Annotated[
     training_option(
         min=1,
         max=MAX_SEEDS,
-        help="Runs of each network, from --seed on; verdicts need 5 or more.",
+        help="Runs of each network, from --seed on; 5 or more tell close networks apart.",
     ),
 ]
 UntilSettled = Annotated[

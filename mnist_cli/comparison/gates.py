@@ -2,7 +2,8 @@
 
 Each network and threshold is a one-sided Student test at 0.05 / m, m being their number (times that
 of the looks where seeds are added): where all meet their thresholds, the chance that any gate fails
-is at most 5 %. That no gate fails proves nothing: two seeds hardly ever fail one.
+is at most 5 %. A regression is a fall in a two-sided test, which has a chance of 2.5 %; beside it,
+thresholds share the other half. That no gate fails proves nothing: two seeds hardly ever fail one.
 """
 
 from collections.abc import Sequence
@@ -22,9 +23,10 @@ def failed_gates(result: CompareResult, gates: GateOptions) -> list[str]:
         if model.figures and (runs := at_last_look(model.runs, result.settling))
     }
     asked = [limit for limit in (gates.min_accuracy, gates.max_seconds) if limit is not None]
+    alpha = ALPHA / 2 if gates.fail_on_regression else ALPHA
     looks = len(result.settling.looks) if result.settling else 1
     tests = max(1, len(result.models) * len(asked) * looks)
-    confidence = 1 - 2 * ALPHA / tests  # of two-sided intervals
+    confidence = 1 - 2 * alpha / tests  # of two-sided intervals
     one_image = 1 / result.dataset.num_test
     reasons = [
         reason

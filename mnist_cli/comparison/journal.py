@@ -62,7 +62,7 @@ class Journal:
         self.path = path
         self.runs: dict[tuple[str, int], Run] = {}
         self.finished = False
-        self.seeds_added = False  # to those that it was begun with
+        self.seeds_changed = False  # since it was begun
 
     def add(self, model: str, run: Run) -> None:
         """Take a finished run; it is on the disk when this returns.
@@ -193,12 +193,12 @@ def _read_or_begin(path: Path, conditions: Conditions, seeds: Sequence[int]) -> 
         with _keeping(path):
             os.truncate(path, len(content) - len(unfinished))
     journal = Journal(path)
-    journal.seeds_added = not set(seeds) <= set(begun_with)
+    journal.seeds_changed = set(seeds) != set(begun_with)
     for number, line in enumerate(lines, 2):
         try:
             entry: RunEntry | EndEntry = from_json(RunEntry | EndEntry, line)  # type: ignore[arg-type]
             if isinstance(entry, RunEntry):
-                check_seal(entry)
+                check_seal(line)
         except ValueError as error:
             raise MnistCliError(
                 f"line {number} of {path} is damaged; remove that line, and its run is repeated"

@@ -176,7 +176,7 @@ def sampling_error(accuracy: float, num_samples: int) -> float:
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
-    """For each (benefit, cost) whether no other has more benefit at no more cost, or less cost."""
+    """For each (benefit, cost) whether no other gives more for no more, or as much for less."""
     return [
         not any(
             other_benefit >= benefit and other_cost <= cost and (other_benefit, other_cost) != point

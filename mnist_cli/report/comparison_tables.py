@@ -74,12 +74,14 @@ def checkpoint_tables(
             format_percent(row.test_accuracy),
             format_loss(row.test_loss),
         )
+    pairs = len(result.disagreements)
+    adjusted = f", times {pairs} for as many pairs" if pairs > 1 else ""
     parts: list[RenderableType] = [
         layout.title(layout.dataset_line(result.dataset)),
         table,
         *phrases.disagreements(result),
         "Intervals are for new images of this kind and hold together with 95 %; p is that of exact "
-        "McNemar tests on these images. Neither says anything about other seeds.",
+        f"McNemar tests on these images{adjusted}. Neither says anything about other seeds.",
     ]
     if drawn is not None:
         parts += ["", "Above an image: its label, and what each checkpoint takes it for.", drawn]

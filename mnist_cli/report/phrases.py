@@ -26,10 +26,14 @@ from mnist_cli.schema.comparison import (
 from mnist_cli.schema.protocol import Protocol
 
 LOOKED_TWICE = (
-    "Seeds were added to a journal that could be looked at before: with each look, a false verdict "
-    "is likelier than the 5 % that hold for one. --until-settled may look."
+    "This journal was begun with other seeds, and could be looked at before: with each look, a "
+    "false verdict or gate is likelier than the 5 % that hold for one. --until-settled may look."
 )
-PARETO = "no other network is both more accurate and cheaper."
+UNFINISHED = "Runs are missing: the 5 % hold for what is said after the last one."
+PARETO = (
+    "by these figures alone, no other network is more accurate for no more, or as accurate for "
+    "less."
+)
 MULT_ADDS = f"Mult-adds are for a batch of {Protocol.batch_size} images."
 
 
@@ -64,6 +68,7 @@ def findings(result: CompareResult) -> list[str]:
     lines += verdicts(result)
     lines += _alike(result)
     lines += _since_baseline(result)
+    lines += _doubts(result)
     lines += [
         f"{model.model}: seed {run.seed} took {format_seconds(run.train_seconds)}, far from the "
         f"median of {format_seconds(model.figures.train_seconds_median)}; was the machine busy?"
@@ -98,16 +103,17 @@ def verdicts(result: CompareResult) -> list[str]:
         ]
     count, level = len(result.verdicts), f"{CONFIDENCE * 100:g} %"
     together = f"all {count} intervals hold together with {level}" if count > 1 else f"at {level}"
+    what = "Differences" if result.target is None else "Differences of mean times"
     if result.settling:
         seeds = f"looked at after {looks(result.settling)} seeds"
         together = f"all intervals at all looks hold together with {level}"
     else:
-        seeds = f"{plural(len(result.seeds), 'seed')} fixed in advance"
+        fixed = "" if result.seeds_changed else " fixed in advance"
+        seeds = f"{plural(len(result.seeds), 'seed')}{fixed}"
     return [
-        f"Differences on these test images, paired by seed, {seeds}, {together}:",
+        f"{what} on these test images, paired by seed, {seeds}, {together}:",
         *(verdict(each, result.margin, result.settling) for each in result.verdicts),
         *_undecided(result),
-        *([LOOKED_TWICE] if result.seeds_added else []),
     ]
 
 
@@ -147,6 +153,13 @@ def trained_on(result: CompareResult) -> str:
 def reached(model: ModelRuns) -> str:
     """How many of a network's runs got to the target: `5/5`."""
     return f"{sum(run.reached_target is True for run in model.runs)}/{len(model.runs)}"
+
+
+def _doubts(result: CompareResult) -> list[str]:
+    """Why the 5 % may not hold that verdicts and gates promise."""
+    missing = any(not m.failure and len(m.runs) < len(result.seeds) for m in result.models)
+    lines = [UNFINISHED] if missing and result.verdicts and not result.settling else []
+    return [*lines, LOOKED_TWICE] if result.seeds_changed else lines
 
 
 def _alike(result: CompareResult) -> list[str]:

@@ -17,8 +17,8 @@ from mnist_cli.schema.record import Record, Sealed
 from mnist_cli.schema.results import Environment, Fraction, Seconds
 
 SCHEMA_VERSION: Literal[1] = 1
-CONFIDENCE = 0.95
-ALPHA = 0.05  # 1 - CONFIDENCE: the chance of any false verdict
+ALPHA = 0.05  # the chance of any false verdict
+CONFIDENCE = 1 - ALPHA
 LOOKS = (4, 5, 7, 10, 14, 20, 28, 40, 56, 80)  # numbers of seeds at which pairs may be looked at
 
 Count = Annotated[int, Ge(0)]
@@ -96,10 +96,10 @@ class Aggregate(Record):
     outlier_seeds: tuple[Count, ...]
     """Seeds whose time is more than 14.826 median absolute deviations from the median."""
     pareto_parameters: bool | None = None
-    """Whether no other network is both more accurate and smaller in all its parameters; null with a
-    target."""
+    """Whether no other network has a higher mean accuracy with no more parameters in all, or as
+    high a one with fewer; null with a target."""
     pareto_seconds: bool | None = None
-    """Whether no other network is both more accurate and faster; null with a target."""
+    """The same for the median time instead of the parameters."""
     accuracy_deviation: float | None = None
     """Standard deviation of the accuracy over the seeds; null for one seed."""
 
@@ -209,9 +209,9 @@ class CompareResult(Sealed):
     """File that holds the finished runs."""
     models: tuple[ModelRuns, ...]
     """In the order asked for."""
-    seeds_added: bool = False
-    """Whether seeds were added to a journal whose runs may have been looked at: the chance of a
-    false verdict is then more than 5 %."""
+    seeds_changed: bool = False
+    """Whether the journal was begun with more or fewer seeds, and its runs may have been looked at:
+    the chance of a false verdict is then more than 5 %."""
     verdicts: tuple[Verdict, ...] = ()
     """One for each pair of networks with two seeds or more in common, or with a look."""
     baseline: Baseline | None = None

@@ -38,7 +38,7 @@ class ComparisonState:
                 seeds=tuple(seeds),
                 target=self.options.target,
                 journal=str(self.journal.path) if self.journal.path else None,
-                seeds_added=self.journal.seeds_added,
+                seeds_changed=self.journal.seeds_changed,
                 models=tuple(entrant.row(seeds, self.journal.runs) for entrant in self.entrants),
                 settling=Settling(settle.max_seeds) if settle else None,
                 margin=self.options.margin,
