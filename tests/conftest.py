@@ -46,7 +46,7 @@ class Outcome:
 
 
 RunCli = Callable[..., Outcome]
-_started: list[subprocess.Popen[str]] = []
+_started: list[subprocess.Popen[Any]] = []
 
 
 @pytest.fixture(autouse=True)
@@ -82,11 +82,18 @@ def run_cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
     return run
 
 
+def start_python(*arguments: str, **options: Any) -> subprocess.Popen[Any]:
+    """Start a process of this Python, which ends with the test at the latest."""
+    process = subprocess.Popen([sys.executable, *arguments], **options)
+    _started.append(process)
+    return process
+
+
 def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
     """Start the real command as a process of its own."""
     environment = os.environ | options.pop("env", {})
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mnist_cli", *map(str, arguments)],
+    return start_python(
+        *("-m", "mnist_cli", *map(str, arguments)),
         stdout=options.pop("stdout", subprocess.PIPE),
         stderr=options.pop("stderr", subprocess.PIPE),
         text=True,
@@ -94,8 +101,6 @@ def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
         env=environment,
         **options,
     )
-    _started.append(process)
-    return process
 
 
 def run_process(*arguments: str | Path, **options: Any) -> Outcome:

@@ -1,5 +1,8 @@
 """What is said of made-up runs: half-failed networks, ties, outliers, targets and baselines."""
 
+import math
+
+import numpy as np
 import pytest
 
 from mnist_cli.comparison.analysis import with_baseline
@@ -129,6 +132,23 @@ def test_one_epoch_more_or_less_is_no_verdict() -> None:
     assert verdict.better is None
 
 
+def test_the_interval_of_times_in_whole_epochs_covers_their_difference() -> None:
+    # One run in ten needs an epoch more; an epoch takes 1 s and 3 s. Without a floor: 64 %.
+    random = np.random.default_rng(0)
+    truth = (3 + 0.1) * 1 - (1 + 0.1) * 3
+    trials, hits = 400, 0
+    for _ in range(trials):
+        more = (random.random((2, 5)) < 0.1).astype(int)
+        rows = [
+            network(name, GOOD, (epochs * each).tolist(), epochs=epochs.tolist(), reached=YES)
+            for name, each, epochs in (("a", 1.0, 3 + more[0]), ("b", 3.0, 1 + more[1]))
+        ]
+        [verdict] = comparison(*rows, target=0.97).verdicts
+        assert verdict.difference.half_width is not None
+        hits += abs(verdict.difference.mean - truth) <= verdict.difference.half_width
+    assert hits / trials > 0.95
+
+
 def test_runs_that_never_arrived_enter_no_mean_and_have_no_verdict() -> None:
     some = (True, True, False, True, True)
     result = comparison(
@@ -215,6 +235,28 @@ def test_beside_a_regression_thresholds_share_half_of_the_error() -> None:
     gates = GateOptions(min_accuracy=0.99, fail_on_regression=True)
     [reason] = failed_gates(comparison(network("a", GOOD)), gates)
     assert "one-sided 97.5 %" in reason
+
+
+@pytest.mark.parametrize("networks", [1, 4])
+@pytest.mark.parametrize("regression", [False, True])
+def test_gates_fail_at_most_5_of_100_builds_that_meet_them(networks: int, regression: bool) -> None:
+    # Each network is at both thresholds and as good as in the baseline: the hardest case.
+    random = np.random.default_rng(networks)
+    gates = GateOptions(min_accuracy=0.97, max_seconds=2, fail_on_regression=regression)
+    trials, failed = 400, 0
+    for _ in range(trials):
+        rows = [
+            network(
+                str(number),
+                random.normal(0.97, 0.002, 5).tolist(),
+                random.normal(2, 0.1, 5).tolist(),
+            )
+            for number in range(networks)
+        ]
+        then = {row.model: dict(enumerate(random.normal(0.97, 0.002, 5).tolist())) for row in rows}
+        result = with_baseline(comparison(*rows), "base.json", then, None)
+        failed += bool(failed_gates(result, gates))
+    assert 0.02 < failed / trials < 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
 
 
 def test_one_run_is_taken_at_its_value_and_a_failed_network_at_none() -> None:

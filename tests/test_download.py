@@ -2,7 +2,6 @@ import gzip
 import hashlib
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from mnist_cli.data.download import Patience, any_answers, download
 from mnist_cli.errors import MnistCliError
+from tests.conftest import start_python
 from tests.mirror import Mirror
 
 CONTENT = gzip.compress(bytes(range(256)) * 8, mtime=0)
@@ -131,7 +131,7 @@ def _in_a_process(url: str) -> subprocess.Popen[bytes]:
         "import sys; from pathlib import Path; from mnist_cli.data.download import *;"
         f"download([sys.argv[1]], Path('file.gz'), {MD5!r}, Patience(5, 9, 1), lambda d, t: None)"
     )
-    return subprocess.Popen([sys.executable, "-c", code, url])
+    return start_python("-c", code, url)
 
 
 def test_two_processes_at_once(files: Mirror) -> None:

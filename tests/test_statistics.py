@@ -176,6 +176,17 @@ def test_intervals_cover_the_truth_in_95_of_100_cases(n: int) -> None:
     assert hits / trials == pytest.approx(0.95, abs=3 * math.sqrt(0.95 * 0.05 / trials))
 
 
+@pytest.mark.parametrize(("first", "second"), [(5, 10), (5, 5)])
+def test_welch_is_wrong_in_about_5_of_100_cases_from_five_values_on(
+    first: int, second: int
+) -> None:
+    random = np.random.default_rng(first + second)
+    trials = 3000
+    pairs = [(random.normal(0, 1, first), random.normal(0, 1, second)) for _ in range(trials)]
+    wrong = sum(statistics.welch(a.tolist(), b.tolist()).p_value() < 0.05 for a, b in pairs)
+    assert 0.03 < wrong / trials < 0.05 + 3 * math.sqrt(0.05 * 0.95 / trials)
+
+
 def covers(estimate: Estimate, truth: float) -> bool:
     assert estimate.half_width is not None
     return abs(estimate.mean - truth) <= estimate.half_width
