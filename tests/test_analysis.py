@@ -197,6 +197,7 @@ def test_other_seeds_are_not_paired() -> None:
     assert not change.paired
     assert change.difference is not None
     assert change.difference.mean == pytest.approx(0.03)
+    assert phrases.findings(result)[-2] == "Since base.json, at 95 %:"
     assert phrases.findings(result)[-1].startswith("a: +3.00 ± ")
     assert phrases.findings(result)[-1].endswith(" points, seeds unpaired")
 

@@ -461,7 +461,7 @@ def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -
     assert shown.code == ExitCode.OK
     assert "paired by seed" in shown.out
     other = run_cli(*base, "--lr", 0.002, "--baseline", "base.json")
-    assert "Since base.json (trained otherwise: mlp lr 0.001, now 0.002):" in other.out
+    assert "Since base.json (trained otherwise: mlp lr 0.001, now 0.002), at 95 %:" in other.out
     shifted(-50)
     assert run_cli(*check, "better.json").code == ExitCode.OK
 

@@ -58,6 +58,12 @@ def test_a_package_with_relative_imports(monkeypatch: pytest.MonkeyPatch) -> Non
     }
 
 
+def test_an_import_by_a_function_counts_where_the_name_is_written() -> None:
+    calls = ("importlib.import_module('a')", "import_module('b')", "__import__('c')", "run('d')")
+    write({"net.py": "\n".join(calls), **{f"{name}.py": "" for name in "abcd"}})
+    assert code_sha256(resolve("net.py:Net")).keys() == {"net.py", "a.py", "b.py", "c.py"}
+
+
 def test_files_that_import_each_other_are_each_there_once() -> None:
     write({"net.py": "import other", "other.py": "import net, absent"})
     assert code_sha256(resolve("net.py:Net")).keys() == {"net.py", "other.py"}

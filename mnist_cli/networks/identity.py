@@ -84,13 +84,19 @@ def _imported(path: Path, package: str) -> Iterator[str]:
     except (OSError, SyntaxError, ValueError):
         return
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1]
-            base = ".".join([*(parents if node.level else []), *filter(None, [node.module])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+        match node:
+            case ast.Import(names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module, names, level):
+                parents = package.split(".")[: len(package.split(".")) - (level or 0) + 1]
+                base = ".".join([*(parents if level else []), *filter(None, [module])])
+                yield base
+                yield from (f"{base}.{alias.name}" for alias in names)
+            case ast.Call(
+                ast.Name("__import__" | "import_module") | ast.Attribute(_, "import_module"),
+                [ast.Constant(str(name)), *_],
+            ):
+                yield name
 
 
 def _files_of(name: str, roots: list[str]) -> dict[Path, str]:

@@ -31,28 +31,11 @@ def comparison_tables(result: CompareResult) -> list[RenderableType]:
     """What was learned and what it cost, network by network; then the verdicts."""
     headline, *protocols = phrases.headline(result)
     tables = [_accuracies(result), _costs(result)] if result.target is None else [_times(result)]
-    legend = phrases.MULT_ADDS
-    if result.target is None:
-        marks = [
-            m.figures.pareto_parameters or m.figures.pareto_seconds
-            for m in result.models
-            if m.figures
-        ]
-        legend = f"* {phrases.PARETO} {legend}" if any(marks) else legend
-        if result.settling:
-            legend = f"sd is the standard deviation over the seeds. {legend}"
-        elif len(result.seeds) > 1:
-            legend = f"± is the 95 % interval of a network's mean over its seeds. {legend}"
-    else:
-        legend = (
-            f"Training time to {result.target * 100:g} % of the test images, looked at after each "
-            f"epoch. {legend}"
-        )
     return [
         layout.title(headline),
         *protocols,
         *tables,
-        legend,
+        phrases.legend(result, accuracies=result.target is None),
         phrases.trained_on(result),
         *phrases.findings(result),
         *phrases.sampling(result),

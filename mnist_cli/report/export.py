@@ -96,7 +96,7 @@ def to_markdown(result: CompareResult) -> str:
         _row(["---", *["---:"] * (len(headers) - 1)]),
         *[_row(_cells(model, result)) for model in result.models],
         "",
-        phrases.MULT_ADDS if target else f"\\* {phrases.PARETO} {phrases.MULT_ADDS}",
+        _plain(phrases.legend(result, accuracies=True)),
         "",
         *_findings(result),
         _row(["network", "seed", "epochs", "test accuracy", "test loss", "training time (s)"]),

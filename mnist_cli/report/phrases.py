@@ -34,6 +34,8 @@ PARETO = (
     "by these figures alone, no other network is more accurate for no more, or as accurate for "
     "less."
 )
+MEANS = f"± is the {CONFIDENCE * 100:g} % interval of a network's mean over its seeds."
+DEVIATIONS = "sd is the standard deviation of the accuracy over the seeds."
 MULT_ADDS = f"Mult-adds are for a batch of {Protocol.batch_size} images."
 
 
@@ -47,6 +49,24 @@ def headline(result: CompareResult) -> list[str]:
         names = [model.model for model in result.models]
         lines = [f"{name}: {line}" for name, line in zip(names, lines, strict=True)]
     return [layout.dataset_line(result.dataset), *dict.fromkeys(lines)]
+
+
+def legend(result: CompareResult, *, accuracies: bool) -> str:
+    """What the marks in a table mean, and ± or sd where it has `accuracies`."""
+    spread = MEANS if result.settling is None else DEVIATIONS
+    lines = [spread] if accuracies and len(result.seeds) > 1 else []
+    if result.target is not None:
+        lines.append(
+            f"Training time to {result.target * 100:g} % of the test images, looked at after each "
+            "epoch."
+        )
+    if any(
+        model.figures.pareto_parameters or model.figures.pareto_seconds
+        for model in result.models
+        if model.figures
+    ):
+        lines.append(f"* {PARETO}")
+    return " ".join([*lines, MULT_ADDS])
 
 
 def findings(result: CompareResult) -> list[str]:
@@ -101,15 +121,14 @@ def verdicts(result: CompareResult) -> list[str]:
             "One seed cannot rank: a small difference can be luck. "
             "Give --seeds 5 for intervals and verdicts, or --until-settled."
         ]
-    count, level = len(result.verdicts), f"{CONFIDENCE * 100:g} %"
-    together = f"all {count} intervals hold together with {level}" if count > 1 else f"at {level}"
     what = "Differences" if result.target is None else "Differences of mean times"
     if result.settling:
         seeds = f"looked at after {looks(result.settling)} seeds"
-        together = f"all intervals at all looks hold together with {level}"
+        together = f"all intervals at all looks hold together with {CONFIDENCE * 100:g} %"
     else:
         fixed = "" if result.seeds_changed else " fixed in advance"
         seeds = f"{plural(len(result.seeds), 'seed')}{fixed}"
+        together = _level(len(result.verdicts))
     return [
         f"{what} on these test images, paired by seed, {seeds}, {together}:",
         *(verdict(each, result.margin, result.settling) for each in result.verdicts),
@@ -220,11 +239,19 @@ def disagreements(result: CheckpointComparison) -> list[str]:
     return [_disagreement(pair) for pair in result.disagreements]
 
 
+def _level(count: int) -> str:
+    """At which level `count` differences have their ±."""
+    level = f"{CONFIDENCE * 100:g} %"
+    return f"all {count} intervals hold together with {level}" if count > 1 else f"at {level}"
+
+
 def _since_baseline(result: CompareResult) -> list[str]:
     if result.baseline is None:
         return []
     note = f" ({result.baseline.note})" if result.baseline.note else ""
-    lines = [f"Since {result.baseline.file}{note}:"]
+    known = sum(change.difference is not None for change in result.baseline.changes)
+    level = f", {_level(known)}" if known else ""
+    lines = [f"Since {result.baseline.file}{note}{level}:"]
     for change in result.baseline.changes:
         if change.difference is None:
             lines.append(f"{change.model}: no change known; it has no runs there, or failed here")
