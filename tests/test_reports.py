@@ -234,6 +234,22 @@ def test_markdown_is_the_same_whatever_the_terminal(monkeypatch: pytest.MonkeyPa
     assert "± is the 95 % interval of a network's mean over its seeds. \\* by these" in plain
 
 
+def test_in_markdown_a_time_is_that_of_networks_which_always_arrive() -> None:
+    result = comparison(
+        network("always", GOOD, 2.0, reached=(True,) * 5),
+        network("some", GOOD, 3.0, reached=(True, True, False, True, True)),
+        target=0.97,
+    )
+    rows = [line.split(" | ") for line in export.to_markdown(result).splitlines()]
+    times = {row[0]: row[5] for row in rows if len(row) == 9}
+    assert times == {
+        "| network": "median time (min-max)",
+        "| ---": "---:",
+        "| always": "2.00 s (2.00-2.00)",
+        "| some": "-",
+    }
+
+
 def test_json_is_one_document() -> None:
     document = json.loads(json_document(result_of_two()))
     assert [model["model"] for model in document["models"]] == ["a_b|c", "mlp"]

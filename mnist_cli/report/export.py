@@ -141,7 +141,10 @@ def _cells(model: ModelRuns, result: CompareResult) -> list[str]:
     small = " \\*" if figures.pareto_parameters else ""
     quick = " \\*" if figures.pareto_seconds else ""
     time = format_seconds(figures.train_seconds_median)
-    extremes = format_seconds_range(figures.train_seconds_min, figures.train_seconds_max)
+    if len(model.runs) > 1:
+        time += f" {format_seconds_range(figures.train_seconds_min, figures.train_seconds_max)}"
+    if result.target is not None and not model.always_reached_target:
+        time = "-"  # how long it takes is not known
     return [
         _plain(model.model),
         format_accuracy(figures.test_accuracy),
@@ -149,7 +152,7 @@ def _cells(model: ModelRuns, result: CompareResult) -> list[str]:
         str(figures.test_accuracy.n),
         format_loss_estimate(figures.test_loss),
         *reached,
-        f"{time}{quick}" if len(model.runs) == 1 else f"{time} {extremes}{quick}",
+        f"{time}{quick}",
         f"{figures.images_per_second:,.0f}",
         f"{size[0]}{small}",
         size[1],
