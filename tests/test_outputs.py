@@ -123,6 +123,14 @@ def test_an_input_is_not_replaced_even_by_its_own_kind(run_cli: RunCli) -> None:
     assert Path("base.json").read_bytes() == before
 
 
+def test_a_resumed_file_may_be_replaced_however_it_is_written(run_cli: RunCli) -> None:
+    run_cli("train", "mlp", "--output", "a.safetensors", *FAST)
+    resume = ("train", "mlp", "--resume", "a.safetensors", *FAST[2:])
+    absolute = Path("a.safetensors").resolve()
+    outcome = run_cli(*resume, "--output", absolute, "--epochs", 2)
+    assert (outcome.code, outcome.err) == (ExitCode.OK, "")
+
+
 def test_a_dash_is_no_checkpoint(run_cli: RunCli) -> None:
     outcome = run_cli("train", "mlp", "--output", "-", *FAST)
     assert outcome.err == "error: --output needs a file, not standard output\n"

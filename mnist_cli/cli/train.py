@@ -1,5 +1,7 @@
 """`mnist-cli train`."""
 
+import os
+
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.outputs import Output, check_outputs
 from mnist_cli.cli.working import exit_code_of, failed_accuracy_gate, working
@@ -42,7 +44,8 @@ def train(
         resume=resume,
     )
     outputs = [Output("--plot", plot, "picture")] if plot else []
-    if options.checkpoint != resume:  # which is replaced on purpose, and looked at when it is read
+    # A resumed file is replaced on purpose, and looked at when it is read.
+    if resume is None or os.path.realpath(options.checkpoint) != os.path.realpath(resume):
         outputs.append(Output("--output", options.checkpoint, "checkpoint"))
     check_outputs(outputs, {"--resume": resume}, [spec])
     from mnist_cli.data.datasets import prefetch
