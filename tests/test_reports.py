@@ -171,13 +171,15 @@ def test_in_ascii_columns_are_as_wide_as_what_is_shown(monkeypatch: pytest.Monke
     assert len(shown[0].rstrip()) == len(shown[1].rstrip())
 
 
-def judged(only_first: int, only_second: int, better: str | None) -> list[RenderableType]:
+def judged(
+    only_first: int, only_second: int, better: str | None, pairs: int = 1
+) -> list[RenderableType]:
     pair = Disagreement(
         *("a", "b", only_first, only_second, (only_first - only_second) / 10_000),
         *(0.001, 0.003, 0.95, 0.004, better),
     )
     one = EvaluatedCheckpoint("a", "mlp", 3, 25_450, 30_000, 0.97, 0.1, 0.003)
-    result = CheckpointComparison(DATASET, MACHINE, (one,), (pair,), ())
+    result = CheckpointComparison(DATASET, MACHINE, (one,), (pair,) * pairs, ())
     return checkpoint_tables(result, None)
 
 
@@ -189,6 +191,7 @@ def test_checkpoints_and_their_disagreements() -> None:
         "(0.10 to 0.30, p = 0.004)"
     )
     assert "McNemar tests on these images. Neither" in str(parts[3])
+    assert "on these images, times 3 for as many pairs. Neither" in str(judged(30, 10, "a", 3)[5])
     assert str(judged(1, 2, None)[2]).endswith(
         "b alone on 2 images: not distinguishable (p = 0.004)"
     )
