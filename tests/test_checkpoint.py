@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import stat
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -180,6 +181,22 @@ def test_a_failing_write_keeps_the_old_file() -> None:
         fail()
     assert [path.name for path in Path().iterdir() if path.is_file()] == [PATH.name]
     assert PATH.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder cannot be opened there")
+def test_a_file_is_on_the_disk_before_it_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    PATH.write_bytes(b"old")
+    synced: list[tuple[bytes, int | None]] = []
+
+    def fsync(descriptor: int) -> None:
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        size = None if folder else os.fstat(descriptor).st_size
+        synced.append((PATH.read_bytes(), size))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with replacing(PATH) as file:
+        file.write(b"longer")
+    assert synced == [(b"old", 6), (b"longer", None)]  # the folder has its name
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")

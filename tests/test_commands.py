@@ -584,6 +584,9 @@ def test_samples_json_names_real_images(run_cli: RunCli) -> None:
     for sample in result["samples"]:
         assert sample["label"] == sample["index"] // 100  # the split is sorted by class
         assert sample["prediction"] is None
+    assert (result["checkpoint"], result["output"]) == (None, None)
+    drawn = run_cli("show-samples", "--output", "grid.png", "--json", *FAST).json
+    assert (drawn["split"], drawn["output"]) == ("train", "grid.png")
 
 
 def test_errors_are_the_ones_of_the_confusion_matrix(run_cli: RunCli) -> None:
@@ -593,7 +596,7 @@ def test_errors_are_the_ones_of_the_confusion_matrix(run_cli: RunCli) -> None:
         "show-samples", "--checkpoint", "mlp.safetensors", "--errors", "--count", 1000, "--json"
     )
     samples = outcome.json["samples"]
-    assert outcome.json["split"] == "test"
+    assert (outcome.json["split"], outcome.json["checkpoint"]) == ("test", "mlp.safetensors")
     assert len(samples) == 1000 - round(1000 * evaluation["test_accuracy"])
     assert all(sample["label"] != sample["prediction"] for sample in samples)
     counts = np.zeros((10, 10), dtype=int)

@@ -44,6 +44,15 @@ def test_runs_are_found_again() -> None:
         assert book.runs == {("mlp", 0): run(0), ("mlp", 1): run(1)}
 
 
+def test_a_run_is_on_the_disk_when_it_was_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
+    with opened() as book:
+        synced.clear()
+        book.add("mlp", run(0))
+        assert synced == [PATH.stat().st_size]
+
+
 def test_an_unfinished_line_is_dropped_and_the_next_run_follows() -> None:
     with opened() as book:
         book.add("mlp", run(0))

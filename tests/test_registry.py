@@ -66,6 +66,14 @@ def test_a_file_may_import_its_neighbours() -> None:
     build(registry.resolve("sub/net.py:Net"), seed=0)
 
 
+def test_the_working_directory_is_searched_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("installed").mkdir()
+    Path("installed", "my_nets.py").write_text("Net = None")
+    Path("my_nets.py").write_text(NETWORK.format(outputs=10))
+    monkeypatch.syspath_prepend(Path("installed").resolve())
+    assert count_parameters(build(registry.resolve("my_nets:Net"), seed=0)) == 7850
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console, RenderableType
+from rich.table import Table
 
 from mnist_cli.report import export, layout
 from mnist_cli.report.comparison_tables import checkpoint_tables, comparison_tables
 from mnist_cli.report.console import json_document
-from mnist_cli.report.network_tables import evaluation_tables, training_table
+from mnist_cli.report.network_tables import evaluation_tables, summary_table, training_table
 from mnist_cli.report.pictures.plots import plot_comparison
 from mnist_cli.report.pictures.terminal import caption, disputed_caption
 from mnist_cli.schema.comparison import (
@@ -30,7 +31,10 @@ from mnist_cli.schema.results import (
     ClassResult,
     EpochResult,
     EvalResult,
+    LayerSummary,
+    ModelSummary,
     ShownImage,
+    SummaryResult,
     TrainResult,
 )
 from mnist_cli.training.evaluation import per_class
@@ -75,8 +79,20 @@ TRAINED = TrainResult(
 )
 
 
+def under_headers(parts: list[RenderableType]) -> list[dict[str, str]]:
+    """The first row of each table, by the headers of its columns."""
+    tables = [part for part in parts if isinstance(part, Table)]
+    return [
+        {str(column.header): str(next(iter(column.cells))).strip() for column in table.columns}
+        for table in tables
+    ]
+
+
 def test_a_training_has_a_row_for_each_epoch() -> None:
     parts = training_table(TRAINED)
+    assert [*under_headers(parts)[0]] == [
+        *("Epoch", "Train loss", "Test loss", "Test accuracy", "Time"),
+    ]
     table = [row for row in rows(parts) if row and row[0].strip() in {"1", "2"}]
     assert [[cell.strip() for cell in row] for row in table] == [
         ["1", "0.5000", "0.2500", "91.00 %", "1.50 s"],
@@ -104,6 +120,8 @@ def test_a_row_of_the_confusion_matrix_is_the_truth() -> None:
     # Of 4 predicted as 1, three are right; of 5 that are 1, three were found.
     assert by_class == ["1", "75.00 %", "60.00 %", "66.67 %", "5"]
     assert confusion == ["1", ".", "3", "2"]
+    assert [*under_headers(parts)[0]] == ["Class", "Precision", "Recall", "F1", "Images"]
+    assert [*under_headers(parts)[1]] == ["Truth", "0", "1", "2"]
     assert result.per_class[0] == ClassResult(0, 1.0, 5 / 6, 10 / 11, 6)
 
 
@@ -117,6 +135,46 @@ def test_a_comparison_has_each_figure_in_its_column() -> None:
     assert cost[:5] == ["a", "900*", "0.06 M", "2.10 s*", "(2.00-2.20)"]
     assert cost[5] == "142,857"
     assert cells(comparison_tables(result), "b")[1][:3] == ["b", "1,000", "0.06 M"]
+    accuracies, costs = under_headers(comparison_tables(result))
+    assert [*accuracies] == ["Network", "Accuracy", "n", "Loss", "94 to 99 %"]
+    assert costs == {
+        "Network": "a",
+        "Params": "900*",
+        "Mult-adds": "0.06 M",
+        "Median time": "2.10 s*",
+        "(min-max)": "(2.00-2.20)",
+        "Images/s": "142,857",
+        "": "██▍",
+    }
+    once = comparison(network("a", GOOD[:1]), seeds=1)
+    accuracies, costs = under_headers(comparison_tables(once))
+    assert accuracies == {
+        "Network": "a",
+        "Accuracy": "98.00 %",
+        "n": "1",
+        "Loss": "0.1000",
+        "98 to 99 %": "●",
+    }
+    assert costs["Time"] == "2.00 s*"
+
+
+def test_a_summary_counts_layers_and_bytes() -> None:
+    layers = [
+        LayerSummary(kind, kind, (64, 10), parameters, 0)
+        for kind, parameters in (("Conv2d", 10), ("ReLU", 0), ("Linear", 20), ("Linear", 5))
+    ]
+    sizes = (0.2, 2.41, 0.02, 2.63)
+    models = [ModelSummary("cnn", 64, 30, 35, 5_970_000, *sizes, tuple(layers))] * 2
+    assert under_headers(summary_table(SummaryResult(tuple(models)))) == [
+        {
+            "Network": "cnn",
+            "Layers": "1 Conv2d, 2 Linear",
+            "Parameters": "30 of 35",
+            "Mult-adds": "5.97 M",
+            "Weights": "0.02 MB",
+            "Total": "2.63 MB",
+        }
+    ]
 
 
 def test_with_a_target_those_that_arrived_come_first_by_time() -> None:
@@ -136,6 +194,11 @@ def test_with_a_target_those_that_arrived_come_first_by_time() -> None:
         "2",
     ]
     assert cells(comparison_tables(result), "never")[0][1:4] == ["0/5", "-", "-"]
+    [headers] = under_headers(comparison_tables(result))
+    assert [*headers] == [
+        *("Network", "Reached", "Median time", "(min-max)"),
+        *("Epochs", "Params", "Mult-adds", ""),
+    ]
 
 
 def test_where_every_network_failed_names_are_whole_and_nothing_is_starred() -> None:
@@ -186,6 +249,9 @@ def judged(
 def test_checkpoints_and_their_disagreements() -> None:
     parts = judged(30, 10, "a")
     assert cells(parts, "a") == [["a", "mlp", "3", "25,450 of 30,000", "97.00 %", "0.1000"]]
+    assert [*under_headers(parts)[0]] == [
+        *("Checkpoint", "Network", "Seed", "Params", "Accuracy", "Loss"),
+    ]
     assert parts[2] == (
         "a alone is right on 30 images, b alone on 10 images: a is better by 0.20 points "
         "(0.10 to 0.30, p = 0.004)"
@@ -251,6 +317,42 @@ def test_in_markdown_a_time_is_that_of_networks_which_always_arrive() -> None:
         "| always": "2.00 s (2.00-2.00)",
         "| some": "-",
     }
+
+
+ONE = network("a", GOOD[:1], parameters=900)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (
+            comparison(network("a", GOOD, (2.0, 2.1, 2.0, 2.1, 2.2), parameters=900)),
+            "a | 98.04 ± 0.14 % | 5 | 0.1000 ± 0.0000 | 2.10 s (2.00-2.20) \\* | 142,857 | 900 \\*",
+        ),
+        (comparison(ONE, seeds=1), "a | 98.00 % | 1 | 0.1000 | 2.00 s \\* | 150,000 | 900 \\*"),
+        (
+            comparison(network("a", GOOD[:1], reached=(True,)), seeds=1, target=0.9),
+            "a | 98.00 % | 1 | 0.1000 | 1/1 | 2.00 s | 150,000 | 1,000",
+        ),
+        (
+            comparison(network("a", GOOD[:1], failure="no luck"), seeds=2, target=0.9),
+            "a | failed | 1 | - | 0/1 | - | - | 1,000",
+        ),
+    ],
+)
+def test_markdown_has_each_figure_in_its_column(result: CompareResult, expected: str) -> None:
+    lines = export.to_markdown(result).splitlines()
+    [headers] = [line for line in lines if line.startswith("| network | accuracy")]
+    reached = " | reached" if result.target is not None else ""
+    assert headers == (
+        f"| network | accuracy | n | loss{reached} | median time (min-max) | images/s "
+        "| parameters | mult-adds |"
+    )
+    assert f"| {expected} | 0.06 M |" in lines
+    assert (
+        f"| a | 0 | 5 | 0.98 | 0.100000 | {result.models[0].runs[0].train_seconds:.6f} |" in lines
+    )
+    assert lines[lines.index(headers) + 1].count("|") == headers.count("|")
 
 
 def test_json_is_one_document() -> None:

@@ -1,14 +1,16 @@
 """`--vary`: what its values are, and which entries they make."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from mnist_cli.cli.vary import entries, parsed
 from mnist_cli.errors import ExitCode, UsageError
-from mnist_cli.networks.registry import resolve
+from mnist_cli.networks.registry import MODELS, resolve
 from mnist_cli.schema.protocol import Precision, Recipe, Settings
+from mnist_cli.training.recipes import protocol_of
 from tests.conftest import RunCli
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
@@ -37,6 +39,16 @@ def test_a_recipe_is_each_networks_own_and_what_is_set_overrides_it() -> None:
     assert article.protocol.dropout == fast.protocol.dropout == 0.5
     assert article.protocol.lr == fast.protocol.lr == 0.1
     assert fast.precision == Precision.BF16
+
+
+def test_a_networks_fast_recipe_is_one_that_was_measured() -> None:
+    log = Path(__file__).parent / "benchmarks" / "tune.log"
+    trials = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    for name in MODELS:
+        protocol = protocol_of(Settings(Recipe.FAST), resolve(name))
+        assert {"model": name, "protocol": asdict(protocol)} in [
+            {key: trial[key] for key in ("model", "protocol")} for trial in trials
+        ]
 
 
 def test_nothing_varied_is_the_network_itself() -> None:
