@@ -315,6 +315,12 @@ def test_a_failing_network_is_a_row_and_the_others_go_on(
     jsonschema.validate(result, SCHEMA)
 
 
+def test_what_cannot_be_trained_is_told_before_the_others_are(run_cli: RunCli) -> None:
+    told, *_, error = run_cli("compare", "own.py:broken", "mlp", *FAST[:-1]).err.splitlines()
+    assert told == "notice: own.py:broken cannot be trained; the others go on"
+    assert error.startswith("error: own.py:broken ")
+
+
 def test_what_cannot_be_imported_fails_before_anything_is_trained(run_cli: RunCli) -> None:
     outcome = run_cli("compare", "mlp", "own.py:absent", *FAST[:-1])
     assert outcome.code == ExitCode.FAILURE

@@ -1,5 +1,6 @@
 """Plots of made-up results, looked at as figures: what stands where, over what, and how far."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
 
 from mnist_cli.errors import MnistCliError
-from mnist_cli.report.pictures import grid, plots, setting_plot, style
+from mnist_cli.report.pictures import grid, plots, setting_plot, style, terminal
 from mnist_cli.report.pictures.files import save_figure
 from mnist_cli.schema.comparison import ModelRuns
 from tests.made_up import comparison, network
@@ -181,3 +185,35 @@ def test_an_axis_is_logarithmic_where_its_values_differ_much(
 def test_a_picture_that_cannot_be_written_is_one_line() -> None:
     with pytest.raises(MnistCliError, match=r"^cannot write no/plot\.svg: .*; choose another file"):
         save_figure(Figure(), Path("no/plot.svg"))
+
+
+# In the terminal
+
+
+def test_a_caption_stands_above_its_image() -> None:
+    levels = (0, 255, 130)
+    images = np.stack([np.full((28, 28), level, dtype=np.uint8) for level in levels])
+    console = Console(file=io.StringIO(), width=60)  # room for two beside each other
+    table = terminal.draw(console, images, ["black", "white", "grey"])
+    cells = [[str(cell) for cell in column.cells] for column in table.columns]
+    for (caption, mark), cell in zip(
+        (("black", " "), ("grey", "+"), ("white", "@")), (*cells[0], cells[1][0]), strict=True
+    ):
+        assert cell.splitlines() == [caption, *[mark * 28] * 14]
+
+
+def test_a_half_block_is_two_pixels() -> None:
+    image = np.zeros((1, 28, 28), dtype=np.uint8)
+    image[0, 0, :], image[0, 1, 5] = 255, 7
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=60)
+    [cell] = terminal.draw(console, image, ["7"]).columns[0].cells
+    assert isinstance(cell, Text)
+    assert cell.plain == "7\n" + ("▀" * 28 + "\n") * 14
+    styles = [span.style for span in cell.spans if isinstance(span.style, Style)]
+    shown = [
+        (style.color.get_truecolor().red, style.bgcolor.get_truecolor().blue)
+        for style in styles
+        if style.color and style.bgcolor
+    ]
+    assert shown[:28] == [(255, 7 if column == 5 else 0) for column in range(28)]
+    assert set(shown[28:]) == {(0, 0)}

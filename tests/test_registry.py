@@ -78,7 +78,7 @@ def test_the_working_directory_is_searched_first(monkeypatch: pytest.MonkeyPatch
     ("target", "message"),
     [
         ("absent.py:Net", r"cannot import absent\.py: .*no such file"),
-        ("absent_module:Net", "cannot import absent_module: ModuleNotFoundError"),
+        ("absent_module:Net", "ModuleNotFoundError: No module named 'absent_module'$"),
         ("own.py:Other", "own.py has no 'Other'"),
         ("own.py:number", "own.py:number is not callable"),
         ("own.py:none", "own.py:none returned NoneType, not an nn.Module"),
