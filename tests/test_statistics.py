@@ -142,12 +142,16 @@ def test_the_interval_of_a_disagreement_as_bonett_and_price_have_it() -> None:
     low, high = statistics.disagreement_interval(30, 10, 1000, 0.95)
     assert high == pytest.approx(0.0326, abs=1e-4)
     assert low == pytest.approx(0.0070, abs=1e-4)  # Clopper and Pearson reach further down
+    # p = 3/22, q = 1/22: 0.0909 ± 1.96 sqrt((0.1818 - 0.0083) / 22), where each image counts.
+    few = statistics.disagreement_interval(2, 0, 20, 0.95)
+    assert few == pytest.approx((-0.0832, 0.2650), abs=1e-4)
     assert statistics.disagreement_interval(0, 0, 1000, 0.95)[1] > 0
 
 
 def test_sampling_error() -> None:
     assert statistics.sampling_error(0.99, 10_000) == pytest.approx(0.0020, abs=5e-5)
     assert statistics.sampling_error(0.97, 1_000) == pytest.approx(0.0107, abs=5e-5)
+    assert statistics.sampling_error(0.5, 10) == pytest.approx((0.7634 - 0.2366) / 2, abs=5e-5)
     assert statistics.sampling_error(1.0, 1_000) > 0
 
 
