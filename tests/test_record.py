@@ -117,5 +117,6 @@ def test_the_schema_is_printed_and_describes_what_needs_it() -> None:
     schema = json.loads(output)
     assert schema["$defs"]["Run"]["properties"]["test_loss"]["description"].endswith("in nats.")
     assert schema["$defs"]["Run"]["properties"]["test_accuracy"]["maximum"] == 1
+    assert set(schema["required"]) == asdict(RESULT).keys()  # those with a default are written too
     for name, definition in schema["$defs"].items():
         assert "dict(" not in definition.get("description", ""), name
