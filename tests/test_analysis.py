@@ -190,6 +190,18 @@ def test_a_drop_is_a_regression_and_a_rise_is_none() -> None:
         assert failed_gates(result, GateOptions()) == []
 
 
+def test_equal_changes_are_known_to_an_image() -> None:
+    # 2.776 sqrt(0.0001**2 / 12 / 5), the error of rounding to one of 10,000 images.
+    result = changed({seed: accuracy - 0.01 for seed, accuracy in enumerate(GOOD)})
+    assert result.baseline is not None
+    difference = result.baseline.changes[0].difference
+    assert difference is not None
+    assert difference.half_width == pytest.approx(3.584e-5, rel=1e-3)
+    assert figures(result, "a").train_seconds.half_width == 0
+    same = figures(comparison(network("a", (0.98,) * 5)), "a").test_accuracy
+    assert same.half_width == pytest.approx(3.584e-5, rel=1e-3)
+
+
 def test_other_seeds_are_not_paired() -> None:
     result = changed(dict(enumerate(BAD, 10)))
     assert result.baseline is not None

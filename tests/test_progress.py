@@ -1,6 +1,7 @@
 """What a person sees of made-up events, as lines and as bars."""
 
 import io
+import threading
 from typing import Any
 
 import pytest
@@ -128,6 +129,18 @@ def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
         for event, _ in (*NOTICES, *LINES):
             on_event(event)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_name_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    threads = threading.active_count()
+    with progress.reporter() as on_event:
+        on_event(events.TrainingProgress("[red]x[/red]", None, 1, 5, 10, 100))
+        assert threading.active_count() <= threads  # none takes time from the training
+    assert "[red]x[/red] epoch 1/5" in terminal.getvalue()
 
 
 def bars_after(*shown: Event) -> tuple[list[Any], str]:
