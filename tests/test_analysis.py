@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mnist_cli.comparison.analysis import with_baseline
+from mnist_cli.comparison.baseline import accuracies
 from mnist_cli.comparison.gates import failed_gates
 from mnist_cli.report import phrases
 from mnist_cli.schema.comparison import Aggregate, CompareResult, Measure
@@ -220,6 +221,11 @@ def test_a_network_that_the_baseline_lacks_has_no_change() -> None:
         "Since base.json (trained otherwise):",
         "a: no change known; it has no runs there, or failed here",
     ]
+
+
+def test_runs_of_a_network_that_failed_are_no_baseline() -> None:
+    then = comparison(network("a", GOOD, first_seed=3), network("b", BAD, failure="no luck"))
+    assert accuracies(then) == {"a": dict(enumerate(GOOD, 3))}
 
 
 # Gates

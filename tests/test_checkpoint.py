@@ -89,6 +89,21 @@ def test_a_changed_record_is_found() -> None:
         checkpoint.load(PATH)
 
 
+def test_the_hash_is_of_names_types_shapes_and_values() -> None:
+    first = torch.zeros(2, 3)
+    kinds = [
+        {"a": first},
+        {"b": first},
+        {"a": first.int()},  # of the same bytes
+        {"a": first.reshape(3, 2)},
+        {"a": first + 1},
+        {"a": first, "b": first},
+    ]
+    assert len({checkpoint.digest(tensors) for tensors in kinds}) == len(kinds)
+    swapped = [{"a": first, "b": first + 1}, {"b": first + 1, "a": first}]
+    assert checkpoint.digest(swapped[0]) == checkpoint.digest(swapped[1])
+
+
 def test_every_truncation_is_found() -> None:
     saved()
     content = PATH.read_bytes()

@@ -1,5 +1,6 @@
 """Finished runs outlive whatever ends a comparison."""
 
+import json
 import os
 import re
 import signal
@@ -273,6 +274,28 @@ def test_a_journal_of_other_options_is_refused(run_cli: RunCli, other: tuple[Any
     assert outcome.code == ExitCode.USAGE
     assert "runs.jsonl holds runs of another comparison" in outcome.err
     assert PATH.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "other"),
+    [
+        ("dataset", "sha256", "0" * 64),
+        ("environment", "torch", "1.0"),
+        ("environment", "threads", 96),
+    ],
+)
+def test_a_journal_of_other_images_or_another_machine_is_refused(
+    run_cli: RunCli, part: str, key: str, other: str | int
+) -> None:
+    command = ("compare", "mlp", "--journal", PATH, *FAST, "--quiet")
+    run_cli(*command)
+    first, *rest = PATH.read_text(encoding="utf-8").splitlines()
+    header = json.loads(first)
+    header["conditions"][part][key] = other
+    PATH.write_text("\n".join([json.dumps(header), *rest, ""]), encoding="utf-8")
+    outcome = run_cli(*command)
+    assert outcome.code == ExitCode.USAGE
+    assert f"another comparison ({part} {key} {other}, now " in outcome.err
 
 
 def test_changed_code_is_another_network(run_cli: RunCli) -> None:

@@ -158,6 +158,7 @@ def test_sampling_error() -> None:
 def test_pareto() -> None:
     points = [(0.95, 1.0), (0.98, 7.0), (0.97, 8.0), (0.99, 60.0), (0.98, 7.0), (0.95, 2.0)]
     assert statistics.pareto(points) == [True, True, False, True, True, False]
+    assert statistics.pareto([(0.97, 1.0), (0.98, 1.0)]) == [False, True]
     assert statistics.pareto([]) == []
 
 
