@@ -12,6 +12,7 @@ MAX_SEED = 2**63 - 1  # of torch's generators
 MAX_SEEDS = 1000
 LEAST_RUNS = 5  # of a network in a baseline, and now: Welch's test is too liberal with fewer
 STDOUT = Path("-")
+STDIN = Path("-")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,33 @@ class EvalOptions:
     model: ModelSpec | None = None
     data: DataOptions = DataOptions()
     device: str = "auto"
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """`predict`: a checkpoint on a person's pictures, files and folders; `-` is standard input.
+
+    With `raw` they are in MNIST's form already.
+    """
+
+    checkpoint: Path
+    pictures: tuple[Path, ...]
+    raw: bool = False
+    model: ModelSpec | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class ExportNetworkOptions:
+    """`export`: a checkpoint as a file for other programs, in the format of its suffix.
+
+    It is checked on the test images of `data`.
+    """
+
+    checkpoint: Path
+    output: Path
+    model: ModelSpec | None = None
+    data: DataOptions = DataOptions()
 
 
 @dataclass(frozen=True)

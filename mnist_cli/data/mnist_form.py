@@ -1,0 +1,147 @@
+"""A picture of a digit brought to MNIST's form, as MNIST was made.
+
+A light digit on black, its longer side 20 pixels, in proportion, and its centre of mass in the
+middle of 28×28: section III.A of LeCun et al. (1998), "Gradient-based learning applied to document
+recognition".
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+SIDE, BOX, CENTRE = 28, 20, 14  # each centre of mass in MNIST is within half a pixel of 14
+LEAST_CONTRAST = 0.08  # of black to white: paper with less on it is blank
+NOISE_DEVIATIONS = 4  # one pixel in 30,000 of Gaussian noise is above
+LEAST_AREA = 5  # pixels; a grain of noise is smaller
+SPECK = 0.05  # of the area of the largest part: less is dirt, more may be the bar of a 5
+FAINT = 0.05  # of the ink's strength: fainter pixels are not measured
+FULL = 90  # percentile of the digit's pixels that becomes white; in MNIST, that is 253 to 255
+ALMOST = 0.1  # a digit within a tenth of its size stays so: resizing would only blur it
+LEAST_STROKE = 2  # of 20 pixels; half of MNIST's digits have 2.5 and more, a ballpoint pen has 1
+LUMA = np.array((0.299, 0.587, 0.114))  # brightness of red, green and blue (ITU-R BT.601)
+TOUCHING = np.ones((3, 3), bool)  # pixels that meet at a corner are of one part
+
+Pixels = NDArray[np.float32]
+Image28 = NDArray[np.uint8]
+
+
+def to_mnist_form(picture: Pixels) -> Image28:
+    """Find the digit in a picture and return it as 28×28 uint8.
+
+    The digit is what differs most from the border, in brightness, colour or opacity, either way.
+
+    Args:
+        picture: height×width×channels in [0, 1], of any size.
+
+    Raises:
+        ValueError: there is nothing on it.
+    """
+    ink = _ink(_intensities(picture))
+    strong = ink > _otsu_threshold(ink)
+    parts, _ = ndimage.label(strong, TOUCHING)
+    areas = np.bincount(parts[strong], minlength=1)
+    if areas.max() < LEAST_AREA:
+        raise ValueError("there is no digit on it; cut the picture closer, or draw darker")
+    digit = strong & (areas[parts] >= SPECK * areas.max())
+    ink = np.minimum(ink / np.percentile(ink[digit], FULL), 1)
+    pixel = max(digit[_box(digit)].shape) / BOX  # as MNIST will have it
+    reach = max(1, round(pixel))  # the edge of the digit, which is antialiased or blurred
+    ink[~ndimage.maximum_filter(digit, 2 * reach + 1)] = 0
+    stroke = 4 * ndimage.distance_transform_edt(digit)[digit].mean()  # as of a bar
+    if pixel > 2 and stroke < LEAST_STROKE * pixel:
+        ink = ndimage.maximum_filter(ink, round(LEAST_STROKE * pixel - stroke) + 1)
+    return np.rint(_placed(_resized(ink)) * 255).astype(np.uint8)
+
+
+def as_it_is(picture: Pixels) -> Image28:
+    """The brightness of a picture that is in MNIST's form already, as 28×28 uint8.
+
+    Raises:
+        ValueError: it has another size.
+    """
+    if picture.shape[:2] != (SIDE, SIDE):
+        raise ValueError(f"it is not {SIDE}x{SIDE} pixels; without --raw it is brought to that")
+    grey = picture[..., 0] if picture.shape[2] == 1 else picture[..., :3] @ LUMA
+    return np.rint(grey * 255).astype(np.uint8)
+
+
+def _intensities(picture: Pixels) -> Pixels:
+    """One number a pixel: where it is on the line along which colours and opacities differ most.
+
+    That is their first principal component: red on green of the same brightness is then as good as
+    black on white, which are 1 apart. Which end is the ink is open.
+    """
+    colours = picture.reshape(-1, picture.shape[2])
+    _, directions = np.linalg.eigh(np.atleast_2d(np.cov(colours, rowvar=False, bias=True)))
+    intensities: Pixels = picture @ (directions[:, -1] / picture.shape[2] ** 0.5)
+    return intensities.astype(np.float32)
+
+
+def _ink(values: Pixels) -> Pixels:
+    """How far each pixel is from the background in the direction of the ink; noise is 0.
+
+    The background is a plane through the borders, as light may come from one side, and the ink is
+    on the side of it where the largest differences are: stains and shadows are faint.
+    """
+    ink = values - np.median(np.concatenate(_borders(values)))
+    top, bottom, left, right = (float(np.median(border)) for border in _borders(values))
+    y, x = (np.linspace(-0.5, 0.5, length, dtype=np.float32) for length in values.shape)
+    flat = ink - (bottom - top) * y[:, None] - (right - left) * x
+    if _unevenness(flat) < _unevenness(ink) / 3:  # else a digit that fills its picture is no light
+        ink = flat
+    if (ink**3).sum() < 0:
+        ink = -ink
+    if ink.max() < LEAST_CONTRAST:
+        return np.zeros_like(ink)
+    steps = np.abs(np.concatenate([np.diff(ink, axis=axis).ravel() for axis in (0, 1)]))
+    noise = np.quantile(steps, 0.25) / (0.3186 * 2**0.5)  # its deviation, if it is Gaussian
+    return np.where(ink > NOISE_DEVIATIONS * noise, ink, 0)
+
+
+def _borders(values: Pixels) -> list[Pixels]:
+    """The pixels along the top, bottom, left and right, a 25th of the shorter side deep."""
+    depth = max(1, round(min(values.shape) / 25))
+    strips = (values[:depth], values[-depth:], values[:, :depth], values[:, -depth:])
+    return [strip.ravel() for strip in strips]
+
+
+def _unevenness(values: Pixels) -> float:
+    return float(np.median(np.abs(np.concatenate(_borders(values)))))
+
+
+def _otsu_threshold(values: Pixels) -> float:
+    """The value that parts dark from light with the most variance between both (Otsu, 1979)."""
+    counts, edges = np.histogram(values, 256, (0, float(values.max()) or 1))
+    below = counts.cumsum()
+    sums = (counts * edges[:-1]).cumsum()
+    above = below[-1] - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = sums / below, (sums[-1] - sums) / above
+        between = np.nan_to_num(below * above * (means[0] - means[1]) ** 2)
+    return float(edges[between.argmax() + 1])
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The smallest rectangle around all that is True."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _resized(ink: Pixels) -> Pixels:
+    """The digit alone, its longer side 20 pixels."""
+    digit = ink[_box(ink > FAINT)]
+    scale = BOX / max(digit.shape)
+    if abs(scale - 1) <= ALMOST:
+        return digit
+    height, width = (max(1, round(length * scale)) for length in digit.shape)
+    picture = Image.fromarray(digit).resize((width, height), Image.Resampling.BICUBIC)
+    resized = np.asarray(picture).clip(0)  # thin strokes are fainter now
+    full = np.percentile(resized[resized > resized.max() / 2], FULL)
+    return np.minimum(resized / np.float32(full), 1)
+
+
+def _placed(digit: Pixels) -> Pixels:
+    """The digit in 28×28 black pixels, moved by whole pixels."""
+    top, left = (round(centre) + SIDE - CENTRE for centre in ndimage.center_of_mass(digit))
+    return np.pad(digit, SIDE)[top : top + SIDE, left : left + SIDE]
