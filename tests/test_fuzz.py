@@ -64,6 +64,8 @@ COMMANDS = (
     "compare cnn --vary lr=0.1,0.2 --vary precision=fp32,bf16 --plot a.svg",
     "compare mlp --target 0.9 --journal runs.jsonl --export-json a.json --max-seconds 3 --seed 7",
     "compare net.safetensors net.safetensors --show-disagreements --model a.b:C",
+    "predict net.safetensors a.png scans - --raw --model nets.py:wide --json",
+    "export net.safetensors --output a.pt2 --dataset mnist5k --model nets.py:wide",
     "show-samples --count 4 --split test --label 3 --checkpoint net.safetensors --errors",
 )
 WORDS = (

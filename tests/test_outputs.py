@@ -97,8 +97,13 @@ def test_each_kind_replaces_its_own_kind_only(run_cli: RunCli) -> None:
     again = run_cli("train", "mlp", "--output", "a.safetensors", "--plot", "a.png", *FAST)
     assert again.code == ExitCode.OK
     assert run_cli("compare", "mlp", "--journal", "a.jsonl", *exports, *FAST).code == ExitCode.OK
+    for network in ("b.pt2", "b.safetensors"):
+        for _ in range(2):
+            assert run_cli("export", "a.safetensors", "--output", network).code == ExitCode.OK
+    Path("b.onnx").write_bytes(b"\x08\x0a\x12\x11mnist-cli-export-1 and a graph")
+    written = ("a.safetensors", "a.jsonl", *files, "b.onnx", "b.pt2", "b.safetensors", "a.png")
     kinds = [kind for kind in KINDS if kind != "lock"]
-    paths = dict(zip(kinds, ("a.safetensors", "a.jsonl", *files, "a.png"), strict=True))
+    paths = dict(zip(kinds, written, strict=True))
     for kind, looks_like in KINDS.items():
         for other, path in paths.items():
             assert looks_like(Path(path).read_bytes()) == (kind == other), (kind, path)

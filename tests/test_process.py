@@ -59,11 +59,15 @@ def test_commands_import_nothing_that_is_slow(run_cli: RunCli) -> None:
     trained = imported(f"train mlp --epochs 1 {data}")
     assert "torch" in trained
     run_cli("train", "tinycnn", "--epochs", 1, "--output", "other.safetensors", *data.split())
+    Path("one.pgm").write_bytes(b"P2 3 9 1 " + b"0 1 0 " * 9)
     for line in (*ONE_SEED, *SEVERAL):
         fast = " --epochs 1" if "compare" in line and "safetensors" not in line else ""
         modules = imported(f"{line}{fast} {data}")
         assert "torch" in modules
         assert not modules & (SLOW_TO_IMPORT | {"scipy.stats"}), line
+    assert not imported("predict mlp.safetensors one.pgm") & SLOW_TO_IMPORT
+    exported = imported(f"export mlp.safetensors --output weights.safetensors {data}")
+    assert not exported & (SLOW_TO_IMPORT | {"scipy"})
     assert not (trained | imported("summary")) & (SLOW_TO_IMPORT | {"scipy"})
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mnist_cli import __version__
-from mnist_cli.cli import compare, evaluate, show_samples, summary, train
+from mnist_cli.cli import compare, evaluate, export, predict, show_samples, summary, train
 from mnist_cli.errors import ExitCode, MnistCliError
 from mnist_cli.report import console
 from mnist_cli.system.streams import say
@@ -25,6 +25,8 @@ app.command("eval")(evaluate.evaluate)
 app.command()(summary.summary)
 app.command()(compare.compare)
 app.command()(show_samples.show_samples)
+app.command()(predict.predict)
+app.command()(export.export)
 
 
 @app.callback(invoke_without_command=True)

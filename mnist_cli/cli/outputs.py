@@ -37,8 +37,13 @@ KINDS: dict[str, Callable[[bytes], bool]] = {
     "JSON export": lambda head: head.startswith(b'{\n  "checksum": "'),
     "CSV export": lambda head: head.startswith(b"model,parameters,total_parameters,mult_adds,"),
     "Markdown export": lambda head: head.startswith(b"**") and b"\n| network |" in head,
+    "ONNX export": lambda head: head.startswith(b"\x08") and b"mnist-cli-export-" in head[:99],
+    "PT2 export": lambda head: head.startswith(b"PK") and b"extra/mnist-cli.json" in head,
+    "weights export": lambda head: b'"format":"mnist-cli-export-' in head,
     "picture": lambda head: head.startswith((b"\x89PNG", b"<?xml", b"<svg", b"%PDF")),
 }
+# The kinds of a network for other programs, by suffix.
+NETWORK_KINDS = {".onnx": "ONNX export", ".pt2": "PT2 export", ".safetensors": "weights export"}
 
 
 def check_outputs(

@@ -90,6 +90,10 @@ Models = Annotated[
     ),
 ]
 CheckpointFile = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A file from train.")]
+Pictures = Annotated[
+    list[Path],
+    typer.Argument(metavar="IMAGE", help="Pictures, folders of them, or - for standard input."),
+]
 
 RecipeOption = Annotated[
     Recipe,
@@ -235,6 +239,10 @@ GridOutput = Annotated[
     Path | None, file_option("--output", help="Write a grid to FILE.png, .svg or .pdf instead.")
 ]
 
+NetworkOutput = Annotated[
+    Path, file_option("--output", help="File to write: .onnx, .pt2 or .safetensors.")
+]
+
 MinAccuracy = Annotated[
     float | None,
     gate_option(
@@ -303,6 +311,12 @@ SummaryBatchSize = Annotated[
     ),
 ]
 ImageCount = Annotated[int, typer.Option(min=1, help="How many images.")]
+Raw = Annotated[
+    bool,
+    typer.Option(
+        "--raw", metavar="", help="Take 28x28 pictures, light on dark, exactly as they are."
+    ),
+]
 SplitOption = Annotated[
     Split | None,
     typer.Option(help="Which images to choose from.", show_default="train; test with --checkpoint"),

@@ -3,6 +3,7 @@
 from rich.console import RenderableType
 
 from mnist_cli.formatting import (
+    format_bytes,
     format_count,
     format_loss,
     format_megabytes,
@@ -11,7 +12,15 @@ from mnist_cli.formatting import (
     format_seconds,
 )
 from mnist_cli.report import layout
-from mnist_cli.schema.results import EvalResult, SamplesResult, SummaryResult, TrainResult
+from mnist_cli.schema.results import (
+    LOW_CONFIDENCE,
+    EvalResult,
+    ExportResult,
+    PredictResult,
+    SamplesResult,
+    SummaryResult,
+    TrainResult,
+)
 
 
 def training_table(result: TrainResult) -> list[RenderableType]:
@@ -88,3 +97,44 @@ def samples_grid(result: SamplesResult, drawn: RenderableType) -> list[Renderabl
     judged = f", judged by {result.checkpoint}" if result.checkpoint else ""
     title = f"From the {result.split} split of {layout.dataset_line(result.dataset)}"
     return [f"{title}{judged}", drawn]
+
+
+def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[RenderableType]:
+    """The pictures as the network sees them, drawn elsewhere, and a row for each."""
+    judged = [picture for picture in result.pictures if not picture.failure]
+    table = layout.table("Picture", "Digit", "Probability", "Otherwise")
+    for picture in judged:
+        ranked = sorted(enumerate(picture.probabilities), key=lambda pair: -pair[1])
+        (digit, most), *others = ranked[:3]
+        low = "*" if picture.low_confidence else ""
+        table.add_row(
+            picture.picture,
+            str(digit),
+            f"{format_percent(most)}{low}",
+            ", ".join(f"{digit} ({format_percent(share)})" for digit, share in others),
+        )
+    parts: list[RenderableType] = [
+        f"Judged by {result.checkpoint}: {result.model}, trained on {result.trained_on}",
+        drawn,
+        table,
+    ]
+    if any(picture.low_confidence for picture in judged):
+        parts.append(f"* low confidence, below {LOW_CONFIDENCE * 100:g} %: look yourself.")
+    return parts
+
+
+def export_lines(result: ExportResult) -> list[RenderableType]:
+    """What was written, and how it was checked."""
+    if result.num_samples is None:
+        checked = "Not checked, as onnxruntime is not installed."
+    else:
+        apart = f"logits within {result.max_difference:.1g}" if result.max_difference else "logits"
+        checked = (
+            f"Checked on {result.num_samples:,} test images of {result.dataset.name}: the same "
+            f"classes and {apart}."
+        )
+    return [
+        f"Saved {result.model} of {result.checkpoint} as {result.output}, "
+        f"{format_bytes(result.num_bytes)}.",
+        checked,
+    ]

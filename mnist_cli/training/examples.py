@@ -3,7 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mnist_cli.data.datasets import LabelledImages
@@ -18,12 +20,15 @@ class Examples:
 
 
 def to_device(labelled: LabelledImages, device: torch.device) -> Examples:
-    """Put images and labels on `device`, pixels scaled to [0, 1] as torchvision's ToTensor does."""
-    pixels = torch.tensor(labelled.images).to(device)
-    return Examples(
-        pixels.unsqueeze(1).float().div_(255),
-        torch.tensor(labelled.labels).to(device, torch.int64),
-    )
+    """Put images and labels on `device`."""
+    labels = torch.tensor(labelled.labels).to(device, torch.int64)
+    return Examples(images_to_device(labelled.images, device), labels)
+
+
+def images_to_device(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """N×28×28 as N×1×28×28, pixels scaled to [0, 1] as torchvision's ToTensor does."""
+    pixels = torch.tensor(images).to(device)
+    return pixels.unsqueeze(1).float().div_(255)
 
 
 def shuffled(num_samples: int, seed: int, epoch: int) -> Tensor:

@@ -13,7 +13,7 @@ from mnist_cli.schema.results import SamplesResult, ShownImage
 from mnist_cli.training.checkpoint import load
 from mnist_cli.training.device import place, resolve_device
 from mnist_cli.training.evaluation import predict
-from mnist_cli.training.examples import to_device
+from mnist_cli.training.examples import images_to_device
 from mnist_cli.workflows.shared import data_of, restored
 
 
@@ -66,6 +66,6 @@ def choose_samples(
 def _predictions(
     model: torch.nn.Module, labelled: LabelledImages, device: torch.device
 ) -> NDArray[np.int64]:
-    images = to_device(labelled, device).images
+    images = images_to_device(labelled.images, device)
     classes: NDArray[np.int64] = predict(place(model, device), images).argmax(1).numpy()
     return classes

@@ -1,5 +1,7 @@
 """Images for the terminal, from uint8 arrays of 28×28 pixels."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from rich.color import Color
@@ -9,8 +11,9 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from mnist_cli.formatting import format_percent
 from mnist_cli.schema.comparison import DisputedImage
-from mnist_cli.schema.results import ShownImage
+from mnist_cli.schema.results import PictureResult, ShownImage
 
 ASCII_RAMP = " .:-=+*#%@"  # from black to white
 GAP = 2
@@ -41,6 +44,13 @@ def caption(sample: ShownImage) -> str:
         return str(sample.label)
     wrong = " (wrong)" if sample.prediction != sample.label else ""
     return f"{sample.label}, predicted {sample.prediction}{wrong}"
+
+
+def picture_caption(picture: PictureResult) -> str:
+    """`7 (98.6 %) three.png`, at most as wide as an image."""
+    answer = f"{picture.prediction} ({format_percent(max(picture.probabilities))}) "
+    name, room = Path(picture.picture).name, 28 - len(answer)
+    return answer + (name if len(name) <= room else f"{name[: room - 3]}...")
 
 
 def disputed_caption(image: DisputedImage) -> str:

@@ -1,0 +1,40 @@
+"""`mnist-cli export`."""
+
+from mnist_cli.cli import parameters as p
+from mnist_cli.cli.outputs import NETWORK_KINDS, Output, check_outputs
+from mnist_cli.cli.working import working
+from mnist_cli.errors import UsageError
+from mnist_cli.networks import registry
+from mnist_cli.report import console
+from mnist_cli.report.network_tables import export_lines
+from mnist_cli.schema.options import DataOptions, ExportNetworkOptions
+
+
+def export(
+    checkpoint: p.CheckpointFile,
+    output: p.NetworkOutput,
+    model: p.Code = None,
+    dataset: p.Dataset = DataOptions.dataset,
+    data_dir: p.DataDir = None,
+    json: p.Json = False,
+    quiet: p.Quiet = False,
+) -> None:
+    """Write a trained network as a file that other programs load, and check it."""
+    kind = NETWORK_KINDS.get(output.suffix.lower())
+    if kind is None:
+        raise UsageError(f"--output {output} must end in {', '.join(NETWORK_KINDS)}")
+    check_outputs([Output("--output", output, kind)], {"CHECKPOINT": checkpoint})
+    options = ExportNetworkOptions(
+        checkpoint=checkpoint,
+        output=output,
+        model=registry.resolve(model) if model else None,
+        data=DataOptions(dataset, data_dir),
+    )
+    from mnist_cli.data.datasets import prefetch
+
+    prefetch(options.data)
+    from mnist_cli.workflows.export import export_network
+
+    with working(quiet) as on_event:
+        result = export_network(options, on_event)
+    console.emit(result, export_lines, as_json=json)

@@ -1,0 +1,46 @@
+"""`mnist-cli predict`."""
+
+from mnist_cli.cli import parameters as p
+from mnist_cli.cli.working import working
+from mnist_cli.errors import ExitCode
+from mnist_cli.networks import registry
+from mnist_cli.report import console
+from mnist_cli.report.network_tables import prediction_tables
+from mnist_cli.schema.options import PredictOptions
+from mnist_cli.system.streams import say
+
+
+def predict(
+    checkpoint: p.CheckpointFile,
+    images: p.Pictures,
+    raw: p.Raw = PredictOptions.raw,
+    model: p.Code = None,
+    device: p.Device = PredictOptions.device,
+    json: p.Json = False,
+    quiet: p.Quiet = False,
+) -> int:
+    """Say which digits are on your own pictures, with probabilities."""
+    options = PredictOptions(
+        checkpoint=checkpoint,
+        pictures=tuple(images),
+        raw=raw,
+        model=registry.resolve(model) if model else None,
+        device=device,
+    )
+    from mnist_cli.report.pictures import terminal
+    from mnist_cli.workflows.predict import predict_pictures
+
+    with working(quiet) as on_event:
+        result, seen = predict_pictures(options, on_event)
+    if json:
+        console.show_json(result)
+    elif len(seen):
+        captions = [
+            terminal.picture_caption(picture) for picture in result.pictures if not picture.failure
+        ]
+        drawn = terminal.draw(console.stdout_console(), seen, captions)
+        console.show(*prediction_tables(result, drawn))
+    failures = [picture.failure for picture in result.pictures if picture.failure]
+    for failure in failures:
+        say(f"error: {' '.join(failure.split())}")
+    return ExitCode.FAILURE if failures else ExitCode.OK

@@ -1,0 +1,121 @@
+"""A trained network as the bytes of a file that other programs load, and back again to check it.
+
+Each format has the same metadata, text by name. ONNX is written by torch's exporter; .pt2 is the
+archive of torch.export; .safetensors is the state dict alone.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from importlib.util import find_spec
+from io import BytesIO
+
+import torch
+from safetensors.torch import load as from_safetensors
+from safetensors.torch import save as to_safetensors
+from torch import Tensor, nn
+
+from mnist_cli.errors import MnistCliError
+from mnist_cli.schema.datasets import NUM_CLASSES
+
+MARK = "mnist-cli-export-1"  # by which our own files are known
+METADATA_FILE = "mnist-cli.json"  # in a .pt2 archive
+PREPROCESSING = (
+    "float32 Nx1x28x28, pixels divided by 255; a light digit on black, its longer side 20 pixels, "
+    "its centre of mass at pixel 14, 14 counted from 0"
+)
+
+Metadata = Mapping[str, str]
+Run = Callable[[Tensor], Tensor]  # from images to logits
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a network is written, and how what was written is run."""
+
+    write: Callable[[nn.Module, Metadata], bytes]
+    read: Callable[[bytes, nn.Module], Run | None]
+
+
+def metadata_of(record: str) -> dict[str, str]:
+    """What a file says of its network; `record` is that of the training, as JSON."""
+    return {
+        "format": MARK,
+        "classes": json.dumps([str(label) for label in range(NUM_CLASSES)]),
+        "preprocessing": PREPROCESSING,
+        "training": record,
+    }
+
+
+def _program(model: nn.Module) -> torch.export.ExportedProgram:
+    """The network as a graph of operations, for any number of images.
+
+    Raises:
+        MnistCliError: what it does depends on the values of the images, or on their number.
+    """
+    images = torch.zeros(2, 1, 28, 28)
+    try:
+        batch = ({0: torch.export.Dim("batch")},)
+        return torch.export.export(model.eval(), (images,), dynamic_shapes=batch)
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or "an exception without a message"
+        raise MnistCliError(
+            f"the network cannot be exported ({type(error).__name__}: {reason}): no step of it may "
+            "depend on values or on the number of images; .safetensors takes any network"
+        ) from error
+
+
+def _write_onnx(model: nn.Module, metadata: Metadata) -> bytes:
+    if not find_spec("onnxscript"):
+        raise MnistCliError("ONNX needs more packages: pip install 'mnist-cli[onnx]'")
+    exported = torch.onnx.export(
+        _program(model), input_names=["images"], output_names=["logits"], dynamo=True, verbose=False
+    )
+    assert exported is not None  # as no file is named
+    proto = exported.model_proto
+    proto.producer_name = MARK
+    for key, value in metadata.items():
+        proto.metadata_props.add(key=key, value=value)
+    written: bytes = proto.SerializeToString()
+    return written
+
+
+def _read_onnx(content: bytes, _model: nn.Module) -> Run | None:
+    if not find_spec("onnxruntime"):
+        return None
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+
+def _write_pt2(model: nn.Module, metadata: Metadata) -> bytes:
+    file = BytesIO()
+    torch.export.save(_program(model), file, extra_files={METADATA_FILE: json.dumps(metadata)})
+    return file.getvalue()
+
+
+def _read_pt2(content: bytes, _model: nn.Module) -> Run:
+    return torch.export.load(BytesIO(content)).module()
+
+
+def _write_safetensors(model: nn.Module, metadata: Metadata) -> bytes:
+    state = model.state_dict()
+    # Copied, as tied weights share memory and safetensors refuses that.
+    return to_safetensors({key: t.clone().contiguous() for key, t in state.items()}, dict(metadata))
+
+
+def _read_safetensors(content: bytes, model: nn.Module) -> Run:
+    emptied = deepcopy(model)
+    for tensor in emptied.state_dict().values():
+        tensor.zero_()
+    emptied.load_state_dict(from_safetensors(content))
+    return emptied.eval()
+
+
+FORMATS = {
+    ".onnx": Format(_write_onnx, _read_onnx),
+    ".pt2": Format(_write_pt2, _read_pt2),
+    ".safetensors": Format(_write_safetensors, _read_safetensors),
+}

@@ -1,0 +1,88 @@
+"""`export`: a trained network as a file for other programs, checked on test images."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+
+import torch
+
+from mnist_cli.data import datasets
+from mnist_cli.errors import MnistCliError
+from mnist_cli.formatting import plural
+from mnist_cli.networks.formats import FORMATS, Run, metadata_of
+from mnist_cli.schema.events import OnEvent
+from mnist_cli.schema.options import ExportNetworkOptions
+from mnist_cli.schema.record import to_json
+from mnist_cli.schema.results import ExportResult
+from mnist_cli.system.files import explaining, replacing
+from mnist_cli.training.checkpoint import load
+from mnist_cli.training.evaluation import BATCH_SIZE, predict
+from mnist_cli.training.examples import images_to_device
+from mnist_cli.workflows.shared import data_of, restored
+
+TOLERANCE = 1e-4  # of a logit; another order of summing makes differences of about 1e-5
+
+
+def export_network(options: ExportNetworkOptions, on_event: OnEvent) -> ExportResult:
+    """Write a checkpoint's network in the format of the output's suffix, one of `FORMATS`.
+
+    What will be written is loaded and run on the test images first. Where it predicts another class
+    than the network or a logit differs by more than 1e-4, nothing is written.
+
+    Raises:
+        UsageError: the network is a custom one and was not named.
+        MnistCliError: the checkpoint or the data are damaged; the network cannot be exported, or
+            the export is another network; the file cannot be written.
+    """
+    saved = load(options.checkpoint)
+    model = restored(saved, options.model, on_event)
+    dataset = datasets.load(data_of(options.data, saved), on_event)
+    images = images_to_device(dataset.test.images, torch.device("cpu"))
+    written = FORMATS[options.output.suffix.lower()]
+    with _silent():
+        content = written.write(model, metadata_of(to_json(saved.record)))
+        run = written.read(content, model)
+    difference = None if run is None else _check(run, predict(model, images), images)
+    with (
+        explaining(f"write {options.output}", "choose another --output"),
+        replacing(options.output) as file,
+    ):
+        file.write(content)
+    return ExportResult(
+        checkpoint=str(options.checkpoint),
+        model=saved.record.model,
+        output=str(options.output),
+        num_bytes=len(content),
+        dataset=dataset.info,
+        num_samples=None if run is None else len(images),
+        max_difference=difference,
+    )
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without what torch's exporters print, log and warn, of their own code or before they fail."""
+    logging.disable()
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@torch.inference_mode()
+def _check(run: Run, expected: torch.Tensor, images: torch.Tensor) -> float:
+    """The largest difference of the logits; raises MnistCliError where it is another network."""
+    logits = torch.cat([run(batch) for batch in images.split(BATCH_SIZE)])
+    difference = float((logits - expected).abs().max())
+    others = int((logits.argmax(1) != expected.argmax(1)).sum())
+    if others or not difference <= TOLERANCE:
+        raise MnistCliError(
+            f"the export is not the network: {plural(others, 'test image')} in another class, "
+            f"logits differ by up to {difference:.2g}; nothing was written; "
+            "choose another format"
+        )
+    return difference

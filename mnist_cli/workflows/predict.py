@@ -1,0 +1,94 @@
+"""`predict`: a person's pictures, brought to MNIST's form."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mnist_cli.data.mnist_form import as_it_is, to_mnist_form
+from mnist_cli.data.pictures import files_of, read_picture
+from mnist_cli.errors import MnistCliError
+from mnist_cli.networks.building import outputs_probabilities
+from mnist_cli.schema.events import OnEvent, OutputIsProbability
+from mnist_cli.schema.options import PredictOptions
+from mnist_cli.schema.results import LOW_CONFIDENCE, PictureResult, PredictResult
+from mnist_cli.training.checkpoint import load
+from mnist_cli.training.device import place, resolve_device
+from mnist_cli.training.evaluation import predict
+from mnist_cli.training.examples import images_to_device
+from mnist_cli.workflows.shared import restored
+
+Image28 = NDArray[np.uint8]
+
+
+def predict_pictures(options: PredictOptions, on_event: OnEvent) -> tuple[PredictResult, Image28]:
+    """Let a checkpoint judge pictures; one that cannot be read has a failure instead.
+
+    Returns:
+        The result, and the N pictures that were judged as the network sees them: uint8 N×28×28.
+
+    Raises:
+        UsageError: the network is a custom one and was not named, or there is no such device.
+        MnistCliError: the checkpoint is damaged, or does not fit the network.
+    """
+    device = resolve_device(options.device)
+    saved = load(options.checkpoint)
+    model = restored(saved, options.model, on_event)
+    if options.model and outputs_probabilities(model):
+        on_event(OutputIsProbability(saved.record.model))
+    pictures = list(_read(options))
+    images = [image for _, image in pictures if not isinstance(image, str)]
+    seen = np.stack([*images, np.zeros((28, 28), np.uint8)])[:-1]  # there may be none
+    rows = iter(_probabilities(place(model, device), images_to_device(seen, device)))
+    result = PredictResult(
+        checkpoint=str(options.checkpoint),
+        model=saved.record.model,
+        trained_on=saved.record.dataset.name,
+        pictures=tuple(
+            PictureResult(name, failure=image)
+            if isinstance(image, str)
+            else _judged(name, next(rows))
+            for name, image in pictures
+        ),
+    )
+    return result, seen
+
+
+def _read(options: PredictOptions) -> Iterator[tuple[str, Image28 | str]]:
+    """Each picture's name, with its 28×28 pixels or why it has none."""
+    bring = as_it_is if options.raw else to_mnist_form
+    for path in options.pictures:
+        try:
+            files = files_of(path)
+        except MnistCliError as error:
+            yield str(path), str(error)
+            continue
+        for file in files:
+            try:
+                yield str(file), bring(read_picture(file))
+            except MnistCliError as error:
+                yield str(file), str(error)
+            except ValueError as error:
+                yield str(file), f"{file}: {error}"
+
+
+def _probabilities(model: nn.Module, images: Tensor) -> Tensor:
+    """Float64 N×10; raises MnistCliError where the network has none."""
+    if not len(images):
+        return torch.empty(0)
+    probabilities = predict(model, images).double().softmax(1)
+    if not probabilities.isfinite().all():
+        raise MnistCliError("the network's outputs are not finite; train it with a lower --lr")
+    return probabilities
+
+
+def _judged(name: str, probabilities: Tensor) -> PictureResult:
+    most, prediction = probabilities.max(0)
+    return PictureResult(
+        picture=name,
+        prediction=int(prediction),
+        probabilities=tuple(probabilities.tolist()),
+        low_confidence=bool(most < LOW_CONFIDENCE),
+    )
