@@ -25,7 +25,8 @@ def draw(console: Console, images: NDArray[np.uint8], captions: list[str]) -> Ta
     Half-block characters in grey where the console has colour and the characters, ASCII
     elsewhere; either way two pixel rows share a line.
     """
-    blocks = console.is_terminal and console.color_system and not console.options.ascii_only
+    colour = console.is_terminal and console.color_system and not console.no_color
+    blocks = colour and not console.options.ascii_only
     paint = _half_blocks if blocks else _ascii
     columns = max(1, (console.width + GAP) // (images.shape[2] + GAP))
     grid = Table.grid(padding=(0, GAP, 1, 0))
