@@ -134,6 +134,8 @@ def _resized(ink: Pixels) -> Pixels:
     scale = BOX / max(digit.shape)
     if abs(scale - 1) <= ALMOST:
         return digit
+    digit = ink[_box(ink > 0.5)]  # the soft edges of an enlarged digit are no part of its size
+    scale = BOX / max(digit.shape)
     height, width = (max(1, round(length * scale)) for length in digit.shape)
     picture = Image.fromarray(digit).resize((width, height), Image.Resampling.BICUBIC)
     resized = np.asarray(picture).clip(0)  # thin strokes are fainter now
