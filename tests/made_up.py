@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mnist_cli.comparison.analysis import analysed
-from mnist_cli.schema.comparison import CompareResult, ModelRuns, Run, Settling
+from mnist_cli.schema.comparison import SCHEMA_VERSION, CompareResult, ModelRuns, Run, Settling
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol
 from mnist_cli.schema.results import Environment
@@ -59,7 +59,7 @@ def comparison(
     """What is known of some networks, analysed."""
     return analysed(
         CompareResult(
-            schema_version=1,
+            schema_version=SCHEMA_VERSION,
             dataset=DatasetInfo("mnist", 60_000, num_test, "0" * 64),
             environment=MACHINE,
             seeds=tuple(range(seeds)),

@@ -336,7 +336,7 @@ def test_exports_hold_every_run(run_cli: RunCli) -> None:
     assert "Params" in outcome.out
     document = json.loads(Path("a.json").read_text(encoding="utf-8"))
     jsonschema.validate(document, SCHEMA)
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     with open("a.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4
@@ -519,7 +519,7 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
         assert outcome.out == ""
         return outcome.err
 
-    assert "(schema_version: Input should be 1)" in refusal({"schema_version": 2})
+    assert "(schema_version: Input should be 1 or 2)" in refusal({"schema_version": 3})
     assert "is no export of compare" in refusal({"models": 3})
     dataset = document["dataset"] | {"name": "mnist", "sha256": "0" * 64}
     assert "was measured on other images, those of mnist;" in refusal({"dataset": dataset})

@@ -247,11 +247,14 @@ def test_the_same_command_goes_on(run_cli: RunCli) -> None:
     assert outcome.err.count("test loss") == 1
     for model, before in zip(outcome.json["models"], whole["models"], strict=True):
         for one, other in zip(model["runs"], before["runs"], strict=True):
-            assert one | {"train_seconds": 0} == other | {"train_seconds": 0}
+            for repeated in (one, other):
+                for timed in (repeated, *repeated["history"]):
+                    del timed["train_seconds"]
+            assert one == other
     assert outcome.json["journal"] == "runs.jsonl"
     again = run_cli(*command)
     assert "has 4 of 4 runs" in again.err
-    assert again.json == outcome.json
+    assert again.out == outcome.out
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_seal_is_that_of_the_text_whatever_version_wrote_it() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("schema_version", 2, "schema_version: Input should be 1"),
+        ("schema_version", 3, "schema_version: Input should be 1 or 2"),
         ("seeds", [], "seeds: "),
         ("target", 1.5, "target: "),
         ("models.0.parameters", "25450", "models.0.parameters: Input should be a valid integer"),
@@ -93,6 +93,18 @@ def test_a_value_that_cannot_be_is_refused_by_its_place(
 def test_what_is_no_such_document_is_refused(text: str | bytes) -> None:
     with pytest.raises(ValueError, match=r"Input should be|Invalid JSON"):
         from_json(CompareResult, text)
+
+
+def test_an_export_of_version_1_is_read_and_still_sealed() -> None:
+    document = json.loads(to_json(RESULT)) | {"schema_version": 1}
+    for new in ("history", "mistakes"):
+        del document["models"][0]["runs"][0][new]
+    old = resealed(document)
+    check_seal(old)
+    assert from_json(CompareResult, old).models == RESULT.models
+    for damaged in (old.replace("0.975", "0.976"), old.replace("checksum", "checkers")):
+        with pytest.raises(ValueError, match="it was changed"):
+            check_seal(damaged)
 
 
 def test_a_number_that_json_does_not_have_is_not_written() -> None:

@@ -23,6 +23,8 @@ from mnist_cli.schema.comparison import CompareResult, ModelRuns
 from mnist_cli.schema.options import STDOUT, ExportOptions
 from mnist_cli.system.files import explaining, replacing
 
+NOT_IN_CSV = {"history", "mistakes"}  # a run is a row, and these are no single figures
+
 
 def write(result: CompareResult, options: ExportOptions) -> None:
     """Write the files that were asked for, each in one step.
@@ -44,7 +46,7 @@ def write_stdout(result: CompareResult, options: ExportOptions) -> None:
 
 
 def to_csv(result: CompareResult) -> str:
-    """A row for each run, with everything that it depends on."""
+    """A row for each run, with everything that it depends on; its epochs are in the JSON."""
     looks = " ".join(map(str, result.settling.looks)) if result.settling else None
     rows = [
         {
@@ -53,7 +55,7 @@ def to_csv(result: CompareResult) -> str:
             "total_parameters": model.total_parameters,
             "mult_adds": model.mult_adds,
         }
-        | asdict(run)
+        | {key: value for key, value in asdict(run).items() if key not in NOT_IN_CSV}
         | {"precision": model.precision}
         | _prefixed("protocol", asdict(model.protocol))
         | {"target": result.target, "looks": looks, "settled": model.settled}

@@ -2,7 +2,8 @@
 
 The field names are the keys of the JSON export, and the docstrings are what its JSON schema says of
 them (`python -m mnist_cli.schema`). `SCHEMA_VERSION` is raised when a field goes or changes its
-meaning; new fields may come without. Accuracies are fractions, durations are seconds.
+meaning; new fields may come without. Version 2 has the epochs and the mistakes of each run; files
+of version 1 are read as well. Accuracies are fractions, durations are seconds.
 """
 
 from dataclasses import dataclass, field
@@ -14,9 +15,9 @@ from annotated_types import Ge, Len
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol
 from mnist_cli.schema.record import Record, Sealed
-from mnist_cli.schema.results import Environment, Fraction, Seconds
+from mnist_cli.schema.results import Environment, EpochResult, Fraction, Seconds
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 ALPHA = 0.05  # the chance of any false verdict
 CONFIDENCE = 1 - ALPHA
 LOOKS = (4, 5, 7, 10, 14, 20, 28, 40, 56, 80)  # numbers of seeds at which pairs may be looked at
@@ -75,6 +76,11 @@ class Run(Record):
     """Duration of the training steps alone: no loading, warm-up or evaluation."""
     reached_target: bool | None = None
     """Whether the accuracy got to `target`; null without one."""
+    history: tuple[EpochResult, ...] = ()
+    """Each epoch: what it made of training and test images, and its training time."""
+    mistakes: str | None = None
+    """The wrong answers: Base64 of a zlib stream with a byte for each test image in its order,
+    which is 10 * label + answer, or 255 for a right answer."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +204,7 @@ class Baseline(Record):
 class CompareResult(Sealed):
     """The result of `compare`: several networks, trained with the same seeds on one machine."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     dataset: DatasetInfo
     environment: Environment
     seeds: Annotated[tuple[Count, ...], Len(1)]

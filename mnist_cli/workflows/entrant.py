@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from mnist_cli.comparison import mistakes
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.building import (
     instantiate,
@@ -22,8 +23,9 @@ from mnist_cli.networks.importing import factory
 from mnist_cli.schema.comparison import ModelRuns, Run
 from mnist_cli.schema.events import Event, OutputIsProbability, SeedIgnored
 from mnist_cli.schema.options import Entry
+from mnist_cli.schema.results import EpochResult
 from mnist_cli.training.device import resolve_precision
-from mnist_cli.training.evaluation import evaluate
+from mnist_cli.training.evaluation import predict, score
 from mnist_cli.training.examples import Examples
 from mnist_cli.training.loop import OnStep, fit
 from mnist_cli.training.state import set_up
@@ -77,23 +79,32 @@ class Entrant:
         run: Run | None = None
         with self._noting(seed):
             training = set_up(self._built(seed), examples, self.protocol, seed, self._precision)
-            seconds = 0.0
+            history = []
             for fitted in fit(training, on_step=on_step):
-                seconds += fitted.train_seconds
-                if target is None and fitted.epoch < self.protocol.epochs:
-                    continue
-                evaluation = evaluate(training.model, test)
-                reached = None if target is None else evaluation.test_accuracy >= target
-                run = Run(
-                    seed=seed,
-                    epochs=fitted.epoch,
-                    test_accuracy=evaluation.test_accuracy,
-                    test_loss=evaluation.test_loss,
-                    train_seconds=seconds,
-                    reached_target=reached,
+                logits = predict(training.model, test.images)
+                evaluation = score(logits, test.labels)
+                history.append(
+                    EpochResult(
+                        epoch=fitted.epoch,
+                        train_loss=fitted.train_loss,
+                        test_loss=evaluation.test_loss,
+                        test_accuracy=evaluation.test_accuracy,
+                        train_seconds=fitted.train_seconds,
+                    )
                 )
+                reached = None if target is None else evaluation.test_accuracy >= target
                 if reached:
                     break
+            run = Run(
+                seed=seed,
+                epochs=fitted.epoch,
+                test_accuracy=evaluation.test_accuracy,
+                test_loss=evaluation.test_loss,
+                train_seconds=sum(epoch.train_seconds for epoch in history),
+                reached_target=reached,
+                history=tuple(history),
+                mistakes=mistakes.encoded(test.labels.cpu().numpy(), logits.argmax(1).numpy()),
+            )
         return None if self.failure else run
 
     @property

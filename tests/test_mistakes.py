@@ -1,0 +1,78 @@
+"""Wrong answers of runs: kept compactly, and what they have in common."""
+
+import base64
+import zlib
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mnist_cli.comparison import mistakes
+from mnist_cli.schema.comparison import Run
+from tests.conftest import RunCli
+
+LABELS = np.array([7, 2, 1, 0, 9, 9])
+
+
+def codes(*answers: tuple[int, ...]) -> NDArray[np.uint8]:
+    """One row for each run of six images."""
+    runs = [
+        Run(seed, 1, 0.5, 0.1, 1.0, mistakes=mistakes.encoded(LABELS, np.array(row)))
+        for seed, row in enumerate(answers)
+    ]
+    return mistakes.of_runs(runs, len(LABELS))
+
+
+def test_what_is_kept_comes_back() -> None:
+    answers = np.array([7, 2, 7, 0, 0, 9])
+    text = mistakes.encoded(LABELS, answers)
+    assert mistakes.decoded(text, 6).tolist() == [255, 255, 17, 255, 90, 255]
+    assert mistakes.decoded(mistakes.encoded(LABELS, LABELS), 6).tolist() == [255] * 6
+
+
+def test_four_wrong_answers_in_a_hundred_take_a_kilobyte() -> None:
+    chance = np.random.default_rng(0)
+    labels = chance.integers(0, 10, 10_000)
+    wrong = chance.random(10_000) < 0.04
+    answers = np.where(wrong, (labels + chance.integers(1, 10, 10_000)) % 10, labels)
+    text = mistakes.encoded(labels, answers)
+    assert len(text) < 1500
+    kept = mistakes.decoded(text, 10_000)
+    assert (kept != 255).sum() == wrong.sum()
+    assert np.array_equal(kept[wrong] // 10, labels[wrong])
+    assert np.array_equal(kept[wrong] % 10, answers[wrong])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "?",
+        "eA==",
+        mistakes.encoded(LABELS[:5], LABELS[:5]),
+        mistakes.encoded(np.zeros(9**7, int), np.zeros(9**7, int)),
+        *[base64.b64encode(zlib.compress(bytes([255] * 5 + [bad]))).decode() for bad in (77, 100)],
+    ],
+)
+def test_what_was_not_kept_so_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="the mistakes of a run are"):
+        mistakes.decoded(text, 6)
+
+
+def test_the_row_of_the_confusion_is_the_truth() -> None:
+    counts = mistakes.confusion(codes((7, 2, 7, 0, 9, 9), (7, 2, 7, 0, 9, 4)))
+    assert counts[1, 7] == 2
+    assert counts[9, 4] == 1
+    assert counts.sum() == 3
+
+
+def test_a_run_keeps_its_epochs_and_its_mistakes(run_cli: RunCli) -> None:
+    command = ("compare", "mlp", "--epochs", 2, "--dataset", "mnist5k", "--quiet", "--json")
+    [run] = run_cli(*command).json["models"][0]["runs"]
+    assert [epoch["epoch"] for epoch in run["history"]] == [1, 2]
+    assert run["history"][-1]["test_accuracy"] == run["test_accuracy"]
+    assert run["history"][-1]["test_loss"] == run["test_loss"]
+    assert sum(epoch["train_seconds"] for epoch in run["history"]) == run["train_seconds"]
+    assert run["history"][0]["train_loss"] > run["history"][1]["train_loss"]
+    wrong = mistakes.decoded(run["mistakes"], 1000)
+    assert (wrong == 255).mean() == run["test_accuracy"]
