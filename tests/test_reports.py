@@ -38,7 +38,7 @@ from mnist_cli.schema.results import (
     TrainResult,
 )
 from mnist_cli.training.evaluation import per_class
-from tests.made_up import MACHINE, comparison, network
+from tests.made_up import MACHINE, comparison, learned, network
 
 GOOD = (0.980, 0.981, 0.979, 0.982, 0.980)
 BAD = (0.950, 0.952, 0.949, 0.951, 0.950)
@@ -372,4 +372,12 @@ def test_a_plot_of_odd_results_is_drawn(tmp_path: Path) -> None:
         path = tmp_path / f"plot.{suffix}"
         plot_comparison(path, odd)
         assert path.read_bytes().startswith(magic)
+    result = comparison(learned(network("mlp", GOOD), [3, 4], [3, 4]), network("old", BAD))
+    plot_comparison(tmp_path / "curves.svg", result)
+    drawn = (tmp_path / "curves.svg").read_text(encoding="utf-8")
+    for words, curves in (("test loss (nats)", 1), ("training time (s)", 2)):
+        assert drawn.count(f"<!-- {words} -->") == 1
+        assert (tmp_path / "plot.svg").read_text(encoding="utf-8").count(f"<!-- {words} -->") == (
+            curves - 1
+        )
     assert np.char.find((tmp_path / "plot.svg").read_text(encoding="utf-8"), "<svg") > 0

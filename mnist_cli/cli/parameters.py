@@ -233,7 +233,10 @@ ExportMarkdown = Annotated[
 ]
 CostPlot = Annotated[
     Path | None,
-    file_option("--plot", help="Draw accuracy against size and time in FILE.png, .svg or .pdf."),
+    file_option(
+        "--plot",
+        help="Draw accuracy against size and time, and the epochs, in FILE.png, .svg or .pdf.",
+    ),
 ]
 GridOutput = Annotated[
     Path | None, file_option("--output", help="Write a grid to FILE.png, .svg or .pdf instead.")

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
+from mnist_cli.report.pictures.curves import with_curves
 from mnist_cli.report.pictures.files import save_figure
 from mnist_cli.report.pictures.setting_plot import plot_setting, varied_number
 from mnist_cli.report.pictures.style import (
@@ -39,6 +40,7 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
 
     The axes are logarithmic where costs differ much. Bars are the 95 % interval of the accuracy and
     the range of the times; the grey line joins the networks that no other beats at their cost.
+    Below are the epochs of each run.
 
     Raises:
         MnistCliError: the file cannot be written.
@@ -51,8 +53,9 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
         for model in result.models
         if model.figures and model.total_parameters
     ]
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
-    by_size, by_time = figure.subplots(1, 2, sharey=True)
+    figure, (by_size, by_time) = with_curves(result)
+    by_time.sharey(by_size)
+    by_time.tick_params(labelleft=False)
     for position, (_, parameters, figures) in enumerate(rows):
         _point(by_size, position, parameters, figures)
         _point(by_time, position, figures.train_seconds_median, figures, spread=True)

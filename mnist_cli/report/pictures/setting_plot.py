@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from mnist_cli.report.pictures.curves import with_curves
 from mnist_cli.report.pictures.files import save_figure
 from mnist_cli.report.pictures.style import COLOURS, MARKERS, accuracy_bar, plain, scale, title
 from mnist_cli.schema.comparison import Aggregate, CompareResult, ModelRuns
@@ -28,6 +28,8 @@ def varied_number(result: CompareResult) -> str | None:
 def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
     """A line for each network; bars are the interval of the accuracy and the range of the times.
 
+    Below, the epochs of each run.
+
     Raises:
         MnistCliError: the file cannot be written.
     """
@@ -36,8 +38,7 @@ def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
         if model.figures:
             place = (_number(model, setting), model.figures)
             networks.setdefault(model.network, []).append(place)
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
-    accuracies, times = figure.subplots(1, 2)
+    figure, (accuracies, times) = with_curves(result)
     for position, (network, points) in enumerate(networks.items()):
         points.sort(key=lambda point: point[0])
         _line(accuracies, position, network, points, by_time=False)
