@@ -373,7 +373,10 @@ def test_every_shape_of_result_fits_the_schema(run_cli: RunCli) -> None:
         jsonschema.validate(result | {"target": 1.5}, SCHEMA)
 
 
-@pytest.mark.parametrize(("form", "start"), [("json", "{"), ("csv", "model,"), ("markdown", "**")])
+@pytest.mark.parametrize(
+    ("form", "start"),
+    [("json", "{"), ("csv", "model,"), ("markdown", "**"), ("latex", "% A comparison")],
+)
 def test_a_dash_is_standard_output_and_nothing_else_is_printed(
     run_cli: RunCli, form: str, start: str
 ) -> None:

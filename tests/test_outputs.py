@@ -16,7 +16,7 @@ from torch import nn
 def wide():
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 """
-EXPORTS = ("--export-json", "--export-csv", "--export-markdown")
+EXPORTS = ("--export-json", "--export-csv", "--export-markdown", "--export-latex")
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ def test_a_long_name_can_be_written(run_cli: RunCli) -> None:
 
 def test_each_kind_replaces_its_own_kind_only(run_cli: RunCli) -> None:
     run_cli("train", "mlp", "--output", "a.safetensors", "--plot", "a.png", *FAST)
-    files = ("a.json", "a.csv", "a.md")
+    files = ("a.json", "a.csv", "a.md", "a.tex")
     exports = [part for pair in zip(EXPORTS, files, strict=True) for part in pair]
     first = run_cli("compare", "mlp", "--journal", "a.jsonl", *exports, *FAST)
     assert first.code == ExitCode.OK

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from mnist_cli.report import export, layout
+from mnist_cli.report import export, latex, layout
 from mnist_cli.report.comparison_tables import checkpoint_tables, comparison_tables
 from mnist_cli.report.console import json_document
 from mnist_cli.report.network_tables import evaluation_tables, summary_table, training_table
@@ -353,6 +353,38 @@ def test_markdown_has_each_figure_in_its_column(result: CompareResult, expected:
         f"| a | 0 | 5 | 0.98 | 0.100000 | {result.models[0].runs[0].train_seconds:.6f} |" in lines
     )
     assert lines[lines.index(headers) + 1].count("|") == headers.count("|")
+
+
+def test_latex_is_a_table_whose_names_are_text() -> None:
+    names = (r"a_b\c{d}$&#^~%<>|[" + '"', "größe")
+    result = comparison(network(names[0], GOOD), network(names[1], BAD, 3.0))
+    text = latex.to_latex(result)
+    lines = [line.strip() for line in text.splitlines()]
+    assert r"\usepackage{booktabs}" in lines[0] and lines[0].startswith("% ")
+    rules = [lines.index(rf"\{rule}rule") for rule in ("top", "mid", "bottom")]
+    assert rules == sorted(rules)
+    head, first, second = (line for line in lines if line.endswith(r"\\"))
+    escaped = (
+        r"a\_b\textbackslash{}c\{d\}\$\&\#\textasciicircum{}\textasciitilde{}\%"
+        r"\textless{}\textgreater{}\textbar{}{[}''"
+    )
+    assert first.startswith(escaped + r" & 98.04 $\pm$ 0.14 \% & 5 & 0.1000 $\pm$ 0.0000 & ")
+    assert second.startswith(r"größe & 95.04 $\pm$ 0.14 \% & 5 & ")
+    columns = text.partition(r"\begin{tabular}{")[2].partition("}")[0]
+    assert {line.replace(r"\&", "").count(" & ") + 1 for line in (head, first, second)} == {8}
+    assert columns == "l" + "r" * 7
+    # Environments and braces are closed, and findings, which others may word, are comments.
+    for opened in ("table", "tabular"):
+        assert text.count(rf"\begin{{{opened}}}") == text.count(rf"\end{{{opened}}}") == 1
+    bare = text.replace(r"\{", "").replace(r"\}", "").replace("{d}", "")
+    assert bare.count("{") == bare.count("}")
+    assert [line for line in lines if "beats" in line and not line.startswith("% ")] == []
+
+
+def test_a_reason_of_two_lines_stays_a_comment_in_latex() -> None:
+    text = latex.to_latex(comparison(network("a", (), parameters=None, failure="no\n\\luck")))
+    [line] = [line for line in text.splitlines() if "luck" in line]
+    assert line == r"% a failed: no \luck"
 
 
 def test_json_is_one_document() -> None:

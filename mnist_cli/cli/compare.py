@@ -43,6 +43,7 @@ def compare(
     export_json: p.ExportJson = None,
     export_csv: p.ExportCsv = None,
     export_markdown: p.ExportMarkdown = None,
+    export_latex: p.ExportLatex = None,
     plot: p.CostPlot = None,
     min_accuracy: p.MinAccuracy = None,
     max_seconds: p.MaxSeconds = None,
@@ -108,7 +109,7 @@ def compare(
         baseline=baseline,
     )
     gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
-    files = ExportOptions(export_json, export_csv, export_markdown, plot)
+    files = ExportOptions(export_json, export_csv, export_markdown, export_latex, plot=plot)
     return compare_networks(options, gates, files, json=json, quiet=quiet)
 
 

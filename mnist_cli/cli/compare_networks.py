@@ -84,7 +84,7 @@ def _check(
         {"--baseline": options.baseline},
         [entry.model for entry in options.entries],
     )
-    if [files.json, files.csv, files.markdown].count(STDOUT) > 1:
+    if [files.json, files.csv, files.markdown, files.latex].count(STDOUT) > 1:
         raise UsageError("two exports cannot both have standard output")
     if json and files.to_stdout:
         raise UsageError("--json and an export to - cannot both have standard output")

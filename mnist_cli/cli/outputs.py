@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.identity import code_files
+from mnist_cli.report.latex import FIRST_LINE
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import STDOUT, ExportOptions
 
@@ -40,6 +41,7 @@ KINDS: dict[str, Callable[[bytes], bool]] = {
     "ONNX export": lambda head: head.startswith(b"\x08") and b"mnist-cli-export-" in head[:99],
     "PT2 export": lambda head: head.startswith(b"PK") and b"extra/mnist-cli.json" in head,
     "weights export": lambda head: b'"format":"mnist-cli-export-' in head,
+    "LaTeX export": lambda head: head.startswith(FIRST_LINE.encode()),
     "picture": lambda head: head.startswith((b"\x89PNG", b"<?xml", b"<svg", b"%PDF")),
 }
 # The kinds of a network for other programs, by suffix.
@@ -97,6 +99,7 @@ def exports(files: ExportOptions) -> list[Output]:
         ("--export-json", files.json, "JSON export"),
         ("--export-csv", files.csv, "CSV export"),
         ("--export-markdown", files.markdown, "Markdown export"),
+        ("--export-latex", files.latex, "LaTeX export"),
         ("--plot", files.plot, "picture"),
     )
     return [

@@ -231,6 +231,10 @@ ExportMarkdown = Annotated[
     Path | None,
     file_option(help="Write tables as Markdown, after each run; - is standard output."),
 ]
+ExportLatex = Annotated[
+    Path | None,
+    file_option(help="Write a table for LaTeX, after each run; - is standard output."),
+]
 CostPlot = Annotated[
     Path | None,
     file_option(

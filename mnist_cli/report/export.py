@@ -1,25 +1,18 @@
-"""A comparison in files: JSON and CSV for programs, Markdown for documents."""
+"""A comparison in files: JSON and CSV for programs, Markdown and LaTeX for documents."""
 
 import csv
 import io
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from mnist_cli.formatting import (
-    format_accuracy,
-    format_count,
-    format_loss_estimate,
-    format_parameters,
-    format_percent,
-    format_seconds,
-    format_seconds_range,
-)
 from mnist_cli.report import phrases
 from mnist_cli.report.console import json_document
-from mnist_cli.schema.comparison import CompareResult, ModelRuns
+from mnist_cli.report.latex import to_latex
+from mnist_cli.report.rows import rows
+from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.options import STDOUT, ExportOptions
 from mnist_cli.system.files import explaining, replacing
 
@@ -76,29 +69,17 @@ def to_markdown(result: CompareResult) -> str:
     """A table of the networks, the findings as a list, and a table of all runs."""
     headline, *protocols = phrases.headline(result)
     environment = result.environment
-    target = ["reached"] if result.target is not None else []
-    spread = ["sd", "settled"] if result.settling else []
-    headers = [
-        "network",
-        "accuracy",
-        *spread,
-        "n",
-        "loss",
-        *target,
-        "median time (min-max)",
-        "images/s",
-    ]
-    headers += ["parameters", "mult-adds"]
+    table = rows(result)
     lines = [
         f"**{headline}**",
         "",
         *[f"{line}  " for line in protocols],
         "",
-        _row(headers),
-        _row(["---", *["---:"] * (len(headers) - 1)]),
-        *[_row(_cells(model, result)) for model in result.models],
+        _row(table[0]),
+        _row(["---", *["---:"] * (len(table[0]) - 1)]),
+        *[_row(map(_plain, row.values())) for row in table],
         "",
-        _plain(phrases.legend(result, accuracies=True)),
+        _plain(phrases.legend(result)),
         "",
         *_findings(result),
         _row(["network", "seed", "epochs", "test accuracy", "test loss", "training time (s)"]),
@@ -126,55 +107,17 @@ def to_markdown(result: CompareResult) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cells(model: ModelRuns, result: CompareResult) -> list[str]:
-    figures = model.figures
-    reached = [phrases.reached(model)] if result.target is not None else []
-    size = [
-        format_parameters(model.parameters, model.total_parameters),
-        format_count(model.mult_adds),
-    ]
-    settled = "yes" if model.settled else "no"
-    if figures is None:
-        state = "failed" if model.failure else "-"
-        spread = ["-", settled] if result.settling else []
-        count = str(len(model.runs))
-        return [_plain(model.model), state, *spread, count, "-", *reached, "-", "-", *size]
-    spread = [format_percent(figures.accuracy_deviation), settled] if result.settling else []
-    small = " \\*" if figures.pareto_parameters else ""
-    quick = " \\*" if figures.pareto_seconds else ""
-    time = format_seconds(figures.train_seconds_median)
-    if len(model.runs) > 1:
-        time += f" {format_seconds_range(figures.train_seconds_min, figures.train_seconds_max)}"
-    if result.target is not None and not model.always_reached_target:
-        time = "-"  # how long it takes is not known
-    return [
-        _plain(model.model),
-        format_accuracy(figures.test_accuracy),
-        *spread,
-        str(figures.test_accuracy.n),
-        format_loss_estimate(figures.test_loss),
-        *reached,
-        f"{time}{quick}",
-        f"{figures.images_per_second:,.0f}",
-        f"{size[0]}{small}",
-        size[1],
-    ]
-
-
-def _row(cells: list[str]) -> str:
+def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
 def _findings(result: CompareResult) -> list[str]:
-    """A line that ends in a colon heads a list of its own."""
     lines: list[str] = []
-    for line in map(_plain, phrases.findings(result)):
-        if line.endswith(":"):
-            lines += ["", line, ""] if lines else [line, ""]
-        else:
-            lines.append(f"- {line}")
+    for head, items in phrases.grouped([_plain(line) for line in phrases.findings(result)]):
+        lines += [head, ""] if head else []
+        lines += [*[f"- {item}" for item in items], ""]
     apart = [_plain(line) for line in phrases.sampling(result)]
-    return [*lines, "", *apart, ""] if apart else [*lines, ""]
+    return [*lines, *apart, ""] if apart else lines
 
 
 def _plain(text: str) -> str:
@@ -188,5 +131,10 @@ def _prefixed(name: str, values: dict[str, object]) -> dict[str, object]:
 
 
 def _forms(options: ExportOptions) -> list[tuple[Path, Callable[[CompareResult], str]]]:
-    forms = ((options.json, json_document), (options.csv, to_csv), (options.markdown, to_markdown))
+    forms = (
+        (options.json, json_document),
+        (options.csv, to_csv),
+        (options.markdown, to_markdown),
+        (options.latex, to_latex),
+    )
     return [(path, form) for path, form in forms if path is not None]

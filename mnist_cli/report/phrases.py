@@ -51,7 +51,7 @@ def headline(result: CompareResult) -> list[str]:
     return [layout.dataset_line(result.dataset), *dict.fromkeys(lines)]
 
 
-def legend(result: CompareResult, *, accuracies: bool) -> str:
+def legend(result: CompareResult, *, accuracies: bool = True) -> str:
     """What the marks in a table mean, and ± or sd where it has `accuracies`."""
     spread = MEANS if result.settling is None else DEVIATIONS
     lines = [spread] if accuracies and len(result.seeds) > 1 else []
@@ -98,6 +98,17 @@ def findings(result: CompareResult) -> list[str]:
         if run.seed in model.figures.outlier_seeds
     ]
     return lines
+
+
+def grouped(lines: list[str]) -> list[tuple[str, list[str]]]:
+    """Lines under the one above them that ends in a colon; none is above the first ones."""
+    groups: list[tuple[str, list[str]]] = [("", [])]
+    for line in lines:
+        if line.endswith(":"):
+            groups.append((line, []))
+        else:
+            groups[-1][1].append(line)
+    return [group for group in groups if any(group)]
 
 
 def failures(result: CompareResult) -> list[str]:

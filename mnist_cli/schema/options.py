@@ -169,12 +169,13 @@ class ExportOptions:
     json: Path | None = None
     csv: Path | None = None
     markdown: Path | None = None
+    latex: Path | None = None
     plot: Path | None = None
 
     @property
     def to_stdout(self) -> bool:
         """Whether standard output is taken by an export."""
-        return STDOUT in {self.json, self.csv, self.markdown}
+        return STDOUT in {self.json, self.csv, self.markdown, self.latex}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,57 @@
+"""A comparison as a LaTeX table."""
+
+import re
+from collections.abc import Iterable
+
+from mnist_cli.report import phrases
+from mnist_cli.report.rows import rows
+from mnist_cli.schema.comparison import CompareResult
+
+FIRST_LINE = "% A comparison by mnist-cli. It needs \\usepackage{booktabs}."
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",  # \textquotedbl is not in every font encoding
+    "[": "{[}",  # at the start of a row it would be an option of the line break before
+    "±": r"$\pm$",
+    **{char: f"\\{char}" for char in "{}$&#_%"},
+}
+
+
+def to_latex(result: CompareResult) -> str:
+    """A table of the networks for the booktabs package, and the findings as comments."""
+    table = rows(result)
+    headline = "; ".join(phrases.headline(result))
+    lines = [
+        FIRST_LINE,
+        *[f"% {_shown(line)}" for line in phrases.findings(result)],
+        r"\begin{table}",
+        r"  \centering",
+        f"  \\caption{{{_escaped(headline)}. {_escaped(phrases.legend(result))}}}",
+        f"  \\begin{{tabular}}{{l{'r' * (len(table[0]) - 1)}}}",
+        r"    \toprule",
+        f"    {_row(table[0])}",
+        r"    \midrule",
+        *[f"    {_row(row.values())}" for row in table],
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"{' & '.join(map(_escaped, cells))} \\\\"
+
+
+def _escaped(text: str) -> str:
+    """Text of others, such as a name, so that LaTeX prints it as it is."""
+    return re.sub("|".join(map(re.escape, SPECIAL)), lambda m: SPECIAL[m[0]], _shown(text))
+
+
+def _shown(text: str) -> str:
+    return "".join(char for char in " ".join(text.split()) if char.isprintable())

@@ -1,0 +1,47 @@
+"""The table of networks that files have: one row for each, in words that every format shares."""
+
+from mnist_cli.formatting import (
+    format_accuracy,
+    format_count,
+    format_loss_estimate,
+    format_parameters,
+    format_percent,
+    format_seconds,
+    format_seconds_range,
+)
+from mnist_cli.report import phrases
+from mnist_cli.schema.comparison import CompareResult, ModelRuns
+
+
+def rows(result: CompareResult) -> list[dict[str, str]]:
+    """The cells of each network by the header of their column; a star marks `phrases.PARETO`."""
+    return [_row(model, result) for model in result.models]
+
+
+def _row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
+    figures = model.figures
+    state = "failed" if model.failure else "-"
+    row = {
+        "network": model.model,
+        "accuracy": format_accuracy(figures.test_accuracy) if figures else state,
+    }
+    if result.settling:
+        row["sd"] = format_percent(figures.accuracy_deviation if figures else None)
+        row["settled"] = "yes" if model.settled else "no"
+    row["n"] = str(len(model.runs))
+    row["loss"] = format_loss_estimate(figures.test_loss) if figures else "-"
+    if result.target is not None:
+        row["reached"] = phrases.reached(model)
+    time = "-"  # with a target it is not known where a run did not get there
+    if figures and (result.target is None or model.always_reached_target):
+        time = format_seconds(figures.train_seconds_median)
+        if len(model.runs) > 1:
+            extremes = figures.train_seconds_min, figures.train_seconds_max
+            time = f"{time} {format_seconds_range(*extremes)}"
+    small, quick = (figures.pareto_parameters, figures.pareto_seconds) if figures else (None, None)
+    row["median time (min-max)"] = f"{time} *" if quick else time
+    row["images/s"] = f"{figures.images_per_second:,.0f}" if figures else "-"
+    size = format_parameters(model.parameters, model.total_parameters)
+    row["parameters"] = f"{size} *" if small else size
+    row["mult-adds"] = format_count(model.mult_adds)
+    return row
