@@ -21,7 +21,8 @@ EXPORTS = ("--export-json", "--export-csv", "--export-markdown", "--export-latex
 
 @pytest.fixture(autouse=True)
 def own() -> None:
-    Path("nets.py").write_text(OWN, encoding="utf-8")
+    for name in ("nets.py", "nets.html"):
+        Path(name).write_text(OWN, encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,7 @@ def own() -> None:
     [
         ("train", "nets.py:wide", "--output", "nets.py"),
         *[("compare", "nets.py:wide", option, "nets.py") for option in EXPORTS],
+        ("compare", "nets.py:wide", "--report", "nets.html"),
         ("compare", "nets.py:wide", "--journal", "nets.py"),
     ],
 )
@@ -92,6 +94,7 @@ def test_each_kind_replaces_its_own_kind_only(run_cli: RunCli) -> None:
     run_cli("train", "mlp", "--output", "a.safetensors", "--plot", "a.png", *FAST)
     files = ("a.json", "a.csv", "a.md", "a.tex")
     exports = [part for pair in zip(EXPORTS, files, strict=True) for part in pair]
+    exports += ["--report", "a.html"]
     first = run_cli("compare", "mlp", "--journal", "a.jsonl", *exports, *FAST)
     assert first.code == ExitCode.OK
     again = run_cli("train", "mlp", "--output", "a.safetensors", "--plot", "a.png", *FAST)
@@ -101,7 +104,8 @@ def test_each_kind_replaces_its_own_kind_only(run_cli: RunCli) -> None:
         for _ in range(2):
             assert run_cli("export", "a.safetensors", "--output", network).code == ExitCode.OK
     Path("b.onnx").write_bytes(b"\x08\x0a\x12\x11mnist-cli-export-1 and a graph")
-    written = ("a.safetensors", "a.jsonl", *files, "b.onnx", "b.pt2", "b.safetensors", "a.png")
+    networks = ("b.onnx", "b.pt2", "b.safetensors")
+    written = ("a.safetensors", "a.jsonl", *files, "a.html", *networks, "a.png")
     kinds = [kind for kind in KINDS if kind != "lock"]
     paths = dict(zip(kinds, written, strict=True))
     for kind, looks_like in KINDS.items():

@@ -45,6 +45,7 @@ def compare(
     export_markdown: p.ExportMarkdown = None,
     export_latex: p.ExportLatex = None,
     plot: p.CostPlot = None,
+    report: p.ReportFile = None,
     min_accuracy: p.MinAccuracy = None,
     max_seconds: p.MaxSeconds = None,
     baseline: p.BaselineFile = None,
@@ -109,7 +110,9 @@ def compare(
         baseline=baseline,
     )
     gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
-    files = ExportOptions(export_json, export_csv, export_markdown, export_latex, plot=plot)
+    files = ExportOptions(
+        export_json, export_csv, export_markdown, export_latex, plot=plot, report=report
+    )
     return compare_networks(options, gates, files, json=json, quiet=quiet)
 
 

@@ -24,7 +24,7 @@ def compare_networks(
     """Train networks, show what is known of them at the end, and return the exit code."""
     _check(options, gates, files, json=json)
     from mnist_cli.comparison.gates import failed_gates
-    from mnist_cli.data.datasets import prefetch
+    from mnist_cli.data.datasets import prefetch, test_images_on_disk
 
     prefetch(options.data)
     from mnist_cli.workflows.compare_networks import compare_networks as train_all
@@ -37,11 +37,18 @@ def compare_networks(
             export.write_stdout(result, files)
         else:
             console.emit(result, comparison_tables, as_json=json)
-    finally:  # each of the two may fail, and the other be wanted all the more
-        if files.plot and any(row.figures for row in result.models):
-            from mnist_cli.report.pictures.plots import plot_comparison
+    finally:  # each of them may fail, and the others be wanted all the more
+        try:
+            if files.plot and any(row.figures for row in result.models):
+                from mnist_cli.report.pictures.plots import plot_comparison
 
-            plot_comparison(files.plot, result)
+                plot_comparison(files.plot, result)
+        finally:
+            if files.report:
+                from mnist_cli.report.html.document import write_report
+
+                images = test_images_on_disk(result.dataset, options.data)
+                write_report(files.report, result, images)
     code = exit_code_of(failed_gates(result, gates))
     failures = phrases.failures(result)
     if failures:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.identity import code_files
+from mnist_cli.report.html import GENERATOR
 from mnist_cli.report.latex import FIRST_LINE
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import STDOUT, ExportOptions
 
-PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
+SUFFIXES = {"picture": (".png", ".svg", ".pdf"), "report": (".html", ".htm")}
 HEAD_BYTES = 1 << 24  # a checkpoint of many epochs has a long header
 
 
@@ -38,10 +39,11 @@ KINDS: dict[str, Callable[[bytes], bool]] = {
     "JSON export": lambda head: head.startswith(b'{\n  "checksum": "'),
     "CSV export": lambda head: head.startswith(b"model,parameters,total_parameters,mult_adds,"),
     "Markdown export": lambda head: head.startswith(b"**") and b"\n| network |" in head,
+    "LaTeX export": lambda head: head.startswith(FIRST_LINE.encode()),
+    "report": lambda head: head.startswith(b"<!doctype html>") and GENERATOR.encode() in head[:999],
     "ONNX export": lambda head: head.startswith(b"\x08") and b"mnist-cli-export-" in head[:99],
     "PT2 export": lambda head: head.startswith(b"PK") and b"extra/mnist-cli.json" in head,
     "weights export": lambda head: b'"format":"mnist-cli-export-' in head,
-    "LaTeX export": lambda head: head.startswith(FIRST_LINE.encode()),
     "picture": lambda head: head.startswith((b"\x89PNG", b"<?xml", b"<svg", b"%PDF")),
 }
 # The kinds of a network for other programs, by suffix.
@@ -71,8 +73,10 @@ def check_outputs(
         option, path = output.option, output.path
         if path == STDOUT:
             raise UsageError(f"{option} needs a file, not standard output")
-        if output.kind == "picture" and path.suffix.lower() not in PICTURE_SUFFIXES:
-            raise UsageError(f"{option} {path} must end in .png, .svg or .pdf")
+        suffixes = SUFFIXES.get(output.kind)
+        if suffixes and path.suffix.lower() not in suffixes:
+            *others, last = suffixes
+            raise UsageError(f"{option} {path} must end in {', '.join(others)} or {last}")
         place = _resolved(path, option)
         if place in read:
             raise UsageError(f"{option} cannot replace {path}, {read[place]}; choose another")
@@ -101,11 +105,12 @@ def exports(files: ExportOptions) -> list[Output]:
         ("--export-markdown", files.markdown, "Markdown export"),
         ("--export-latex", files.latex, "LaTeX export"),
         ("--plot", files.plot, "picture"),
+        ("--report", files.report, "report"),
     )
     return [
         Output(option, path, kind)
         for option, path, kind in named
-        if path and (path != STDOUT or kind == "picture")
+        if path and (path != STDOUT or kind in SUFFIXES)
     ]
 
 

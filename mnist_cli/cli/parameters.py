@@ -242,6 +242,10 @@ CostPlot = Annotated[
         help="Draw accuracy against size and time, and the epochs, in FILE.png, .svg or .pdf.",
     ),
 ]
+ReportFile = Annotated[
+    Path | None,
+    file_option("--report", help="Write all there is to see on one page, FILE.html."),
+]
 GridOutput = Annotated[
     Path | None, file_option("--output", help="Write a grid to FILE.png, .svg or .pdf instead.")
 ]

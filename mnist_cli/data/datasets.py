@@ -2,7 +2,7 @@
 
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +84,25 @@ def prefetch(options: DataOptions) -> None:
         name, source, raw = _place(options)
         if all(_on_disk(raw, file) for file in source.files):
             _prefetched[raw] = ThreadPoolExecutor(1).submit(_read, name, source, raw)
+
+
+def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.uint8] | None:
+    """The test images that a result was measured on, uint8 N×28×28; None where they are not here.
+
+    Nothing is fetched: who looks at a result of others may have no use for 11 MB.
+    """
+    try:
+        place = replace(options, dataset=DatasetName(info.name))
+        if place.dataset == DatasetName.MNIST5K:
+            dataset = _bundled()
+        else:
+            name, source, raw = _place(place)
+            if not all(_on_disk(raw, file) for file in source.files):
+                return None
+            dataset = _read(name, source, raw)
+    except (ValueError, MnistCliError):  # ValueError: no name of a dataset
+        return None
+    return dataset.test.images if dataset.info.sha256 == info.sha256 else None
 
 
 def _place(options: DataOptions) -> tuple[DatasetName, Source, Path]:

@@ -36,6 +36,7 @@ PARETO = (
 )
 MEANS = f"± is the {CONFIDENCE * 100:g} % interval of a network's mean over its seeds."
 DEVIATIONS = "sd is the standard deviation of the accuracy over the seeds."
+MOST_NAMED = 6  # networks in a question
 MULT_ADDS = f"Mult-adds are for a batch of {Protocol.batch_size} images."
 
 
@@ -49,6 +50,21 @@ def headline(result: CompareResult) -> list[str]:
         names = [model.model for model in result.models]
         lines = [f"{name}: {line}" for name, line in zip(names, lines, strict=True)]
     return [layout.dataset_line(result.dataset), *dict.fromkeys(lines)]
+
+
+def question(result: CompareResult) -> str:
+    """What a comparison was made to find out."""
+    names = [model.model for model in result.models]
+    target = None if result.target is None else f"{result.target * 100:g} %"
+    if len(names) == 1:
+        [name] = names
+        return (
+            f"How soon is {name} at {target}?" if target else f"How good is {name}, at what cost?"
+        )
+    asked = f"gets to {target} first" if target else "is better, and at what cost"
+    if len(names) > MOST_NAMED:
+        return f"Which of {len(names)} networks {asked}?"
+    return f"Which {asked}: {', '.join(names[:-1])} or {names[-1]}?"
 
 
 def legend(result: CompareResult, *, accuracies: bool = True) -> str:

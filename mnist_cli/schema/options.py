@@ -171,6 +171,7 @@ class ExportOptions:
     markdown: Path | None = None
     latex: Path | None = None
     plot: Path | None = None
+    report: Path | None = None
 
     @property
     def to_stdout(self) -> bool:

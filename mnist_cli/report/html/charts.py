@@ -1,0 +1,198 @@
+"""The pictures of a report as values and axes; the page draws them in percent of its width.
+
+So a picture takes any width, while its text and marks keep their size.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
+
+from mnist_cli.comparison.statistics import pareto
+from mnist_cli.formatting import format_accuracy
+from mnist_cli.schema.comparison import Aggregate, CompareResult, Estimate, Measure, Verdict
+from mnist_cli.schema.results import EpochResult
+
+ACCURACY, TIME = "test accuracy (%)", "training time (s)"
+CURVES: dict[str, Callable[[EpochResult], float]] = {
+    ACCURACY: lambda epoch: epoch.test_accuracy * 100,
+    "test loss": lambda epoch: epoch.test_loss,
+    "training loss": lambda epoch: epoch.train_loss,
+}
+MARGIN = 0.07  # of an axis, at both of its ends
+THOUSANDS = EngFormatter(sep="")
+
+Place = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A scale from `low` to `high`, logarithmic or not; ticks are (percent, text)."""
+
+    label: str
+    low: float
+    high: float
+    logarithmic: bool
+    ticks: tuple[tuple[float, str], ...] = ()
+
+    def at(self, value: float) -> float:
+        """Where `value` lies between the ends, in percent."""
+        ends = self.low, self.high
+        low, high, here = map(math.log10, (*ends, value)) if self.logarithmic else (*ends, value)
+        return round(100 * (here - low) / (high - low), 2)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One row of a picture with a common axis: a mean, its interval, the values of all seeds."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """Joined places: those of a seed, of a network's mean with its marks, or the Pareto front."""
+
+    kind: Literal["seed", "mean", "front"]
+    network: int
+    places: Sequence[Place]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture with two axes, and in words what is seen; bars show how sure a mark is."""
+
+    x: Axis
+    y: Axis
+    words: str
+    lines: Sequence[Line]
+    bars: Sequence[tuple[Place, Place]] = ()
+
+
+def axis(label: str, values: Iterable[float], *, whole: bool = False) -> Axis:
+    """A scale that holds all `values`, logarithmic where they differ much, with round ticks."""
+    known = [value for value in values if math.isfinite(value)]
+    least, most = min(known, default=0.0), max(known, default=1.0)
+    logarithmic = most > 3 * least > 0 and not whole
+    if logarithmic:
+        factor = (most / least) ** MARGIN
+        low, high = least / factor, most * factor
+        ticks = LogLocator(subs=(1,) if most > 100 * least else (1, 2, 5)).tick_values(low, high)
+    else:
+        room = (most - least) * MARGIN or 0.5
+        low, high = least - room, most + room
+        ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
+    made = Axis(label, low, high, logarithmic)
+    inside = [tick for tick in ticks if low <= tick <= high]
+    texts = [THOUSANDS(tick) if tick >= 1000 else f"{tick:.6g}" for tick in inside]
+    places = map(made.at, inside)
+    return Axis(label, low, high, logarithmic, tuple(zip(places, texts, strict=True)))
+
+
+def accuracy_strips(result: CompareResult) -> tuple[Axis, dict[str, Strip]]:
+    """For each network that did not fail: the accuracy, or with a target the time to it."""
+    by_time = result.target is not None
+    strips = {}
+    for model in result.models:
+        if model.figures and (model.always_reached_target or not by_time):
+            seeds = [r.train_seconds if by_time else r.test_accuracy * 100 for r in model.runs]
+            ends = _ends(model.figures.train_seconds, 1) if by_time else _accuracy(model.figures)
+            strips[model.model] = Strip(*ends, seeds)
+    seen = [value for strip in strips.values() for value in (strip.low, strip.high, *strip.seeds)]
+    return axis(TIME if by_time else ACCURACY, seen), strips
+
+
+def verdict_strips(verdicts: Sequence[Verdict]) -> tuple[Axis, list[Strip]]:
+    """How far the network that a verdict names first is ahead, in points or seconds."""
+    by_time = any(verdict.measure == Measure.TRAIN_SECONDS for verdict in verdicts)
+    strips = []
+    for verdict in verdicts:
+        mean = -verdict.difference.mean if by_time else verdict.difference.mean * 100
+        mean = abs(mean) if verdict.better else mean  # a sentence names the better one first
+        half = (verdict.difference.half_width or 0) * (1 if by_time else 100)
+        strips.append(Strip(mean, mean - half, mean + half))
+    label = f"how far the first is ahead ({'s' if by_time else 'points'})"
+    return axis(label, [0, *(end for strip in strips for end in (strip.low, strip.high))]), strips
+
+
+def cost_panels(result: CompareResult) -> list[Panel]:
+    """Accuracy against each cost, with the Pareto front; none with a target, or for one network."""
+    panels = []
+    for label in ("parameters", "mult-adds", TIME):
+        lines, bars, words, points = [], [], [], []
+        for place, model in enumerate(result.models):
+            figures = model.figures
+            size = model.total_parameters if label == "parameters" else model.mult_adds
+            if not figures or not size or result.target is not None:
+                continue
+            least, cost, most = float(size), float(size), float(size)
+            if label == TIME:
+                least, most = figures.train_seconds_min, figures.train_seconds_max
+                cost = figures.train_seconds_median
+            mean, low, high = _accuracy(figures)
+            lines.append(Line("mean", place, [(cost, mean)]))
+            bars += [((cost, low), (cost, high)), ((least, mean), (most, mean))]
+            words.append(f"{model.model}: {format_accuracy(figures.test_accuracy)}, {cost:,.4g}")
+            points.append((mean, cost))
+        if len(lines) > 1:
+            best = [line for line, is_best in zip(lines, pareto(points), strict=True) if is_best]
+            names = ", ".join(result.models[line.network].model for line in best)
+            front = Line("front", 0, sorted(line.places[0] for line in best))
+            ends = [place for bar in bars for place in bar]
+            panels.append(
+                Panel(
+                    axis(label, [x for x, _ in ends]),
+                    axis(ACCURACY, [y for _, y in ends]),
+                    f"Test accuracy against {label}. {'; '.join(words)}. No other network is both "
+                    f"more accurate and cheaper than {names}.",
+                    [front, *lines],
+                    bars,
+                )
+            )
+    return panels
+
+
+def curve_panels(result: CompareResult) -> list[Panel]:
+    """What each epoch made of test and training images: all seeds, and the mean of each network."""
+    panels = []
+    for label, figure in CURVES.items():
+        seeds, means, words = [], [], []
+        for place, model in enumerate(result.models):
+            runs = [run.history for run in model.runs if run.history and model.figures]
+            curves = [[(epoch.epoch, figure(epoch)) for epoch in history] for history in runs]
+            if curves:
+                # Over the epochs that all seeds have: with a target, a run may be over sooner.
+                mean = [(p[0][0], fmean(y for _, y in p)) for p in zip(*curves, strict=False)]
+                seeds += [Line("seed", place, curve) for curve in curves]
+                means.append(Line("mean", place, mean))
+                words.append(f"{model.model} from {mean[0][1]:.4g} to {mean[-1][1]:.4g}")
+        ends = [place for line in seeds for place in line.places]
+        if ends:
+            panels.append(
+                Panel(
+                    axis("epoch", [x for x, _ in ends], whole=True),
+                    axis(label, [y for _, y in ends]),
+                    f"{label.capitalize()} by epoch, means over the seeds: {'; '.join(words)}.",
+                    [*seeds, *means],
+                )
+            )
+    return panels
+
+
+def _accuracy(figures: Aggregate) -> tuple[float, float, float]:
+    """The mean in percent and the ends of its interval, or of its standard deviation."""
+    mean, low, high = _ends(figures.test_accuracy, 100, figures.accuracy_deviation)
+    return mean, max(low, 0), min(high, 100)
+
+
+def _ends(
+    value: Estimate, factor: float, deviation: float | None = None
+) -> tuple[float, float, float]:
+    half = value.half_width or deviation or 0
+    return value.mean * factor, (value.mean - half) * factor, (value.mean + half) * factor

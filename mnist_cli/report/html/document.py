@@ -1,0 +1,78 @@
+"""A comparison as one page that needs nothing else: no network, no script, no other file."""
+
+import base64
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_cli.errors import MnistCliError
+from mnist_cli.report import phrases
+from mnist_cli.report.command import repeating
+from mnist_cli.report.html import GENERATOR, charts
+from mnist_cli.report.html.wrong_images import wrong_images
+from mnist_cli.report.rows import rows
+from mnist_cli.schema.comparison import CompareResult
+from mnist_cli.system.files import explaining, replacing
+
+
+def write_report(path: Path, result: CompareResult, images: NDArray[np.uint8] | None) -> None:
+    """Write what `page` makes, in one step.
+
+    Raises:
+        MnistCliError: the file cannot be written, or the mistakes of a run are damaged.
+    """
+    content = page(result, images).encode()
+    with explaining(f"write {path}", "choose another file"), replacing(path) as file:
+        file.write(content)
+
+
+def page(result: CompareResult, images: NDArray[np.uint8] | None) -> str:
+    """The page of `result`; without its test images, uint8 N×28×28, it says that they are missing.
+
+    All text of others is escaped, and the page's own policy lets nothing be loaded or run.
+
+    Raises:
+        MnistCliError: the mistakes of a run are damaged.
+    """
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("mnist_cli.report", "html"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    style = templates.get_template("style.css").render()
+    accuracy_axis, strips = charts.accuracy_strips(result)
+    ahead_axis, ahead = charts.verdict_strips(result.verdicts)
+    sentences = [phrases.verdict(v, result.margin, result.settling) for v in result.verdicts]
+    try:
+        networks, pairs = wrong_images(result, images)
+    except ValueError as error:
+        raise MnistCliError(f"cannot draw the errors: {error}") from error
+    return templates.get_template("report.html").render(
+        generator=GENERATOR,
+        style=style,
+        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        result=result,
+        phrases=phrases,
+        rows=rows(result),
+        accuracy_axis=accuracy_axis,
+        strips=strips,
+        ahead_axis=ahead_axis,
+        ahead=dict(zip(sentences, ahead, strict=True)),
+        costs=charts.cost_panels(result),
+        curves=charts.curve_panels(result),
+        networks=networks,
+        pairs=pairs,
+        images_missing=images is None,
+        command=repeating(result),
+        facts={
+            **{key.replace("_", " "): value for key, value in asdict(result.environment).items()},
+            "SHA-256 of the images and labels": result.dataset.sha256,
+            "checksum of the figures": result.checksum or "none",
+        },
+    )

@@ -1,0 +1,110 @@
+"""Where networks err: their confusions, and the images to look at."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import matplotlib.image
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_cli.comparison.mistakes import RIGHT, confusion, of_runs
+from mnist_cli.schema.comparison import CompareResult
+from mnist_cli.schema.datasets import NUM_CLASSES
+
+IMAGES_OF_NETWORK = 12
+IMAGES_OF_PAIR = 8
+PAIRS = 6  # those that disagree most: twelve networks make 66 pairs
+
+Pixels = NDArray[np.uint8]  # N×28×28
+Codes = NDArray[np.uint8]  # R×N: `mistakes.of_runs` of one network
+
+
+@dataclass(frozen=True)
+class WrongImage:
+    """An image, as a data URI where it is at hand, with its label.
+
+    `answers` are, for one network or two: in how many of how many runs it is wrong, and as what.
+    """
+
+    source: str | None
+    label: int
+    answers: Sequence[tuple[int, int, int | None]]
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """Where one network errs, or two disagree; `confusion` is of one, rows the truth."""
+
+    names: Sequence[str]
+    sentence: str
+    images: Sequence[WrongImage]
+    runs: int = 0
+    confusion: Sequence[Sequence[int]] = ()
+
+
+def wrong_images(
+    result: CompareResult, pixels: Pixels | None
+) -> tuple[list[Mistakes], list[Mistakes]]:
+    """What each network that did not fail gets wrong, and the pairs that disagree most.
+
+    Runs from before mistakes were kept have no part in it.
+
+    Raises:
+        ValueError: the mistakes of a run are damaged.
+    """
+    num_test = result.dataset.num_test
+    known = {m.model: of_runs(m.runs, num_test) for m in result.models if m.figures}
+    codes = {name: its for name, its in known.items() if len(its)}
+    shares = {name: (its != RIGHT).mean(0) for name, its in codes.items()}
+    networks = []
+    for name, its in codes.items():
+        counts = confusion(its)
+        label, answer = divmod(int(counts.argmax()), NUM_CLASSES)
+        sentence = (
+            f"{counts.sum() / len(its):.4g} of {num_test:,} images wrong in a run, most often "
+            f"{label} taken for {answer}: {counts.max() / len(its):.2g} times."
+        )
+        images = _shown(_largest(shares[name], IMAGES_OF_NETWORK), [its], pixels)
+        networks.append(Mistakes([name], sentence, images, len(its), counts.tolist()))
+    pairs = []
+    for first, second in combinations(codes, 2):
+        one, other = shares[first], shares[second]
+        # Of two runs that have nothing to do with each other: one is right, the other wrong.
+        only_first, only_second = ((1 - one) * other).sum(), (one * (1 - other)).sum()
+        sentence = (
+            f"In the mean of two runs, {first} alone is right on {only_first:.4g} images and "
+            f"{second} alone on {only_second:.4g}."
+        )
+        disputed = _largest(np.abs(one - other), IMAGES_OF_PAIR)
+        images = _shown(disputed, [codes[first], codes[second]], pixels)
+        pairs.append((only_first + only_second, Mistakes([first, second], sentence, images)))
+    pairs.sort(key=lambda pair: -pair[0])
+    return networks, [pair for _, pair in pairs[:PAIRS]]
+
+
+def _largest(values: NDArray[np.float64], count: int) -> list[int]:
+    """The positions of up to `count` values above 0, the first ones where they tie."""
+    order = np.argsort(-values, kind="stable")[:count].tolist()
+    return [position for position in order if values[position] > 0]
+
+
+def _shown(images: list[int], codes: Sequence[Codes], pixels: Pixels | None) -> list[WrongImage]:
+    shown = []
+    for image in images:
+        wrong = [column[column != RIGHT] for column in (its[:, image] for its in codes)]
+        label = int(np.concatenate(wrong)[0]) // NUM_CLASSES
+        answers = [
+            (len(w), len(its), int(np.bincount(w % NUM_CLASSES).argmax()) if len(w) else None)
+            for w, its in zip(wrong, codes, strict=True)
+        ]
+        shown.append(WrongImage(None if pixels is None else _uri(pixels[image]), label, answers))
+    return shown
+
+
+def _uri(image: NDArray[np.uint8]) -> str:
+    file = io.BytesIO()
+    matplotlib.image.imsave(file, image, cmap="gray", vmin=0, vmax=255, format="png")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

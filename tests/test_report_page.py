@@ -1,0 +1,457 @@
+"""The page of a comparison: each section of made-up results, and what a browser makes of it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnist_cli.cli import compare as command_line
+from mnist_cli.errors import ExitCode, MnistCliError
+from mnist_cli.report.command import repeating
+from mnist_cli.report.html.charts import (
+    Line,
+    accuracy_strips,
+    axis,
+    cost_panels,
+    curve_panels,
+    verdict_strips,
+)
+from mnist_cli.report.html.document import page, write_report
+from mnist_cli.report.html.wrong_images import wrong_images
+from mnist_cli.schema.comparison import CompareResult, Settling
+from tests.conftest import RunCli, made_images
+from tests.made_up import comparison, learned, network
+
+GOOD = (0.980, 0.981, 0.979, 0.982, 0.980)
+BAD = (0.950, 0.952, 0.949, 0.951, 0.950)
+IMAGES, LABELS = made_images(20)
+FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
+HOSTILE = "<script>alert(1)</script>&\"'.py:X"
+
+
+def answers(*wrong: tuple[int, int]) -> list[int]:
+    """Right answers but for some (image, answer)."""
+    given: list[int] = LABELS.astype(int).tolist()
+    for image, answer in wrong:
+        given[image] = answer
+    return given
+
+
+def two(**options: Any) -> CompareResult:
+    labels = LABELS.astype(int).tolist()
+    good = learned(network("good", GOOD, 9.0, parameters=9000), labels, answers((4, 9)))
+    bad = learned(
+        network("bad", BAD, 1.0, parameters=900),
+        labels,
+        answers((4, 9), (7, 1), (17, 1)),
+        answers((4, 7), (7, 1), (17, 1)),
+    )
+    return comparison(good, bad, num_test=20, **options)
+
+
+def rounded(line: Line) -> list[tuple[float, float]]:
+    return [(round(x, 6), round(y, 6)) for x, y in line.places]
+
+
+class Document(HTMLParser):
+    """The tags of a page with their attributes, and its text by the tag around it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and self.tags:
+            self.texts.append((self.tags[-1][0], " ".join(data.split())))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+# The sections
+
+
+def test_sections_come_in_the_order_of_the_questions() -> None:
+    text = page(two(), IMAGES)
+    titles = re.findall(r"<h[12][^>]*>(.*?)</h", text)
+    assert titles == [
+        "Which is better, and at what cost: good or bad?",
+        *("What the runs say", "Accuracy", "Cost", "Learning curves", "Where they err"),
+        "Every run",
+    ]
+    for sentence in (
+        "mnist, 60,000 training and 20 test images",
+        "5 epochs, batch size 64, adam at 0.001, seeds 0 to 4",
+        "Differences on these test images, paired by seed, 5 seeds fixed in advance, at 95 %:",
+        "<span>good beats bad by 3.00 ± 1.79 points</span>",
+        "Trained on cpu (EPYC, 2 threads), torch 2.15, in fp32.",
+        "3 of 20 images wrong in a run, most often 7 taken for 1: 2 times.",
+        "In the mean of two runs, good alone is right on 2 images and bad alone on 0.",
+        "mnist-cli compare good bad --precision fp32 --seeds 5 --dataset mnist --device cpu",
+        "0" * 64,
+    ):
+        assert sentence in text, sentence
+
+
+def test_headings_tables_and_pictures_are_told_to_a_screen_reader() -> None:
+    document = Document(page(two(), IMAGES))
+    levels = [int(tag[1]) for tag, _ in document.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(below <= above + 1 for above, below in pairwise(levels))
+    assert {tag for tag, _ in document.tags} >= {"header", "main", "section", "caption"}
+    assert document.all("html") == [{"lang": "en"}]
+    assert len(document.all("caption")) == len(document.all("table"))
+    assert all(cell.get("scope") in {"row", "col"} for cell in document.all("th"))
+    assert document.all("img") and all(image["alt"] for image in document.all("img"))
+    pictures = [its for its in document.all("svg") if its.keys().isdisjoint({"y", "viewbox"})]
+    assert all("aria-hidden" in its or its.get("aria-label") for its in pictures)
+    assert all(its.get("aria-label") for _, its in document.tags if its.get("role") == "img")
+    identifiers = [attributes["id"] for _, attributes in document.tags if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+
+
+def test_names_and_reasons_of_others_are_escaped_and_nothing_is_loaded() -> None:
+    result = comparison(
+        learned(network(HOSTILE, GOOD), LABELS.tolist(), answers((4, 9))),
+        network("failed", BAD[:1], failure="<img src=x onerror=alert(1)>"),
+        num_test=20,
+    )
+    text = page(result, IMAGES)
+    document = Document(text)
+    assert not document.all("script")
+    assert not any(name.startswith("on") for _, its in document.tags for name in its)
+    assert not any("style" in attributes for _, attributes in document.tags)
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
+    sources = [its[key] for _, its in document.tags for key in ("src", "href") if key in its]
+    assert sources and all(str(source).startswith(("data:", "#m")) for source in sources)
+    assert "url(" not in text and "@import" not in text
+    [policy] = [m["content"] for m in document.all("meta") if "http-equiv" in m]
+    assert policy and policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+
+
+def test_each_seed_and_each_epoch_is_drawn() -> None:
+    result = two()
+    text = page(result, IMAGES)
+    assert text.count('<circle class="seed ') == 10
+    scale, strips = accuracy_strips(result)
+    assert list(strips["good"].seeds) == pytest.approx([98.0, 98.1, 97.9, 98.2, 98.0])
+    for strip in strips.values():
+        assert all(f'cx="{scale.at(value)}%"' in text for value in strip.seeds)
+    accuracy, test_loss, train_loss = curve_panels(result)
+    assert [line.kind for line in accuracy.lines] == ["seed"] * 10 + ["mean"] * 2
+    assert rounded(accuracy.lines[3]) == [(1, 97.2), (2, 98.2)]
+    assert rounded(accuracy.lines[-1]) == [(1, 94.04), (2, 95.04)]
+    assert accuracy.words == (
+        "Test accuracy (%) by epoch, means over the seeds: good from 97.04 to 98.04; "
+        "bad from 94.04 to 95.04."
+    )
+    assert test_loss.words.endswith("bad from 1.1 to 0.1.")
+    assert train_loss.words.endswith("bad from 1.2 to 0.2.")
+    once = replace(
+        result.models[0],
+        runs=tuple(replace(run, history=run.history[:1]) for run in result.models[0].runs),
+    )
+    [seed, *_] = curve_panels(replace(result, models=(once,)))[0].lines
+    assert len(seed.places) == 1
+    assert re.search(
+        'class="seed dot c0" points="50.0,[0-9.]+ 50.0,',
+        page(replace(result, models=(once,)), IMAGES),
+    )
+
+
+def test_the_front_joins_those_that_no_other_beats_at_their_cost() -> None:
+    result = comparison(
+        network("dear", BAD, (9.0, 8.0, 9.5, 9.0, 9.0), parameters=9000),
+        network("good", GOOD, 5.0, parameters=9000),
+        network("cheap", BAD, 1.0, parameters=900),
+    )
+    by_size, by_work, by_time = cost_panels(result)
+    costs = ((900, 9000), (900 * 64, 9000 * 64), (1.0, 5.0))
+    for panel, (cheap, dear) in zip((by_size, by_work, by_time), costs, strict=True):
+        front, *marks = panel.lines
+        assert front.kind == "front"
+        assert rounded(front) == [(cheap, 95.04), (dear, 98.04)]
+        assert [mark.network for mark in marks] == [0, 1, 2]
+        assert panel.words.endswith("both more accurate and cheaper than good, cheap.")
+    # The first network's bars: the interval of its accuracy, and the range of its times.
+    assert [x for x, _ in by_time.bars[1]] == [8.0, 9.5]
+    (_, low), (_, high) = by_time.bars[0]
+    assert (low + high) / 2 == pytest.approx(95.04) and low < 95.03
+    assert cost_panels(comparison(network("alone", GOOD))) == []
+
+
+def test_the_better_one_is_ahead_whichever_comes_first() -> None:
+    for models in (
+        (network("a", GOOD), network("b", BAD)),
+        (network("b", BAD), network("a", GOOD)),
+    ):
+        scale, [strip] = verdict_strips(comparison(*models).verdicts)
+        assert 0 < strip.low < strip.mean < strip.high
+        assert scale.label == "how far the first is ahead (points)"
+    yes = (True,) * 5
+    slow = network("slow", GOOD, (8.0, 8.1, 8.2, 8.0, 8.1), epochs=5, reached=yes)
+    quick = network("quick", GOOD, (1.0, 1.1, 1.0, 1.2, 1.1), epochs=2, reached=yes)
+    scale, [strip] = verdict_strips(comparison(slow, quick, target=0.97).verdicts)
+    assert scale.label.endswith("(s)") and 0 < strip.low < strip.mean
+
+
+@pytest.mark.parametrize(
+    ("values", "texts", "logarithmic"),
+    [
+        ((4266, 467_818), ["10k", "100k"], True),
+        ((2, 50), ["2", "5", "10", "20", "50"], True),
+        ((97.1, 98.9), ["97", "97.5", "98", "98.5", "99"], False),
+        ((0.5,), ["0", "0.2", "0.4", "0.6", "0.8", "1"], False),
+        ((), ["0", "0.25", "0.5", "0.75", "1"], False),
+        ((0, 0, 9), ["0", "2.5", "5", "7.5"], False),
+    ],
+)
+def test_axes_have_round_ticks_within(
+    values: tuple[float, ...], texts: list[str], logarithmic: bool
+) -> None:
+    made = axis("x", values)
+    assert (made.logarithmic, [text for _, text in made.ticks]) == (logarithmic, texts)
+    assert all(0 <= place <= 100 for place, _ in made.ticks)
+    assert all(0 < made.at(value) < 100 for value in values)
+
+
+def test_images_are_those_that_most_runs_get_wrong() -> None:
+    networks, [pair] = wrong_images(two(), IMAGES)
+    good, bad = networks
+    assert (good.names, good.runs, good.confusion[4][9]) == (["good"], 5, 5)
+    assert good.sentence == ("1 of 20 images wrong in a run, most often 4 taken for 9: 1 times.")
+    # Answers alternate: 4 is taken for 9 in three of five runs, for 7 in two.
+    assert (bad.confusion[4][9], bad.confusion[4][7], bad.confusion[7][1]) == (3, 2, 10)
+    assert [(image.label, image.answers) for image in bad.images] == [
+        (4, [(5, 5, 9)]),
+        (7, [(5, 5, 1)]),
+        (7, [(5, 5, 1)]),
+    ]
+    assert [(image.label, image.answers) for image in pair.images] == [
+        (7, [(0, 5, None), (5, 5, 1)])
+    ] * 2
+    assert pair.sentence.endswith("good alone is right on 2 images and bad alone on 0.")
+    assert len({image.source for image in bad.images}) == 3
+
+
+def test_without_the_images_or_the_epochs_it_says_so() -> None:
+    text = page(two(), None)
+    assert "the test images of mnist were not at hand" in text
+    assert "<img" not in text and "7 taken for 1" in text
+    old = page(comparison(network("a", GOOD), network("b", BAD)), IMAGES)
+    assert "No run here has kept its epochs." in old
+    assert "No run here has kept its wrong answers." in old
+
+
+def test_damaged_mistakes_are_one_line() -> None:
+    result = two()
+    run = replace(result.models[0].runs[0], mistakes="eA==")
+    broken = replace(result, models=(replace(result.models[0], runs=(run,)),))
+    with pytest.raises(MnistCliError, match="cannot draw the errors: the mistakes of a run are"):
+        page(broken, IMAGES)
+
+
+def test_every_kind_of_comparison_has_a_page() -> None:
+    yes = (True,) * 5
+    cases: dict[str, CompareResult] = {
+        "How good is alone, at what cost?": comparison(network("alone", GOOD[:1]), seeds=1),
+        "One seed cannot rank": comparison(network("a", GOOD[:1]), network("b", BAD[:1]), seeds=1),
+        "c failed: no luck": comparison(
+            network("a", GOOD), network("c", (), parameters=None, failure="no luck")
+        ),
+        "Which of 7 networks is better": comparison(*(network(f"n{i}", GOOD) for i in range(7))),
+        "Which gets to 97 % first: a or b?": comparison(
+            network("a", GOOD, reached=yes), network("b", BAD, 3.0, reached=yes), target=0.97
+        ),
+        "never reached 97 % within 5 epochs": comparison(
+            network("b", BAD, reached=(False,) * 5), target=0.97
+        ),
+        "looked at after 4, 5, 7, 10 seeds": comparison(
+            network("a", GOOD), network("b", BAD), settling=Settling(10), margin=0.002
+        ),
+    }
+    for sentence, result in cases.items():
+        assert sentence in page(result, IMAGES), sentence
+    assert "One network alone: there is nothing to rank." in page(
+        comparison(network("alone", GOOD[:1]), seeds=1), None
+    )
+
+
+# The command that repeats it
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("mlp", "cnn", "--seeds", "5", "--precision", "fp32"),
+        ("mlp", "nets.py:wide(hidden=64)", "--recipe", "fast", "--precision", "bf16"),
+        ("cnn", "--vary", "lr=0.0005,0.001", "--vary", "precision=fp32,bf16", "--seed", "3"),
+        ("mlp", "cnn", "--recipe", "fast", "--epochs", "3", "--precision", "fp32"),
+        ("mlp", "cnn", "--until-settled", "--max-seeds", "10", "--margin", "0.002"),
+        ("mlp", "--vary", "recipe=article,fast", "--batch-size", "32", "--target", "0.9"),
+    ],
+)
+def test_the_command_asks_for_the_same(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    asked = []
+
+    def noted(options: Any, *_: Any, **__: Any) -> int:
+        asked.append(options)
+        return 0
+
+    monkeypatch.setattr(command_line, "compare_networks", noted)
+    run_cli("compare", *arguments, "--dataset", "mnist", "--device", "cpu")
+    rows = [
+        replace(
+            network(entry.name, ()),
+            protocol=entry.protocol,
+            precision=str(entry.precision) if entry.precision != "auto" else None,
+            network=entry.model.name,
+            varied=entry.varied,
+        )
+        for entry in asked[0].entries
+    ]
+    options = asked[0]
+    result = replace(
+        comparison(
+            *rows,
+            target=options.target,
+            margin=options.margin,
+            settling=Settling(options.settle.max_seeds) if options.settle else None,
+        ),
+        seeds=tuple(range(options.seed, options.seed + options.seeds)),
+    )
+    import shlex
+
+    run_cli(*shlex.split(repeating(result))[1:])
+    assert asked[1] == asked[0]
+
+
+# The option
+
+
+def test_a_finished_journal_makes_the_report_without_training(run_cli: RunCli) -> None:
+    command = ("compare", "mlp", "--seeds", 2, "--journal", "runs.jsonl", *FAST[:-1])
+    run_cli(*command)
+    outcome = run_cli(*command, "--report", "a.html", "--export-json", "a.json")
+    assert outcome.code == ExitCode.OK
+    assert "nothing is left to train" in outcome.err
+    text = Path("a.html").read_text(encoding="utf-8")
+    [model] = json.loads(Path("a.json").read_text(encoding="utf-8"))["models"]
+    for run in model["runs"]:
+        assert f"<td>{run['test_accuracy']}</td>" in text
+    assert text.count("<img ") == 12
+    again = run_cli(*command, "--report", "a.html")
+    assert again.code == ExitCode.OK
+    assert run_cli(*command, "--report", "a.pdf").err == (
+        "error: --report a.pdf must end in .html or .htm\n"
+    )
+
+
+def test_a_report_is_not_in_the_way_of_other_failures(run_cli: RunCli) -> None:
+    Path("broken.py").write_text("def broken():\n    raise ValueError('no luck')\n")
+    outcome = run_cli("compare", "broken.py:broken", "--report", "a.html", *FAST)
+    assert outcome.code == ExitCode.FAILURE
+    assert "ValueError: no luck" in Path("a.html").read_text(encoding="utf-8")
+
+
+# A browser
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--enable-logging=stderr", "--hide-scrollbars"),
+)
+with_browser = pytest.mark.skipif(BROWSER is None, reason="no chromium is installed")
+
+
+def browse(profile: Path, url: str, *flags: str) -> tuple[str, str]:
+    """What a headless Chromium prints for a page, and its log."""
+    done = subprocess.run(
+        [str(BROWSER), *FLAGS, f"--user-data-dir={profile}", *flags, url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=os.environ | {"HOME": str(profile)},
+    )
+    return done.stdout, done.stderr
+
+
+MEASURE = """
+<!doctype html><iframe id="page" src="a.html" width="{width}" height="3000"></iframe>
+<p id="seen"></p>
+<script>
+window.onload = () => {
+  const page = document.getElementById("page").contentDocument;
+  const empty = [...page.querySelectorAll("svg:not(.hidden) use, polyline:not(.dot), circle.seed")]
+    .map(mark => mark.getBoundingClientRect()).filter(box => !(box.width + box.height));
+  const root = page.documentElement;
+  const overlaps = [...page.querySelectorAll(".panel, .strips, .verdicts")].map(part => {
+    const boxes = [...part.querySelectorAll("text")].map(text => text.getBoundingClientRect());
+    return boxes.filter((a, i) => boxes.some((b, j) => i < j && a.left < b.right
+      && b.left < a.right && a.top < b.bottom && b.top < a.bottom)).length;
+  });
+  document.getElementById("seen").textContent = JSON.stringify({
+    width: root.clientWidth, content: root.scrollWidth, empty: empty.length,
+    images: [...page.images].filter(image => image.complete && image.naturalWidth === 28).length,
+    marks: page.querySelectorAll("use").length, colour: getComputedStyle(page.body).color,
+    overlaps: overlaps.reduce((a, b) => a + b, 0),
+  });
+};
+</script>
+"""
+
+
+@with_browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_draws_all_of_it_at_each_width(tmp_path: Path, width: int) -> None:
+    result = two()
+    write_report(tmp_path / "a.html", result, IMAGES)
+    frame = MEASURE.replace("{width}", str(width))
+    (tmp_path / "frame.html").write_text(frame, encoding="utf-8")
+    dom, log = browse(
+        tmp_path / "profile",
+        (tmp_path / "frame.html").as_uri(),
+        *("--dump-dom", "--allow-file-access-from-files", "--window-size=1400,3200"),
+    )
+    assert "CONSOLE" not in log, log
+    seen = json.loads(re.findall(r'<p id="seen">(.*?)</p>', dom)[0])
+    assert (seen["width"], seen["content"]) == (width, width)  # nothing is wider than the page
+    assert seen["images"] == page(result, IMAGES).count("<img ") > 0
+    assert seen["marks"] > 20
+    assert (seen["empty"], seen["overlaps"]) == (0, 0)
+    assert seen["colour"] == "rgb(28, 32, 36)"  # the style was taken, so its hash is right
+
+
+@with_browser
+def test_no_request_leaves_the_page_and_no_script_runs(tmp_path: Path) -> None:
+    whole = page(comparison(network(HOSTILE, GOOD), network("b", BAD)), IMAGES)
+    added = "<script>document.title = 'ran'</script><img src='http://127.0.0.1:9/leak.png'>"
+    attacked = whole.replace("</main>", f"{added}</main>")
+    without_policy = re.sub("<meta http-equiv.*>", "", attacked)
+    seen = []
+    for name, text in (("a", whole), ("b", attacked), ("c", without_policy)):
+        file, net_log = tmp_path / f"{name}.html", tmp_path / f"{name}.json"
+        file.write_text(text, encoding="utf-8")
+        dom, log = browse(tmp_path / name, file.as_uri(), "--dump-dom", f"--log-net-log={net_log}")
+        asked = "127.0.0.1:9/leak" in net_log.read_text(encoding="utf-8")
+        seen.append((log.count("Content Security Policy"), "<title>ran" in dom, asked))
+    assert seen == [(0, False, False), (2, False, False), (0, True, True)]
+    assert "CONSOLE" not in browse(tmp_path / "a", (tmp_path / "a.html").as_uri(), "--dump-dom")[1]
