@@ -3,6 +3,7 @@ import hashlib
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -297,3 +298,19 @@ def test_a_broken_torchvision_says_how_to_mend_it(
     monkeypatch.delenv("MNIST_CLI_MIRROR")
     with pytest.raises(MnistCliError, match=r"nms does not exist.*pip install --force-reinstall"):
         load(MNIST)
+
+
+def test_the_images_of_a_result_are_found_on_disk_or_not_at_all() -> None:
+    write_dataset(Path("data", "KMNIST"))
+    dataset, _ = load(KMNIST)
+    found = datasets.test_images_on_disk(dataset.info, MNIST)
+    assert found is not None and np.array_equal(found, dataset.test.images)
+    elsewhere = DataOptions(DatasetName.AUTO, Path("empty"))
+    assert datasets.test_images_on_disk(dataset.info, elsewhere) is None
+    assert datasets.test_images_on_disk(replace(dataset.info, sha256="0" * 64), KMNIST) is None
+    assert datasets.test_images_on_disk(replace(dataset.info, name="letters"), KMNIST) is None
+    bundled, _ = load(DataOptions(DatasetName.MNIST5K))
+    found = datasets.test_images_on_disk(bundled.info, elsewhere)
+    assert found is not None and np.array_equal(found, bundled.test.images)
+    Path(RAW, "t10k-images-idx3-ubyte").write_bytes(b"damaged")
+    assert datasets.test_images_on_disk(dataset.info, KMNIST) is None
