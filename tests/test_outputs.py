@@ -30,7 +30,6 @@ def own() -> None:
     [
         ("train", "nets.py:wide", "--output", "nets.py"),
         *[("compare", "nets.py:wide", option, "nets.py") for option in EXPORTS],
-        ("compare", "nets.py:wide", "--report", "nets.html"),
         ("compare", "nets.py:wide", "--journal", "nets.py"),
     ],
 )
@@ -42,6 +41,13 @@ def test_the_source_of_a_network_stays(run_cli: RunCli, arguments: tuple[str, ..
         f"error: {option} cannot replace nets.py, a file of nets.py:wide; choose another\n"
     )
     assert Path("nets.py").read_text(encoding="utf-8") == OWN
+
+
+def test_a_page_of_others_stays(run_cli: RunCli) -> None:
+    outcome = run_cli("compare", "mlp", "--report", "nets.html", *FAST)
+    assert outcome.code == ExitCode.USAGE
+    assert outcome.err.startswith("error: nets.html is there already and no report of mnist-cli")
+    assert Path("nets.html").read_text(encoding="utf-8") == OWN
 
 
 @pytest.mark.parametrize("option", [*EXPORTS, "--journal"])
