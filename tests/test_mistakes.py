@@ -1,6 +1,7 @@
 """Wrong answers of runs: kept compactly, and what they have in common."""
 
 import base64
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -57,6 +58,16 @@ def test_four_wrong_answers_in_a_hundred_take_a_kilobyte() -> None:
 def test_what_was_not_kept_so_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="the mistakes of a run are"):
         mistakes.decoded(text, 6)
+
+
+def test_a_short_text_that_unpacks_to_much_is_not_unpacked() -> None:
+    text = base64.b64encode(zlib.compress(bytes(50_000_000))).decode()
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="not those of 6 images"):
+        mistakes.decoded(text, 6)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_the_row_of_the_confusion_is_the_truth() -> None:

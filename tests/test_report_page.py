@@ -207,6 +207,32 @@ def test_the_better_one_is_ahead_whichever_comes_first() -> None:
     quick = network("quick", GOOD, (1.0, 1.1, 1.0, 1.2, 1.1), epochs=2, reached=yes)
     scale, [strip] = verdict_strips(comparison(slow, quick, target=0.97).verdicts)
     assert scale.label.endswith("(s)") and 0 < strip.low < strip.mean
+    later = network("later", GOOD, (8.1, 8.3, 8.2, 8.1, 8.1), epochs=5, reached=yes)
+    _, [strip] = verdict_strips(comparison(later, slow, target=0.97).verdicts)
+    assert strip.low < strip.mean < 0 < strip.high  # not distinguishable: the first took longer
+
+
+def test_the_rows_of_accuracies_end_at_what_is_possible() -> None:
+    scale, strips = accuracy_strips(comparison(network("a", (0.5, 0.99)), seeds=2))
+    assert (strips["a"].low, strips["a"].high) == (0, 100)
+    assert scale.label == "test accuracy (%)"
+    yes = (True,) * 5
+    never = network("never", BAD, 3.0, reached=(True,) * 4 + (False,))
+    scale, strips = accuracy_strips(
+        comparison(network("a", GOOD, (1, 2, 3, 2, 2), reached=yes), never, target=0.97)
+    )
+    assert scale.label == "training time (s)"
+    assert [(name, strip.mean, strip.seeds) for name, strip in strips.items()] == [
+        ("a", 2, [1, 2, 3, 2, 2])
+    ]
+
+
+def test_marks_stand_higher_for_more_and_further_right_for_dearer() -> None:
+    [good, bad] = re.findall(
+        r'<use href="#m[01]" x="([0-9.]+)%" y="([0-9.]+)%" class', page(two(), IMAGES)
+    )[:2]
+    assert float(good[0]) > float(bad[0])
+    assert float(good[1]) < float(bad[1])  # y counts from the top
 
 
 @pytest.mark.parametrize(
@@ -246,6 +272,16 @@ def test_images_are_those_that_most_runs_get_wrong() -> None:
     ] * 2
     assert pair.sentence.endswith("good alone is right on 2 images and bad alone on 0.")
     assert len({image.source for image in bad.images}) == 3
+
+
+def test_pairs_that_disagree_on_more_images_come_first() -> None:
+    labels = LABELS.astype(int).tolist()
+    rows = {"a": answers(), "b": answers((4, 9)), "c": answers((7, 1), (17, 1))}
+    result = comparison(
+        *(learned(network(name, GOOD), labels, its) for name, its in rows.items()), num_test=20
+    )
+    _, pairs = wrong_images(result, None)
+    assert [pair.names for pair in pairs] == [["b", "c"], ["a", "c"], ["a", "b"]]
 
 
 def test_without_the_images_or_the_epochs_it_says_so() -> None:
@@ -340,6 +376,12 @@ def test_the_command_asks_for_the_same(
 
     run_cli(*shlex.split(repeating(result))[1:])
     assert asked[1] == asked[0]
+
+
+def test_formats_that_auto_chose_are_left_to_it() -> None:
+    first, second = network("mlp", GOOD), replace(network("cnn", GOOD), precision="bf16")
+    assert "precision" not in repeating(comparison(first, second))
+    assert "--precision fp32" in repeating(comparison(first))
 
 
 # The option
