@@ -15,6 +15,7 @@ from mnist_cli.schema.options import (
     CheckpointsOptions,
     CompareOptions,
     DataOptions,
+    ExecutionOptions,
     ExportOptions,
     GateOptions,
     SettleOptions,
@@ -54,6 +55,7 @@ def compare(
     data_dir: p.DataDir = None,
     device: p.Device = CompareOptions.device,
     precision: p.PrecisionOption = Settings.precision,
+    threads: p.Threads = None,
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> int:
@@ -106,6 +108,7 @@ def compare(
         target=target,
         journal=journal,
         baseline=baseline,
+        execution=ExecutionOptions(threads=threads),
     )
     gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
     files = ExportOptions(export_json, export_csv, export_markdown, plot)

@@ -11,7 +11,7 @@ import typer
 from mnist_cli.networks.registry import MODELS
 from mnist_cli.schema.comparison import LOOKS
 from mnist_cli.schema.datasets import NUM_CLASSES, DatasetName, Split
-from mnist_cli.schema.options import MAX_SEED, MAX_SEEDS
+from mnist_cli.schema.options import MAX_SEED, MAX_SEEDS, MAX_THREADS
 from mnist_cli.schema.protocol import MAX_BATCH_SIZE, Precision, Protocol, Recipe
 
 # Headings in --help. `compare` takes options under TRAINING, FILES and GATES with networks only,
@@ -141,6 +141,15 @@ PrecisionOption = Annotated[
         case_sensitive=False,
         metavar="FORMAT",
         help="auto, fp32 or bf16. auto is bf16 for a large network where the device has it.",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    training_option(
+        min=1,
+        max=MAX_THREADS,
+        help="Threads of a training step; they decide its last bits, and so the result.",
+        show_default="all cores, or 1 for each of several jobs",
     ),
 ]
 Resume = Annotated[

@@ -26,6 +26,7 @@ def train(
     data_dir: p.DataDir = None,
     device: p.Device = TrainOptions.device,
     precision: p.PrecisionOption = TrainOptions.precision,
+    threads: p.Threads = None,
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> int:
@@ -40,6 +41,7 @@ def train(
         seed=seed,
         output=output,
         resume=resume,
+        threads=threads,
     )
     outputs = [Output("--plot", plot, "picture")] if plot else []
     if options.checkpoint != resume:  # which is replaced on purpose, and looked at when it is read

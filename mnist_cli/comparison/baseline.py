@@ -25,7 +25,7 @@ def load_baseline(path: Path) -> CompareResult:
         content = path.read_bytes()
     try:
         result = from_json(CompareResult, content)
-        check_seal(result)
+        check_seal(content)
     except ValueError as error:
         raise MnistCliError(f"{path} is no export of compare ({error}); {WAY_OUT}") from error
     return result

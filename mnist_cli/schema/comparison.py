@@ -19,6 +19,7 @@ from mnist_cli.schema.results import Environment, Fraction, Seconds
 SCHEMA_VERSION: Literal[1] = 1
 CONFIDENCE = 0.95
 ALPHA = 0.05  # 1 - CONFIDENCE: the chance of any false verdict
+DECIDING = ("device", "threads", "torch", "mnist_cli")  # of an environment: what runs share
 LOOKS = (4, 5, 7, 10, 14, 20, 28, 40, 56, 80)  # numbers of seeds at which pairs may be looked at
 
 Count = Annotated[int, Ge(0)]
@@ -75,6 +76,17 @@ class Run(Record):
     """Duration of the training steps alone: no loading, warm-up or evaluation."""
     reached_target: bool | None = None
     """Whether the accuracy got to `target`; null without one."""
+    cpu_seconds: Annotated[float, Ge(0)] | None = None
+    """What all threads of the process computed during the training steps; null where unknown, as
+    are the following in files of older versions."""
+    threads: Annotated[int, Ge(1)] | None = None
+    """Threads of a training step, which decide the last bits."""
+    host: str = ""
+    """Name of the machine."""
+    processor: str = ""
+    runs_at_once: Annotated[int, Ge(1)] = 1
+    """How many runs the machine was ready to train at the same time, this one included: only one
+    that had it to itself tells how long a training takes."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,8 @@ class ModelRuns(Record):
     """Name or target of the network alone."""
     varied: dict[str, str | int | float] = field(default_factory=dict)
     """The settings that differ from row to row, by their names on the command line."""
+    code: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each file that a custom network consists of; empty for the article's."""
     settled: bool | None = None
     """Whether each pair with this network has a verdict; null for a fixed number of seeds."""
 
@@ -219,6 +233,9 @@ class CompareResult(Sealed):
     """Null for a number of seeds that was fixed in advance."""
     margin: Fraction | None = None
     """Networks whose accuracies differ by less are equivalent."""
+    wall_seconds: Annotated[float, Ge(0)] | None = None
+    """Duration of the whole comparison so far, since it was last begun; null where exports were put
+    together."""
 
 
 @dataclass(frozen=True)

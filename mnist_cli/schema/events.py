@@ -88,6 +88,8 @@ class TrainingProgress:
     epochs: int
     step: int
     steps: int
+    worker: str = ""
+    """Who trains it, where there are several."""
 
 
 @dataclass(frozen=True)

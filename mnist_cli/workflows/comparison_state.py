@@ -1,5 +1,6 @@
 """How far a comparison is: which runs are to come, and what those that are done say."""
 
+import time
 from dataclasses import dataclass
 
 from mnist_cli.comparison import baseline
@@ -17,7 +18,7 @@ from mnist_cli.workflows.entrant import Entrant
 
 @dataclass(frozen=True)
 class ComparisonState:
-    """The entrants and their finished runs, which the journal holds."""
+    """The entrants and their finished runs, which the journal holds, since `started`."""
 
     options: CompareOptions
     dataset: DatasetInfo
@@ -25,6 +26,7 @@ class ComparisonState:
     entrants: list[Entrant]
     journal: Journal
     baseline: CompareResult | None
+    started: float
 
     def result(self) -> CompareResult:
         """What the runs say so far."""
@@ -42,6 +44,7 @@ class ComparisonState:
                 models=tuple(entrant.row(seeds, self.journal.runs) for entrant in self.entrants),
                 settling=Settling(settle.max_seeds) if settle else None,
                 margin=self.options.margin,
+                wall_seconds=time.monotonic() - self.started,
             )
         )
         if self.baseline:
@@ -62,13 +65,17 @@ class ComparisonState:
             and (entrant.name, self.options.seed + position) not in self.journal.runs
         ]
 
-    def left(self, result: CompareResult) -> RunsLeft:
-        """How many runs, and how long they take: at least, where some were never timed."""
+    def left(self, result: CompareResult, slots: int) -> RunsLeft:
+        """How many runs, and how long they take: at least, where some were never timed.
+
+        `slots` of them are trained at once.
+        """
         times = [entrant.usual_seconds for entrant, _ in self.pending(result)]
         known = [time for time in times if time is not None]
         look = max(self._needed(result).values()) if self.options.settle and times else None
         total = self.finished() + len(times)
-        return RunsLeft(total, len(times), sum(known), at_least=len(known) < len(times), look=look)
+        seconds = sum(known) / slots
+        return RunsLeft(total, len(times), seconds, at_least=len(known) < len(times), look=look)
 
     def finished(self) -> int:
         """How many runs are done."""
