@@ -56,6 +56,9 @@ def compare(
     device: p.Device = CompareOptions.device,
     precision: p.PrecisionOption = Settings.precision,
     threads: p.Threads = None,
+    jobs: p.Jobs = None,
+    cluster: p.Cluster = None,
+    run_limit: p.RunLimit = None,
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> int:
@@ -108,7 +111,9 @@ def compare(
         target=target,
         journal=journal,
         baseline=baseline,
-        execution=ExecutionOptions(threads=threads),
+        execution=ExecutionOptions(
+            ExecutionOptions.jobs if jobs is None else jobs, threads, cluster, run_limit
+        ),
     )
     gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
     files = ExportOptions(export_json, export_csv, export_markdown, plot)

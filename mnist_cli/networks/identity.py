@@ -15,19 +15,27 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def code_sha256(spec: ModelSpec) -> dict[str, str]:
-    """The SHA-256 of each of a user's own files that make up a custom network.
+    """The SHA-256 of each of the `code_files` of a network, by the same paths."""
+    return {
+        name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for name, file in code_files(spec).items()
+    }
+
+
+def code_files(spec: ModelSpec) -> dict[str, Path]:
+    """A user's own files that make up a custom network.
 
     These are the file that defines it and all that it imports, directly or through other files,
     wherever the import stands; installed packages are left out. Nothing is executed, so what is
     imported by a computed name is not found.
 
     Returns:
-        Hashes by path, relative to the folder of the first file; empty for a registered network.
+        Files by path, relative to the folder of the first one; empty for a registered network.
     """
     if not spec.custom:
         return {}
     source, _, _ = spec.target.rpartition(":")
-    roots = _own_folders()
+    roots = own_folders()
     if source.endswith(".py"):
         first = Path(source).resolve()
         start = {first: ""}
@@ -44,12 +52,7 @@ def code_sha256(spec: ModelSpec) -> dict[str, str]:
                 if file not in found and not file.is_relative_to(PACKAGE):
                     found[file] = its_package
                     waiting.append((file, its_package))
-    return {
-        Path(os.path.relpath(file, first.parent)).as_posix(): hashlib.sha256(
-            file.read_bytes()
-        ).hexdigest()
-        for file in sorted(found)
-    }
+    return {Path(os.path.relpath(file, first.parent)).as_posix(): file for file in sorted(found)}
 
 
 def changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -59,7 +62,7 @@ def changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     return sorted(file for file in {**was, **now} if was.get(file) != now.get(file))
 
 
-def _own_folders() -> list[str]:
+def own_folders() -> list[str]:
     """Where Python looks for modules, without the standard library and installed packages."""
     kinds = ("stdlib", "platstdlib", "purelib", "platlib")
     installed = [Path(sysconfig.get_path(kind)) for kind in kinds]

@@ -11,6 +11,7 @@ from mnist_cli.schema.protocol import Precision, Protocol
 MAX_SEED = 2**63 - 1  # of torch's generators
 MAX_SEEDS = 1000
 MAX_THREADS = 1024
+MAX_JOBS = 1024
 LEAST_RUNS = 5  # of a network in a baseline, and now: Welch's test is too liberal with fewer
 STDOUT = Path("-")
 
@@ -95,12 +96,12 @@ class SettleOptions:
 class ExecutionOptions:
     """Who trains the runs of a comparison, each with `threads`.
 
-    It is this process for one of `jobs`, worker processes for more (None: as many as the machine
+    It is this process for one of `jobs`, worker processes for more (0: as many as the machine
     has room for), or those of the Dask scheduler that `cluster`, an address or a file, names. A
     run that takes more than `run_limit` seconds is ended, which needs a worker process too.
     """
 
-    jobs: int | None = 1
+    jobs: int = 1
     threads: int | None = None
     cluster: str | None = None
     run_limit: float | None = None

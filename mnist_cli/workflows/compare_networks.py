@@ -48,7 +48,7 @@ def compare_networks(options: CompareOptions, on_event: OnEvent) -> Iterator[Com
     """
     started = time.monotonic()
     earlier = baseline.load_baseline(options.baseline) if options.baseline else None
-    with executing(options.execution, options.device) as executor:
+    with executing(options, on_event) as executor:
         environment = executor.environment()
         measurements = executor.measure(options.entries)
         entrants = list(map(Entrant, options.entries, measurements))

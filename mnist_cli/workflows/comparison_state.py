@@ -74,7 +74,7 @@ class ComparisonState:
         known = [time for time in times if time is not None]
         look = max(self._needed(result).values()) if self.options.settle and times else None
         total = self.finished() + len(times)
-        seconds = sum(known) / slots
+        seconds = sum(known) / max(1, slots)  # there may be no worker for a moment
         return RunsLeft(total, len(times), seconds, at_least=len(known) < len(times), look=look)
 
     def finished(self) -> int:
