@@ -71,6 +71,16 @@ def _check(
         raise UsageError("--margin needs verdicts; give --seeds 5 or --until-settled too")
     if options.baseline is not None and options.target is not None:
         raise UsageError("--baseline compares accuracies, which --target makes alike; drop one")
+    if options.execution.jobs != 1 or options.execution.cluster:
+        timed = {"--target": options.target, "--max-seconds": gates.max_seconds}
+        for option, value in timed.items():
+            if value is not None:
+                raise UsageError(
+                    f"{option} needs times, which only a run that has the machine to itself tells; "
+                    "drop --jobs and --cluster"
+                )
+    if options.execution.cluster and options.execution.jobs != 1:
+        raise UsageError("--cluster has the workers that were started there; drop --jobs")
     one_cycle = [e for e in options.entries if e.protocol.schedule == Schedule.ONE_CYCLE]
     if options.target is not None and one_cycle:
         raise UsageError(

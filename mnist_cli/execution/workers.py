@@ -318,11 +318,14 @@ class Workers:
     def _end_late(self) -> tuple[Any, str] | None:
         """End a run that takes too long, together with its worker process."""
         for key, asked in self._asked.items():
-            late = asked.began and time.monotonic() - asked.began > (self._run_limit or inf)
-            if late:
+            late = time.monotonic() - asked.began > (self._run_limit or inf)
+            if late and asked.address in (self._workers or {}):  # else it is about to begin anew
                 del self._asked[key]
                 asked.future.cancel()
-                self._client.run(_killer(), workers=[asked.address], nanny=True, on_error="ignore")
+                with suppress(KeyError):  # it has just ended by itself
+                    self._client.run(
+                        _killer(), workers=[asked.address], nanny=True, on_error="ignore"
+                    )
                 return asked.question, "it took longer than --run-limit"
         return None
 

@@ -117,6 +117,8 @@ def to_markdown(result: CompareResult) -> str:
         ],
         "",
         phrases.trained_on(result),
+        *phrases.machines(result),
+        *phrases.duration(result),
         f"mnist-cli {environment.mnist_cli}, Python {environment.python}, {environment.platform}, "
         f"{environment.cpu_capability}.",
         f"SHA-256 of the images and labels: `{result.dataset.sha256}`.",
@@ -140,8 +142,12 @@ def _cells(model: ModelRuns, result: CompareResult) -> list[str]:
     spread = [format_percent(figures.accuracy_deviation), settled] if result.settling else []
     small = " \\*" if figures.pareto_parameters else ""
     quick = " \\*" if figures.pareto_seconds else ""
-    time = format_seconds(figures.train_seconds_median)
-    extremes = format_seconds_range(figures.train_seconds_min, figures.train_seconds_max)
+    times = "-"
+    if figures.times:
+        middle, *extremes = figures.times
+        times = format_seconds(middle)
+        if len(model.runs) > 1:
+            times += f" {format_seconds_range(*extremes)}"
     return [
         _plain(model.model),
         format_accuracy(figures.test_accuracy),
@@ -149,8 +155,8 @@ def _cells(model: ModelRuns, result: CompareResult) -> list[str]:
         str(figures.test_accuracy.n),
         format_loss_estimate(figures.test_loss),
         *reached,
-        f"{time}{quick}" if len(model.runs) == 1 else f"{time} {extremes}{quick}",
-        f"{figures.images_per_second:,.0f}",
+        f"{times}{quick}",
+        f"{figures.images_per_second:,.0f}" if figures.images_per_second else "-",
         f"{size[0]}{small}",
         size[1],
     ]

@@ -96,12 +96,13 @@ class Aggregate(Record):
     test_accuracy: Estimate
     """Over the seeds: the interval says nothing about other test images."""
     test_loss: Estimate
-    train_seconds: Estimate
-    """Over the seeds; with a target, over those that got to it if any did."""
-    train_seconds_median: Seconds
-    train_seconds_min: Seconds
-    train_seconds_max: Seconds
-    images_per_second: float
+    train_seconds: Estimate | None
+    """Over the seeds; with a target, over those that got to it if any did. All times are those of
+    runs that had one and the same machine to themselves, and null where there is none."""
+    train_seconds_median: Seconds | None
+    train_seconds_min: Seconds | None
+    train_seconds_max: Seconds | None
+    images_per_second: float | None
     """Training images a second, median over the seeds."""
     sampling_error: float
     """Half the 95 % Wilson interval of the accuracy, which is due to the number of test images."""
@@ -111,9 +112,20 @@ class Aggregate(Record):
     """Whether no other network is both more accurate and smaller in all its parameters; null with a
     target."""
     pareto_seconds: bool | None = None
-    """Whether no other network is both more accurate and faster; null with a target."""
+    """Whether no other network is both more accurate and faster; null with a target, or where a
+    time is not known."""
     accuracy_deviation: float | None = None
     """Standard deviation of the accuracy over the seeds; null for one seed."""
+
+    @property
+    def times(self) -> tuple[float, float, float] | None:
+        """Median, least and most seconds of training; None where they are not known."""
+        median, low, high = (
+            self.train_seconds_median,
+            self.train_seconds_min,
+            self.train_seconds_max,
+        )
+        return None if median is None or low is None or high is None else (median, low, high)
 
 
 @dataclass(frozen=True)
