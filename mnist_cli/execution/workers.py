@@ -24,7 +24,6 @@ import torch
 from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, LocalCluster, Nanny
 
-import mnist_cli
 from mnist_cli.data.datasets import Dataset, to_bytes
 from mnist_cli.errors import MnistCliError
 from mnist_cli.execution import worker
@@ -299,14 +298,13 @@ class Workers:
 
     def _check(self, workers: dict[str, Any]) -> None:
         """Raise MnistCliError where a worker would train otherwise than the others."""
-        ours = {"mnist_cli": mnist_cli.__version__, "torch": torch.__version__}
-        found = self._client.get_versions(packages=list(ours))["workers"]
-        for address in workers.keys() & found.keys():
-            theirs = found[address]["packages"]
-            for package, version in ours.items():
-                if theirs.get(package) != version:
+        versions = _versions()
+        found = self._client.run(versions, workers=list(workers), on_error="ignore")
+        for address, theirs in found.items():
+            for package, version in versions().items():
+                if theirs[package] != version:
                     raise MnistCliError(
-                        f"the worker {address} has {package} {theirs.get(package)}, not {version}: "
+                        f"the worker {address} has {package} {theirs[package]}, not {version}: "
                         "install the same there, or end that worker"
                     )
             if workers[address]["nthreads"] != 1:
@@ -336,8 +334,25 @@ class Workers:
         )
 
 
+def _versions() -> Callable[[], dict[str, str]]:
+    """For a worker. A function within another travels as bytecode: mnist-cli may not be there."""
+
+    def versions() -> dict[str, str]:
+        from importlib import import_module
+
+        found = {}
+        for package in ("mnist_cli", "torch"):
+            try:
+                found[package] = str(import_module(package).__version__)
+            except ImportError:
+                found[package] = "not installed"
+        return found
+
+    return versions
+
+
 def _killer() -> Callable[..., None]:
-    """For a nanny, which starts another worker then. Within a function, it travels as bytecode."""
+    """For a nanny, which starts another worker then."""
 
     def kill(dask_worker: Any) -> None:
         import os
