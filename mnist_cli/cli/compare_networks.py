@@ -5,7 +5,7 @@ from mnist_cli.cli.working import exit_code_of, working
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.report import console, export, phrases
 from mnist_cli.report.comparison_tables import comparison_tables
-from mnist_cli.schema.comparison import LOOKS
+from mnist_cli.schema.comparison import LOOKS, CompareResult
 from mnist_cli.schema.options import (
     LEAST_RUNS,
     MAX_SEED,
@@ -23,7 +23,6 @@ def compare_networks(
 ) -> int:
     """Train networks, show what is known of them at the end, and return the exit code."""
     _check(options, gates, files, json=json)
-    from mnist_cli.comparison.gates import failed_gates
     from mnist_cli.data.datasets import prefetch
 
     prefetch(options.data)
@@ -32,6 +31,13 @@ def compare_networks(
     with working(quiet) as on_event:
         for result in train_all(options, on_event):
             export.write(result, files)
+    return show(result, gates, files, json=json)
+
+
+def show(result: CompareResult, gates: GateOptions, files: ExportOptions, *, json: bool) -> int:
+    """Print a comparison, draw it if that was asked for, and return the exit code."""
+    from mnist_cli.comparison.gates import failed_gates
+
     try:
         if files.to_stdout:
             export.write_stdout(result, files)
@@ -93,6 +99,11 @@ def _check(
     if options.journal is not None:
         outputs.append(Output("--journal", options.journal, "journal"))
     check_outputs(outputs, {"--baseline": options.baseline})
+    check_stdout(files, json=json)
+
+
+def check_stdout(files: ExportOptions, *, json: bool) -> None:
+    """Raise UsageError where two things would be written on standard output."""
     if [files.json, files.csv, files.markdown].count(STDOUT) > 1:
         raise UsageError("two exports cannot both have standard output")
     if json and files.to_stdout:

@@ -249,6 +249,16 @@ JournalFile = Annotated[
     ),
 ]
 
+FromExports = Annotated[
+    bool,
+    typer.Option(
+        "--from",
+        metavar="",
+        help="The arguments are exports of one comparison with other seeds, a.json b.json: put "
+        "them together.",
+    ),
+]
+
 CheckpointOutput = Annotated[
     Path | None,
     file_option(

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from mnist_cli.comparison import baseline
-from mnist_cli.comparison.analysis import analysed, with_baseline
+from mnist_cli.comparison.analysis import analysed
 from mnist_cli.comparison.journal import Journal
 from mnist_cli.comparison.sequential import seeds_needed
 from mnist_cli.schema.comparison import LOOKS, SCHEMA_VERSION, CompareResult, Settling
@@ -47,10 +47,8 @@ class ComparisonState:
                 wall_seconds=time.monotonic() - self.started,
             )
         )
-        if self.baseline:
-            note = baseline.differences(self.baseline, result.models)
-            known = baseline.accuracies(self.baseline)
-            result = with_baseline(result, str(self.options.baseline), known, note)
+        if self.options.baseline and self.baseline:
+            result = baseline.compared(result, self.options.baseline, self.baseline)
         return sealed(result)
 
     def pending(self, result: CompareResult) -> list[tuple[Entrant, int]]:
