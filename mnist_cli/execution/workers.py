@@ -4,6 +4,7 @@ No more runs are submitted than there are workers, so that each begins at once, 
 its process takes no other with it.
 """
 
+import logging
 import multiprocessing
 import pickle
 import secrets
@@ -94,6 +95,8 @@ def cluster_workers(options: CompareOptions, on_event: OnEvent) -> Iterator["Wor
     place = options.execution.cluster
     assert place is not None
     where = {"scheduler_file": place} if Path(place).is_file() else {"address": place}
+    for name in ("distributed", "distributed.client"):  # a lost scheduler is told in one line
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with dask.config.set(CONFIG):
         try:
             client = Client(**where, timeout=CONNECT_SECONDS)
