@@ -32,8 +32,8 @@ class Executor(Protocol):
     def submit(self, task: RunTask) -> None:
         """Begin a run as soon as there is a slot."""
 
-    def next(self, on_progress: OnProgress) -> tuple[RunTask, Run | str] | None:
-        """Wait for a run to finish or fail; None where another number of slots is all that is new.
+    def next(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
+        """Wait for runs to finish or fail; none where another number of slots is all that is new.
 
         Raises:
             MnistCliError: no run can be trained any more.

@@ -37,10 +37,11 @@ class InProcess:
         """Train it when `next` is called."""
         self._tasks.append(task)
 
-    def next(self, on_progress: OnProgress) -> tuple[RunTask, Run | str]:
+    def next(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
         """Train the run that was submitted first."""
         assert self._examples is not None
         task = self._tasks.pop(0)
-        return task, self._trainer.train(
+        outcome = self._trainer.train(
             task, *self._examples, lambda *steps: on_progress(task, "", *steps)
         )
+        return [(task, outcome)]

@@ -185,11 +185,13 @@ class Workers:
         self._waiting.extend(entries)
         measured: dict[str, Measurement] = {}
         while self._waiting or self._asked:
-            if done := self._next(lambda *told: None):
-                entry, outcome = done
-                if isinstance(outcome, str):
-                    outcome = Measurement(failure=f"{entry.name} cannot be measured: {outcome}")
-                measured[entry.name] = outcome
+            for entry, outcome in self._next(lambda *told: None):
+                failed = isinstance(outcome, str)
+                measured[entry.name] = (
+                    Measurement(failure=f"{entry.name} cannot be measured: {outcome}")
+                    if failed
+                    else outcome
+                )
         return [measured[entry.name] for entry in entries]
 
     def hand_over(self, dataset: Dataset) -> None:
@@ -200,32 +202,32 @@ class Workers:
         """Have a worker train it."""
         self._waiting.append(task)
 
-    def next(self, on_progress: OnProgress) -> tuple[RunTask, Run | str] | None:
-        """Wait for a run to finish or fail; None where the number of workers changed.
+    def next(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
+        """Wait for runs to finish or fail; none where the number of workers changed.
 
         Raises:
             MnistCliError: the scheduler is lost, or a worker does not fit.
         """
         return self._next(on_progress)
 
-    def _next(self, on_progress: Callable[..., None]) -> tuple[Any, Any] | None:
-        slots = self.slots
+    def _next(self, on_progress: Callable[..., None]) -> list[tuple[Any, Any]]:
+        slots, done = self.slots, []
         while True:
             if time.monotonic() > self._next_look:
                 self._look()
-                if late := self._end_late():
-                    return late
+                done += self._end_late()
                 if self.slots != slots:
-                    return None
+                    return done
             while self._waiting and len(self._asked) < slots:
                 self._ask(self._waiting.popleft())
             try:
-                arrived = self._arrivals.get(timeout=LOOK_SECONDS)
+                arrived = self._arrivals.get(timeout=0 if done else LOOK_SECONDS)
             except Empty:
+                if done:  # and what arrived with it
+                    return done
                 continue
             if isinstance(arrived, Future):
-                if done := self._answer(arrived):
-                    return done
+                done += self._answer(arrived)
             elif asked := self._asked.get(arrived["key"]):
                 if arrived["steps"]:
                     on_progress(asked.question, arrived["worker"], *arrived["steps"])
@@ -243,29 +245,29 @@ class Workers:
         self._asked[future.key] = _Asked(question, future, tried_again=tried_again)
         future.add_done_callback(self._arrivals.put)
 
-    def _answer(self, future: Any) -> tuple[Any, Any] | None:
-        """What became of a question; None where it has to be asked once more, or was given up."""
+    def _answer(self, future: Any) -> list[tuple[Any, Any]]:
+        """What became of a question; none where it has to be asked once more, or was given up."""
         asked = self._asked.pop(future.key, None)
         if asked is None:
-            return None
+            return []
         try:
             answer = self._result(future)
         except KilledWorker as error:
             # It may have waited for a worker that something else ended: only who had begun did it.
             if asked.address != error.last_worker.address and not asked.tried_again:
                 self._ask(asked.question, tried_again=True)
-                return None
-            return asked.question, _death(error)
+                return []
+            return [(asked.question, _death(error))]
         if answer is None:
             assert self._dataset is not None
             if self._images is None:
                 self._images = self._client.submit(worker.hold, to_bytes(self._dataset), pure=False)
             self._ask(asked.question)
-            return None
+            return []
         outcome = pickle.loads(answer)
         if isinstance(outcome, Run):
             outcome = replace(outcome, runs_at_once=self._neighbours(asked.address))
-        return asked.question, outcome
+        return [(asked.question, outcome)]
 
     def _result(self, future: Any) -> Any:
         try:
@@ -316,7 +318,7 @@ class Workers:
                     "--nthreads 1, and as many as you like with --nworkers"
                 )
 
-    def _end_late(self) -> tuple[Any, str] | None:
+    def _end_late(self) -> list[tuple[Any, str]]:
         """End a run that takes too long, together with its worker process."""
         for key, asked in self._asked.items():
             late = time.monotonic() - asked.began > (self._run_limit or inf)
@@ -327,8 +329,8 @@ class Workers:
                     self._client.run(
                         _killer(), workers=[asked.address], nanny=True, on_error="ignore"
                     )
-                return asked.question, "it took longer than --run-limit"
-        return None
+                return [(asked.question, "it took longer than --run-limit")]
+        return []
 
     def _lost(self) -> MnistCliError:
         return MnistCliError(

@@ -113,23 +113,24 @@ def _train_all(
             if not running:
                 break
             done = executor.next(on_progress)
-            if done is None:
+            for task, outcome in done:
+                entrant = by_name[task.entry.name]
+                seconds = time.monotonic() - running.pop((entrant.name, task.seed))
+                if isinstance(outcome, Run):
+                    entrant.took(seconds)
+                    kept.add(entrant.name, outcome)
+                else:
+                    entrant.failed(task.seed, outcome)
+            if not done:
                 continue
-            task, outcome = done
-            entrant, seed = by_name[task.entry.name], task.seed
-            seconds = time.monotonic() - running.pop((entrant.name, seed))
-            if isinstance(outcome, Run):
-                entrant.took(seconds)
-                kept.add(entrant.name, outcome)
-            else:
-                entrant.failed(seed, outcome)
             before, result = result, state.result()
             remaining = state.left(result, executor.slots)
-            if isinstance(outcome, Run):
-                epochs = entrant.protocol.epochs
-                on_event(RunFinished(entrant.name, shown(seed), epochs, outcome, remaining))
-            else:
-                on_event(RunFailed(entrant.name, remaining))
+            for task, outcome in done:
+                name, epochs = task.entry.name, task.entry.protocol.epochs
+                if isinstance(outcome, Run):
+                    on_event(RunFinished(name, shown(task.seed), epochs, outcome, remaining))
+                else:
+                    on_event(RunFailed(name, remaining))
             _report_looks(before, result, on_event)
             yield result
         if out_of_time:
