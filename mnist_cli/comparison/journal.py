@@ -69,13 +69,17 @@ class Journal:
         self.seeds_added = False  # to those that it was begun with
 
     def add(self, model: str, run: Run) -> None:
-        """Take a finished run; it is on the disk when this returns.
+        """Take a finished run, as `add_all` does."""
+        self.add_all([(model, run)])
+
+    def add_all(self, finished: Sequence[tuple[str, Run]]) -> None:
+        """Take runs that finished together; they are on the disk when this returns.
 
         Raises:
-            MnistCliError: it cannot be written.
+            MnistCliError: they cannot be written.
         """
-        self.runs[model, run.seed] = run
-        self._append(sealed(RunEntry(model, run)))
+        self.runs |= {(model, run.seed): run for model, run in finished}
+        self._append(*(sealed(RunEntry(model, run)) for model, run in finished))
 
     def finish(self) -> None:
         """Say that the comparison came to its end, and put its runs in order.
@@ -97,11 +101,11 @@ class Journal:
             with _keeping(self.path), replacing(self.path) as file:
                 file.write("".join(f"{line}\n" for line in lines).encode())
 
-    def _append(self, entry: RunEntry | EndEntry) -> None:
+    def _append(self, *entries: RunEntry | EndEntry) -> None:
         if self.path is None:
             return
         with _keeping(self.path), open(self.path, "ab") as file:
-            file.write(f"{to_json(entry)}\n".encode())
+            file.write("".join(f"{to_json(entry)}\n" for entry in entries).encode())
             file.flush()
             os.fsync(file.fileno())
 

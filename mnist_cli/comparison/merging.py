@@ -9,7 +9,6 @@ from typing import Any
 from mnist_cli.comparison.analysis import analysed
 from mnist_cli.errors import UsageError
 from mnist_cli.schema.comparison import DECIDING, CompareResult, ModelRuns, Run
-from mnist_cli.schema.record import sealed
 
 RESULTS = ("epochs", "test_accuracy", "test_loss", "reached_target")  # what a seed decides
 
@@ -39,7 +38,7 @@ def merged(exports: Mapping[Path, CompareResult]) -> CompareResult:
         baseline=None,
         wall_seconds=None,
     )
-    return sealed(analysed(result))
+    return analysed(result)
 
 
 def _check_same(first_path: Path, first: CompareResult, path: Path, other: CompareResult) -> None:

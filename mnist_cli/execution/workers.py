@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from math import inf
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -23,7 +24,7 @@ from typing import Any, ClassVar
 import dask
 import torch
 from dask.system import CPU_COUNT
-from distributed import Client, Future, KilledWorker, LocalCluster, Nanny
+from distributed import Client, KilledWorker, LocalCluster, Nanny
 
 from mnist_cli.data.datasets import Dataset, to_bytes
 from mnist_cli.errors import MnistCliError
@@ -160,9 +161,10 @@ class Workers:
         self._images: Any = None
         self._waiting: deque[Entry | RunTask] = deque()
         self._asked: dict[str, _Asked] = {}
-        self._arrivals: SimpleQueue[Any] = SimpleQueue()  # finished futures, and what workers tell
+        self._arrivals: SimpleQueue[Any] = SimpleQueue()  # answers, and what workers tell meanwhile
         self._workers: dict[str, Any] | None = None
         self._next_look = 0.0
+        self._numbers = count()
         client.subscribe_topic(self._topic, lambda event: self._arrivals.put(event[1]))
 
     @property
@@ -177,7 +179,10 @@ class Workers:
             time.sleep(LOOK_SECONDS)
             self._look()
         future = self._client.submit(worker.environment, self._job, pure=False)
-        described: Environment = pickle.loads(self._result(future))
+        try:
+            described: Environment = pickle.loads(future.result())
+        except (CancelledError, OSError) as error:
+            raise self._lost() from error
         return described
 
     def measure(self, entries: tuple[Entry, ...]) -> list[Measurement]:
@@ -211,9 +216,10 @@ class Workers:
         return self._next(on_progress)
 
     def _next(self, on_progress: Callable[..., None]) -> list[tuple[Any, Any]]:
-        slots, done = self.slots, []
+        slots = self.slots
+        done: list[tuple[Any, Any]] = []
         while True:
-            if time.monotonic() > self._next_look:
+            if time.monotonic() > self._next_look and not done:  # it may raise, and lose them
                 self._look()
                 done += self._end_late()
                 if self.slots != slots:
@@ -226,13 +232,19 @@ class Workers:
                 if done:  # and what arrived with it
                     return done
                 continue
-            if isinstance(arrived, Future):
-                done += self._answer(arrived)
-            elif asked := self._asked.get(arrived["key"]):
-                if arrived["steps"]:
-                    on_progress(asked.question, arrived["worker"], *arrived["steps"])
-                else:
-                    asked.address, asked.began = arrived["address"], time.monotonic()
+            asked = self._asked.get(arrived["key"])
+            if asked is None:  # it was given up
+                continue
+            if "answer" in arrived:
+                if isinstance(arrived["answer"], BaseException) and done:
+                    self._arrivals.put(arrived)  # which may raise: what is finished comes first
+                    return done
+                del self._asked[arrived["key"]]
+                done += self._outcome(asked, arrived["answer"])
+            elif arrived["steps"]:
+                on_progress(asked.question, arrived["worker"], *arrived["steps"])
+            else:
+                asked.address, asked.began = arrived["address"], time.monotonic()
 
     def _ask(self, question: Entry | RunTask, tried_again: bool = False) -> None:
         function: Any = worker.measure
@@ -241,23 +253,35 @@ class Workers:
             assert self._dataset is not None
             function = worker.train
             arguments += [pickle.dumps(self._dataset.info), self._images]
-        future = self._client.submit(function, *arguments, pure=False)
-        self._asked[future.key] = _Asked(question, future, tried_again=tried_again)
-        future.add_done_callback(self._arrivals.put)
+        key = f"{self._topic}-{next(self._numbers)}"
+        future = self._client.submit(function, *arguments, key=key)
+        self._asked[key] = _Asked(question, future, tried_again=tried_again)
+        future.add_done_callback(self._fetch)
 
-    def _answer(self, future: Any) -> list[tuple[Any, Any]]:
-        """What became of a question; none where it has to be asked once more, or was given up."""
-        asked = self._asked.pop(future.key, None)
-        if asked is None:
-            return []
+    def _fetch(self, future: Any) -> None:
+        """Get an answer from its worker; called in a thread, so that none waits for another."""
         try:
-            answer = self._result(future)
-        except KilledWorker as error:
+            answer = future.result()
+        except BaseException as error:
+            answer = error
+        self._arrivals.put({"key": future.key, "answer": answer})
+
+    def _outcome(self, asked: _Asked, answer: Any) -> list[tuple[Any, Any]]:
+        """What an answer means; nothing where the question has to be asked once more.
+
+        Raises:
+            MnistCliError: the scheduler is lost, or code cannot be imported.
+        """
+        if isinstance(answer, KilledWorker):
             # It may have waited for a worker that something else ended: only who had begun did it.
-            if asked.address != error.last_worker.address and not asked.tried_again:
+            if asked.address != answer.last_worker.address and not asked.tried_again:
                 self._ask(asked.question, tried_again=True)
                 return []
-            return [(asked.question, _death(error))]
+            return [(asked.question, _death(answer))]
+        if isinstance(answer, CancelledError | OSError):
+            raise self._lost() from answer
+        if isinstance(answer, BaseException):
+            raise answer
         if answer is None:
             assert self._dataset is not None
             if self._images is None:
@@ -268,12 +292,6 @@ class Workers:
         if isinstance(outcome, Run):
             outcome = replace(outcome, runs_at_once=self._neighbours(asked.address))
         return [(asked.question, outcome)]
-
-    def _result(self, future: Any) -> Any:
-        try:
-            return future.result()
-        except (CancelledError, OSError) as error:
-            raise self._lost() from error
 
     def _neighbours(self, address: str) -> int:
         """How many workers the machine of a worker has, itself included."""

@@ -8,7 +8,6 @@ from mnist_cli.comparison.merging import merged
 from mnist_cli.errors import UsageError
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.options import LEAST_RUNS
-from mnist_cli.schema.record import sealed
 
 
 def put_together(paths: Sequence[Path], baseline_file: Path | None) -> CompareResult:
@@ -26,4 +25,4 @@ def put_together(paths: Sequence[Path], baseline_file: Path | None) -> CompareRe
         raise UsageError(f"--baseline needs {LEAST_RUNS} seeds or more, trained without --target")
     names = [model.model for model in result.models]
     baseline.check_comparable(baseline_file, earlier, names, result.dataset)
-    return sealed(baseline.compared(result, baseline_file, earlier))
+    return baseline.compared(result, baseline_file, earlier)

@@ -118,11 +118,11 @@ def _train_all(
                 seconds = time.monotonic() - running.pop((entrant.name, task.seed))
                 if isinstance(outcome, Run):
                     entrant.took(seconds)
-                    kept.add(entrant.name, outcome)
                 else:
                     entrant.failed(task.seed, outcome)
             if not done:
                 continue
+            kept.add_all([(task.entry.name, run) for task, run in done if isinstance(run, Run)])
             before, result = result, state.result()
             remaining = state.left(result, executor.slots)
             for task, outcome in done:

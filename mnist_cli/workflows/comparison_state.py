@@ -11,7 +11,6 @@ from mnist_cli.schema.comparison import LOOKS, SCHEMA_VERSION, CompareResult, Se
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import RunsLeft
 from mnist_cli.schema.options import LEAST_RUNS, CompareOptions
-from mnist_cli.schema.record import sealed
 from mnist_cli.schema.results import Environment
 from mnist_cli.workflows.entrant import Entrant
 
@@ -49,7 +48,7 @@ class ComparisonState:
         )
         if self.options.baseline and self.baseline:
             result = baseline.compared(result, self.options.baseline, self.baseline)
-        return sealed(result)
+        return result
 
     def pending(self, result: CompareResult) -> list[tuple[Entrant, int]]:
         """The runs to come after `result`, in their order: all, or those until the next look."""
