@@ -29,6 +29,8 @@ def network(
     failure: str | None = None,
     first_seed: int = 0,
     loss: float = 0.1,
+    hosts: Sequence[str] = ("",),
+    runs_at_once: Sequence[int] = (1,),
 ) -> ModelRuns:
     """A row with a run for each accuracy."""
     count = len(accuracies)
@@ -42,6 +44,8 @@ def network(
             test_loss=loss,
             train_seconds=times[index],
             reached_target=reached[index] if reached else None,
+            host=hosts[index % len(hosts)],
+            runs_at_once=runs_at_once[index % len(runs_at_once)],
         )
         for index in range(count)
     )

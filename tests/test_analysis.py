@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from mnist_cli.comparison import statistics
 from mnist_cli.comparison.analysis import with_baseline
 from mnist_cli.comparison.baseline import accuracies
 from mnist_cli.comparison.gates import failed_gates
@@ -158,8 +159,9 @@ def test_runs_that_never_arrived_enter_no_mean_and_have_no_verdict() -> None:
         network("c", BAD, 30.0, epochs=50, reached=(False,) * 5),
         target=0.97,
     )
-    assert figures(result, "a").train_seconds.mean == 2.0
-    assert figures(result, "a").train_seconds.n == 4
+    assert (times := figures(result, "a").train_seconds)
+    assert times.mean == 2.0
+    assert times.n == 4
     assert figures(result, "a").outlier_seeds == ()
     assert result.verdicts == ()
     assert phrases.findings(result) == [
@@ -198,7 +200,9 @@ def test_equal_changes_are_known_to_an_image() -> None:
     difference = result.baseline.changes[0].difference
     assert difference is not None
     assert difference.half_width == pytest.approx(3.584e-5, rel=1e-3)
-    assert figures(result, "a").train_seconds.half_width == 0
+    seconds = figures(result, "a").train_seconds
+    assert seconds is not None
+    assert seconds.half_width == 0
     same = figures(comparison(network("a", (0.98,) * 5)), "a").test_accuracy
     assert same.half_width == pytest.approx(3.584e-5, rel=1e-3)
 
@@ -316,3 +320,48 @@ def test_the_images_error_of_a_difference_is_at_most_the_sum() -> None:
         "Apart from seeds: 10,000 test images leave an accuracy uncertain by ±0.27 (a) to "
         "±0.43 (b) points, a difference of two by ±0.70 at most."
     )
+
+
+# Times
+
+
+def test_times_are_those_of_runs_that_had_the_machine_alone() -> None:
+    result = comparison(
+        network("a", (0.95, 0.96, 0.97), (1.0, 9.0, 2.0), runs_at_once=(1, 2, 1)),
+        network("b", (0.95, 0.96, 0.97), (3.0, 3.0, 3.0)),
+    )
+    assert figures(result, "a").times == (1.5, 1.0, 2.0)
+    assert figures(result, "a").train_seconds == statistics.mean_interval([1.0, 2.0])
+    assert figures(result, "a").test_accuracy.n == 3
+    assert figures(result, "a").pareto_seconds
+    assert failed_gates(result, GateOptions(max_seconds=2.0)) == [
+        "b: training time 3.00 ± 0.00 s (3 seeds, one-sided 97.5 %) is above --max-seconds 2"
+    ]
+
+
+def test_without_such_a_run_no_time_is_known() -> None:
+    result = comparison(
+        network("a", (0.95, 0.96), 1.0, runs_at_once=(2,)), network("b", (0.95, 0.96), 3.0)
+    )
+    assert figures(result, "a").times is None
+    assert figures(result, "a").train_seconds is None
+    assert figures(result, "a").images_per_second is None
+    assert figures(result, "b").times == (3.0, 3.0, 3.0)
+    assert figures(result, "b").pareto_seconds is None
+    [reason] = failed_gates(result, GateOptions(max_seconds=4.0))
+    assert (
+        reason == "a: no run had the one machine to itself, so nothing is known of --max-seconds 4"
+    )
+
+
+def test_times_of_two_machines_are_not_mixed() -> None:
+    result = comparison(
+        network("a", (0.95, 0.96), 1.0, hosts=("one", "two")), network("b", (0.95, 0.96), 3.0)
+    )
+    assert figures(result, "a").times is figures(result, "b").times is None
+    timed = comparison(
+        network("a", (0.95, 0.96), 1.0, reached=(True, True), hosts=("one", "two")),
+        network("b", (0.95, 0.96), 3.0, reached=(True, True), hosts=("one", "two")),
+        target=0.9,
+    )
+    assert timed.verdicts == ()

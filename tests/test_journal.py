@@ -127,7 +127,7 @@ def test_what_is_no_journal_stays_as_it_is(content: str) -> None:
         ('"test_accuracy": 0.9', '"test_accuracy": 9'),
         ('"test_loss": 0.3', '"test_loss": NaN'),
         ('"train_seconds": 1.5', '"train_seconds": 0'),
-        ('"train_seconds": 1.5}', ""),
+        ('"train_seconds": 1.5, ', ""),
         ('"test_accuracy": 0.9', '"test_accuracy": 0.8'),
         ('"model": "mlp"', '"model": "cnn"'),
         ('"train_seconds": 1.5', f'"train_seconds": {10**400}'),
@@ -250,11 +250,13 @@ def test_the_same_command_goes_on(run_cli: RunCli) -> None:
             for repeated in (one, other):
                 for timed in (repeated, *repeated["history"]):
                     del timed["train_seconds"]
+                del repeated["cpu_seconds"]
             assert one == other
     assert outcome.json["journal"] == "runs.jsonl"
     again = run_cli(*command)
     assert "has 4 of 4 runs" in again.err
-    assert again.out == outcome.out
+    took = {"wall_seconds": 0, "checksum": ""}
+    assert again.json | took == outcome.json | took
 
 
 @pytest.mark.parametrize(
@@ -284,7 +286,7 @@ def test_a_journal_of_other_options_is_refused(run_cli: RunCli, other: tuple[Any
     [
         ("dataset", "sha256", "0" * 64),
         ("environment", "torch", "1.0"),
-        ("environment", "threads", 96),
+        ("environment", "device", "mps"),
     ],
 )
 def test_a_journal_of_other_images_or_another_machine_is_refused(
@@ -363,4 +365,33 @@ def test_two_processes_on_one_journal() -> None:
     assert outcome.code == ExitCode.FAILURE
     assert outcome.err == (
         "error: another process has runs.jsonl open; wait for it or choose another journal\n"
+    )
+
+
+def test_runs_are_put_in_order_at_the_end() -> None:
+    names: Any = {"models": {"b": {}, "a": {}}}
+    for order in (((0, "b"), (0, "a"), (1, "b")), ((1, "b"), (0, "a"), (0, "b"))):
+        with opened(conditions=names) as book:
+            for seed, name in order:
+                book.add(name, run(seed))
+            assert PATH.read_bytes().count(b"\n") == 4
+            book.finish()
+        lines = list(map(json.loads, PATH.read_text().splitlines()))
+        assert [(line["run"]["seed"], line["model"]) for line in lines[1:-1]] == [
+            (0, "b"),
+            (0, "a"),
+            (1, "b"),
+        ]
+        assert lines[-1] == {"finished": True}
+        PATH.unlink()
+
+
+def test_other_threads_are_named(run_cli: RunCli) -> None:
+    command = ("compare", "mlp", "--journal", PATH, *FAST)
+    assert run_cli(*command, "--threads", 1).code == 0
+    outcome = run_process(*map(str, command), "--threads", "2")
+    assert outcome.code == ExitCode.USAGE
+    assert outcome.err == (
+        "error: the runs in runs.jsonl have 1 thread each: go on with --threads 1, or choose "
+        "another journal\n"
     )

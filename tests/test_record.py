@@ -14,7 +14,7 @@ from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol, Recipe, Schedule
 from mnist_cli.schema.record import check_seal, from_json, sealed, to_json
 from mnist_cli.schema.results import Environment
-from tests.made_up import resealed
+from tests.made_up import comparison, network, resealed
 
 RUN = Run(3, 2, 0.975, 0.08, 1.25, None)
 PROTOCOL = Protocol(recipe=Recipe.FAST, schedule=Schedule.ONE_CYCLE, lr=0.02, warmup=0.3)
@@ -132,3 +132,15 @@ def test_the_schema_is_printed_and_describes_what_needs_it() -> None:
     assert set(schema["required"]) == asdict(RESULT).keys()  # those with a default are written too
     for name, definition in schema["$defs"].items():
         assert "dict(" not in definition.get("description", ""), name
+
+
+def test_a_seal_holds_for_the_fields_that_were_written() -> None:
+    """An older version did not write the newest fields, and sealed what it wrote."""
+    document = json.loads(to_json(sealed(comparison(network("mlp", (0.95,))))))
+    for run in document["models"][0]["runs"]:
+        del run["host"]
+    older = resealed(document)
+    check_seal(older)
+    assert from_json(CompareResult, older).models[0].runs[0].host == ""
+    with pytest.raises(ValueError, match="it was changed"):
+        check_seal(older.replace("0.95", "0.96", 1))

@@ -165,7 +165,7 @@ def test_means_of_a_number_of_seeds_that_depends_on_them_have_no_interval() -> N
     [figures, *_] = [model.figures for model in settled_result().models]
     assert figures is not None
     assert figures.test_accuracy.half_width is figures.test_loss.half_width is None
-    assert figures.train_seconds.half_width is None
+    assert figures.train_seconds and figures.train_seconds.half_width is None
     assert figures.accuracy_deviation == pytest.approx(0.001)
     [fixed] = comparison(network("a", BETTER)).models
     assert fixed.figures is not None

@@ -7,6 +7,7 @@ import typer
 
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.compare_checkpoints import compare_checkpoints
+from mnist_cli.cli.compare_exports import compare_exports
 from mnist_cli.cli.compare_networks import compare_networks
 from mnist_cli.cli.vary import KEYS, entries, parsed
 from mnist_cli.errors import UsageError
@@ -15,6 +16,7 @@ from mnist_cli.schema.options import (
     CheckpointsOptions,
     CompareOptions,
     DataOptions,
+    ExecutionOptions,
     ExportOptions,
     GateOptions,
     SettleOptions,
@@ -50,17 +52,30 @@ def compare(
     max_seconds: p.MaxSeconds = None,
     baseline: p.BaselineFile = None,
     fail_on_regression: p.FailOnRegression = GateOptions.fail_on_regression,
+    from_exports: p.FromExports = False,
     show_disagreements: p.ShowDisagreements = False,
     model: p.Codes = None,
     dataset: p.Dataset = DataOptions.dataset,
     data_dir: p.DataDir = None,
     device: p.Device = CompareOptions.device,
     precision: p.PrecisionOption = Settings.precision,
+    threads: p.Threads = None,
+    jobs: p.Jobs = None,
+    cluster: p.Cluster = None,
+    run_limit: p.RunLimit = None,
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> int:
     """Train several networks alike, or take checkpoints: which is better, and how surely?"""
     data = DataOptions(dataset, data_dir)
+    gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
+    files = ExportOptions(
+        export_json, export_csv, export_markdown, export_latex, plot=plot, report=report
+    )
+    if from_exports:
+        _check_given(context)
+        paths = list(map(Path, models or ()))
+        return compare_exports(paths, data, baseline, gates, files, json=json, quiet=quiet)
     names = models or list(registry.MODELS)
     if any(map(is_checkpoint, names)):
         networks = [name for name in names if not is_checkpoint(name)]
@@ -108,12 +123,22 @@ def compare(
         target=target,
         journal=journal,
         baseline=baseline,
-    )
-    gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
-    files = ExportOptions(
-        export_json, export_csv, export_markdown, export_latex, plot=plot, report=report
+        execution=ExecutionOptions(
+            ExecutionOptions.jobs if jobs is None else jobs, threads, cluster, run_limit
+        ),
     )
     return compare_networks(options, gates, files, json=json, quiet=quiet)
+
+
+def _check_given(context: typer.Context) -> None:
+    """Raise UsageError where --from has no files, or an option that is for training."""
+    others = {"from_exports", "models", "baseline", "json", "quiet"}
+    for parameter in given(context):
+        panel = getattr(parameter, "rich_help_panel", None)
+        if panel not in {p.FILES, p.GATES} and parameter.name not in others:
+            raise UsageError(f"{parameter.opts[0]} is for training; exports are taken as they are")
+    if not context.params["models"]:
+        raise UsageError("--from needs the files of --export-json that are to be put together")
 
 
 def is_checkpoint(name: str) -> bool:

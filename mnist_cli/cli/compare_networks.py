@@ -5,12 +5,13 @@ from mnist_cli.cli.working import exit_code_of, working
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.report import console, export, phrases
 from mnist_cli.report.comparison_tables import comparison_tables
-from mnist_cli.schema.comparison import LOOKS
+from mnist_cli.schema.comparison import LOOKS, CompareResult
 from mnist_cli.schema.options import (
     LEAST_RUNS,
     MAX_SEED,
     STDOUT,
     CompareOptions,
+    DataOptions,
     ExportOptions,
     GateOptions,
 )
@@ -23,8 +24,7 @@ def compare_networks(
 ) -> int:
     """Train networks, show what is known of them at the end, and return the exit code."""
     _check(options, gates, files, json=json)
-    from mnist_cli.comparison.gates import failed_gates
-    from mnist_cli.data.datasets import prefetch, test_images_on_disk
+    from mnist_cli.data.datasets import prefetch
 
     prefetch(options.data)
     from mnist_cli.workflows.compare_networks import compare_networks as train_all
@@ -32,6 +32,23 @@ def compare_networks(
     with working(quiet) as on_event:
         for result in train_all(options, on_event):
             export.write(result, files)
+    return show(result, gates, files, options.data, json=json)
+
+
+def show(
+    result: CompareResult,
+    gates: GateOptions,
+    files: ExportOptions,
+    data: DataOptions,
+    *,
+    json: bool,
+) -> int:
+    """Print a comparison, draw it if that was asked for, and return the exit code.
+
+    For a report, the test images are those of `data` if they are on this disk.
+    """
+    from mnist_cli.comparison.gates import failed_gates
+
     try:
         if files.to_stdout:
             export.write_stdout(result, files)
@@ -45,9 +62,10 @@ def compare_networks(
                 plot_comparison(files.plot, result)
         finally:
             if files.report:
+                from mnist_cli.data.datasets import test_images_on_disk
                 from mnist_cli.report.html.document import write_report
 
-                images = test_images_on_disk(result.dataset, options.data)
+                images = test_images_on_disk(result.dataset, data)
                 write_report(files.report, result, images)
     code = exit_code_of(failed_gates(result, gates))
     failures = phrases.failures(result)
@@ -78,6 +96,16 @@ def _check(
         raise UsageError("--margin needs verdicts; give --seeds 5 or --until-settled too")
     if options.baseline is not None and options.target is not None:
         raise UsageError("--baseline compares accuracies, which --target makes alike; drop one")
+    if options.execution.jobs != 1 or options.execution.cluster:
+        timed = {"--target": options.target, "--max-seconds": gates.max_seconds}
+        for option, value in timed.items():
+            if value is not None:
+                raise UsageError(
+                    f"{option} needs times, which only a run that has the machine to itself tells; "
+                    "drop --jobs and --cluster"
+                )
+    if options.execution.cluster and options.execution.jobs != 1:
+        raise UsageError("--cluster has the workers that were started there; drop --jobs")
     one_cycle = [e for e in options.entries if e.protocol.schedule == Schedule.ONE_CYCLE]
     if options.target is not None and one_cycle:
         raise UsageError(
@@ -91,6 +119,11 @@ def _check(
         {"--baseline": options.baseline},
         [entry.model for entry in options.entries],
     )
+    check_stdout(files, json=json)
+
+
+def check_stdout(files: ExportOptions, *, json: bool) -> None:
+    """Raise UsageError where two things would be written on standard output."""
     if [files.json, files.csv, files.markdown, files.latex].count(STDOUT) > 1:
         raise UsageError("two exports cannot both have standard output")
     if json and files.to_stdout:

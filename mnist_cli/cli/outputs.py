@@ -64,7 +64,9 @@ def check_outputs(
         UsageError: a path cannot become a regular file, holds something of another kind, or is
             that of an input or of another output.
     """
-    read = {file: f"a file of {spec.name}" for spec in networks for file in code_files(spec)}
+    read = {
+        file: f"a file of {spec.name}" for spec in networks for file in code_files(spec).values()
+    }
     for option, path in inputs.items():
         if path:
             read[_resolved(path, option, "read")] = f"the file of {option}"

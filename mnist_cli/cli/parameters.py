@@ -11,7 +11,7 @@ import typer
 from mnist_cli.networks.registry import MODELS
 from mnist_cli.schema.comparison import LOOKS
 from mnist_cli.schema.datasets import NUM_CLASSES, DatasetName, Split
-from mnist_cli.schema.options import MAX_SEED, MAX_SEEDS
+from mnist_cli.schema.options import MAX_JOBS, MAX_SEED, MAX_SEEDS, MAX_THREADS
 from mnist_cli.schema.protocol import MAX_BATCH_SIZE, Precision, Protocol, Recipe
 
 # Headings in --help. `compare` takes options under TRAINING, FILES and GATES with networks only,
@@ -60,6 +60,15 @@ def duration(text: str) -> float:
     if not 0 < total < math.inf:
         raise ValueError(f"'{text}' is no time such as 90s, 10m or 1h30m")
     return total
+
+
+def number_of_jobs(text: str) -> int:
+    """Parse a number of jobs, 0 for `auto`; raises ValueError like above."""
+    if text.lower() == "auto":
+        return 0
+    if not text.isdecimal() or not 0 < int(text) <= MAX_JOBS:
+        raise ValueError(f"'{text}' is neither auto nor a number from 1 to {MAX_JOBS}")
+    return int(text)
 
 
 def device_name(text: str) -> str:
@@ -147,6 +156,41 @@ PrecisionOption = Annotated[
         help="auto, fp32 or bf16. auto is bf16 for a large network where the device has it.",
     ),
 ]
+Threads = Annotated[
+    int | None,
+    training_option(
+        min=1,
+        max=MAX_THREADS,
+        help="Threads of a training step; they decide its last bits, and so the result.",
+        show_default="all cores, or 1 for each of several jobs",
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    training_option(
+        parser=number_of_jobs,
+        metavar="N|auto",
+        help="Worker processes that train at the same time; auto is as many as there is room for. "
+        "More than 1 leaves times out.",
+        show_default="1",
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    training_option(
+        metavar="ADDRESS|FILE",
+        help="Train on the workers of this Dask scheduler, e.g. tcp://node1:8786.",
+    ),
+]
+RunLimit = Annotated[
+    float | None,
+    training_option(
+        parser=duration,
+        metavar="TIME",
+        help="End a run that takes longer as failed, e.g. 10m; one job has a process of its own "
+        "then.",
+    ),
+]
 Resume = Annotated[
     Path | None, training_option(help="Checkpoint to continue, up to --epochs in all.")
 ]
@@ -206,6 +250,16 @@ JournalFile = Annotated[
         metavar="FILE",
         help="Keep finished runs in FILE; the same command goes on from there.",
         show_default="a new one in the user state folder",
+    ),
+]
+
+FromExports = Annotated[
+    bool,
+    typer.Option(
+        "--from",
+        metavar="",
+        help="The arguments are exports of one comparison with other seeds, a.json b.json: put "
+        "them together.",
     ),
 ]
 

@@ -28,6 +28,7 @@ def train(
     data_dir: p.DataDir = None,
     device: p.Device = TrainOptions.device,
     precision: p.PrecisionOption = TrainOptions.precision,
+    threads: p.Threads = None,
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> int:
@@ -42,6 +43,7 @@ def train(
         seed=seed,
         output=output,
         resume=resume,
+        threads=threads,
     )
     outputs = [Output("--plot", plot, "picture")] if plot else []
     # A resumed file is replaced on purpose, and looked at when it is read.

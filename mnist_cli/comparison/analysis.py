@@ -6,6 +6,7 @@ from statistics import fmean, median, stdev
 
 from mnist_cli.comparison import statistics
 from mnist_cli.comparison.sequential import at_last_look
+from mnist_cli.comparison.timing import timed
 from mnist_cli.comparison.verdicts import settled, verdicts
 from mnist_cli.schema.comparison import (
     CONFIDENCE,
@@ -15,6 +16,7 @@ from mnist_cli.schema.comparison import (
     CompareResult,
     Estimate,
     ModelRuns,
+    Run,
 )
 
 
@@ -23,9 +25,10 @@ def analysed(result: CompareResult) -> CompareResult:
 
     A network that failed has neither: it may have failed with just those seeds that go badly.
     """
+    runs = timed(result.models)
     models = _with_pareto(
         [
-            replace(model, figures=_figures(model, result))
+            replace(model, figures=_figures(model, runs[model.model], result))
             if model.runs and not model.failure
             else model
             for model in result.models
@@ -91,25 +94,28 @@ def with_baseline(
     return replace(result, baseline=Baseline(file, note, tuple(changes)))
 
 
-def _figures(model: ModelRuns, result: CompareResult) -> Aggregate:
+def _figures(model: ModelRuns, alone: Sequence[Run], result: CompareResult) -> Aggregate:
+    """What all runs come to, and the times of those that had the machine `alone`."""
     accuracies = [run.test_accuracy for run in model.runs]
     # Of a run that never got to the target, only the least time is known: no mean is taken of it.
-    arrived = [run for run in model.runs if run.reached_target is not False]
-    seconds = [run.train_seconds for run in arrived or model.runs]
+    arrived = [run for run in alone if run.reached_target is not False]
+    seconds = [run.train_seconds for run in arrived or alone]
     # By epoch: with a target, a run of fewer epochs is short without the machine having been idle.
-    odd = statistics.outliers([run.train_seconds / run.epochs for run in model.runs])
+    odd = statistics.outliers([run.train_seconds / run.epochs for run in alone]) if alone else []
     num_train, num_test = result.dataset.num_train, result.dataset.num_test
     accuracy = _mean(accuracies, result, resolution=1 / num_test)
     return Aggregate(
         test_accuracy=accuracy,
         test_loss=_mean([run.test_loss for run in model.runs], result),
-        train_seconds=_mean(seconds, result),
-        train_seconds_median=median(seconds),
-        train_seconds_min=min(seconds),
-        train_seconds_max=max(seconds),
-        images_per_second=median(num_train * run.epochs / run.train_seconds for run in model.runs),
+        train_seconds=_mean(seconds, result) if alone else None,
+        train_seconds_median=median(seconds) if alone else None,
+        train_seconds_min=min(seconds, default=None),
+        train_seconds_max=max(seconds, default=None),
+        images_per_second=median(num_train * run.epochs / run.train_seconds for run in alone)
+        if alone
+        else None,
         sampling_error=statistics.sampling_error(accuracy.mean, num_test),
-        outlier_seeds=tuple(model.runs[index].seed for index in odd),
+        outlier_seeds=tuple(alone[index].seed for index in odd),
         accuracy_deviation=stdev(accuracies) if len(accuracies) > 1 else None,
     )
 
@@ -124,13 +130,16 @@ def _mean(values: Sequence[float], result: CompareResult, resolution: float = 0.
 def _with_pareto(models: list[ModelRuns], target: float | None) -> list[ModelRuns]:
     """Mark the networks that no other beats at their cost; failed ones take no part.
 
-    With a target none is marked, as every network is trained up to the same accuracy.
+    With a target none is marked, as every network is trained up to the same accuracy; nor by time
+    where that of one is not known.
     """
     if target is not None:
         return models
     rows = [(model, model.figures) for model in models if model.figures]
     small = statistics.pareto([(f.test_accuracy.mean, m.total_parameters or 0) for m, f in rows])
-    quick = statistics.pareto([(f.test_accuracy.mean, f.train_seconds_median) for _, f in rows])
+    times = [(f.test_accuracy.mean, f.train_seconds_median or 0) for _, f in rows]
+    all_timed = all(f.times for _, f in rows)
+    quick = statistics.pareto(times) if all_timed else [None] * len(rows)
     marked = {
         model.model: replace(figures, pareto_parameters=is_small, pareto_seconds=is_quick)
         for (model, figures), is_small, is_quick in zip(rows, small, quick, strict=True)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mnist_cli.comparison.analysis import with_baseline
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.comparison import CompareResult, ModelRuns
 from mnist_cli.schema.datasets import DatasetInfo
@@ -29,6 +30,12 @@ def load_baseline(path: Path) -> CompareResult:
     except ValueError as error:
         raise MnistCliError(f"{path} is no export of compare ({error}); {WAY_OUT}") from error
     return result
+
+
+def compared(result: CompareResult, file: Path, baseline: CompareResult) -> CompareResult:
+    """`result` with what changed since `baseline`, which was read from `file`."""
+    note = differences(baseline, result.models)
+    return with_baseline(result, str(file), accuracies(baseline), note)
 
 
 def accuracies(baseline: CompareResult) -> dict[str, dict[int, float]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from mnist_cli.comparison.sequential import at_last_look
 from mnist_cli.comparison.statistics import mean_interval
+from mnist_cli.comparison.timing import timed
 from mnist_cli.formatting import format_accuracy, format_duration, format_points, plural
 from mnist_cli.schema.comparison import ALPHA, CompareResult, Estimate, Run
 from mnist_cli.schema.options import GateOptions
@@ -28,12 +29,13 @@ def failed_gates(result: CompareResult, gates: GateOptions) -> list[str]:
     tests = max(1, len(result.models) * len(asked) * looks)
     confidence = 1 - 2 * alpha / tests  # of two-sided intervals
     one_image = 1 / result.dataset.num_test
+    alone = timed(result.models)
     reasons = [
         reason
         for name, runs in judged.items()
         for reason in (
             _accuracy(name, runs, gates.min_accuracy, confidence, one_image),
-            _time(name, runs, gates.max_seconds, confidence),
+            _time(name, runs, alone[name], gates.max_seconds, confidence),
         )
         if reason
     ]
@@ -61,8 +63,13 @@ def _accuracy(
     )
 
 
-def _time(name: str, runs: Sequence[Run], most: float | None, confidence: float) -> str | None:
-    """With a target, a network must have got to it in each run: how long it takes is not known."""
+def _time(
+    name: str, runs: Sequence[Run], alone: Sequence[Run], most: float | None, confidence: float
+) -> str | None:
+    """The times are those of the runs that had the machine `alone`, and there must be one.
+
+    With a target, a network must have got to it in each run: how long it takes is not known.
+    """
     if most is None:
         return None
     limit = f"--max-seconds {most:.10g}"
@@ -72,7 +79,10 @@ def _time(name: str, runs: Sequence[Run], most: float | None, confidence: float)
             f"{name}: reached --target in {sum(reached)} of {plural(len(reached), 'run')}, "
             f"so not within {limit}"
         )
-    value = mean_interval([run.train_seconds for run in runs], confidence=confidence)
+    timed_runs = [run for run in runs if run in alone]
+    if not timed_runs:
+        return f"{name}: no run had the one machine to itself, so nothing is known of {limit}"
+    value = mean_interval([run.train_seconds for run in timed_runs], confidence=confidence)
     if value.mean - (value.half_width or 0) <= most:
         return None
     return f"{name}: training time {format_duration(value)} ({_level(value)}) is above {limit}"

@@ -20,6 +20,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from mnist_cli.errors import MnistCliError, UsageError
+from mnist_cli.formatting import plural
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.events import JournalUnavailable, OnEvent
 from mnist_cli.schema.record import Record, Sealed, check_seal, from_json, sealed, to_json
@@ -27,6 +28,8 @@ from mnist_cli.system.files import explaining, replacing
 
 FOLDER_VARIABLE = "MNIST_CLI_STATE_DIR"
 KEPT_SECONDS = 30 * 24 * 3600
+FORMAT: Literal["mnist-cli-journal-2"] = "mnist-cli-journal-2"
+THREADS = "environment threads"  # among the conditions of a header
 
 Conditions = dict[str, Any]
 
@@ -58,35 +61,51 @@ class EndEntry(Record):
 class Journal:
     """The runs of one comparison, by network and seed; without a `path` they are not kept."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, header: Header) -> None:
         self.path = path
+        self._header = header
         self.runs: dict[tuple[str, int], Run] = {}
         self.finished = False
         self.seeds_changed = False  # since it was begun
 
     def add(self, model: str, run: Run) -> None:
-        """Take a finished run; it is on the disk when this returns.
+        """Take a finished run, as `add_all` does."""
+        self.add_all([(model, run)])
+
+    def add_all(self, finished: Sequence[tuple[str, Run]]) -> None:
+        """Take runs that finished together; they are on the disk when this returns.
 
         Raises:
-            MnistCliError: it cannot be written.
+            MnistCliError: they cannot be written.
         """
-        self.runs[model, run.seed] = run
-        self._append(sealed(RunEntry(model, run)))
+        self.runs |= {(model, run.seed): run for model, run in finished}
+        self._append(*(sealed(RunEntry(model, run)) for model, run in finished))
 
     def finish(self) -> None:
-        """Say that the comparison came to its end.
+        """Say that the comparison came to its end, and put its runs in order.
+
+        They are appended as they arrive. Seed by seed, and network by network as in the header,
+        any number of workers leaves the same lines.
 
         Raises:
             MnistCliError: it cannot be written.
         """
-        if not self.finished:
-            self._append(EndEntry(finished=True))
+        place = {name: index for index, name in enumerate(self._header.conditions["models"])}
+        ordered = sorted(self.runs, key=lambda key: (key[1], place.get(key[0], len(place))))
+        if ordered == list(self.runs):
+            if not self.finished:
+                self._append(EndEntry(finished=True))
+        elif self.path:
+            runs = (sealed(RunEntry(model, self.runs[model, seed])) for model, seed in ordered)
+            lines = map(to_json, (self._header, *runs, EndEntry(finished=True)))
+            with _keeping(self.path), replacing(self.path) as file:
+                file.write("".join(f"{line}\n" for line in lines).encode())
 
-    def _append(self, entry: RunEntry | EndEntry) -> None:
+    def _append(self, *entries: RunEntry | EndEntry) -> None:
         if self.path is None:
             return
         with _keeping(self.path), open(self.path, "ab") as file:
-            file.write(f"{to_json(entry)}\n".encode())
+            file.write("".join(f"{to_json(entry)}\n" for entry in entries).encode())
             file.flush()
             os.fsync(file.fileno())
 
@@ -120,7 +139,7 @@ def opened(
         journal, lock = _unfinished_or_new(conditions, seeds)
     except MnistCliError as error:
         on_event(JournalUnavailable(str(error)))
-        yield Journal(None)
+        yield Journal(None, Header(FORMAT, tuple(seeds), conditions))
         return
     try:
         yield journal
@@ -182,18 +201,18 @@ def _read_or_begin(path: Path, conditions: Conditions, seeds: Sequence[int]) -> 
     with _keeping(path):
         content = path.read_bytes() if path.exists() else b""
         if not content:
-            header = Header("mnist-cli-journal-2", tuple(seeds), conditions)
+            header = Header(FORMAT, tuple(seeds), conditions)
             with replacing(path) as file:
                 file.write(f"{to_json(header)}\n".encode())
-            return Journal(path)
+            return Journal(path, header)
     first, _, rest = content.partition(b"\n")
-    begun_with = _check_header(path, first, conditions).seeds
+    header = _check_header(path, first, conditions)
     *lines, unfinished = rest.split(b"\n")
     if unfinished:
         with _keeping(path):
             os.truncate(path, len(content) - len(unfinished))
-    journal = Journal(path)
-    journal.seeds_changed = set(seeds) != set(begun_with)
+    journal = Journal(path, header)
+    journal.seeds_changed = set(seeds) != set(header.seeds)
     for number, line in enumerate(lines, 2):
         try:
             entry: RunEntry | EndEntry = from_json(RunEntry | EndEntry, line)  # type: ignore[arg-type]
@@ -225,13 +244,21 @@ def _check_header(path: Path, line: bytes, conditions: Conditions) -> Header:
         raise MnistCliError(f"{path} is no journal of mnist-cli; choose another journal") from error
     now = dict(_flat(json.loads(json.dumps(conditions))))  # as a file holds it: no tuples or enums
     wanted = conditions["models"]
-    differences = [f"with {name}" for name in models if name not in wanted]
-    differences += [f"without {name}" for name in wanted if name not in models]
-    differences = differences or [
-        _difference(key, was.get(key), now.get(key))
+    changed = [
+        key
         for key in was | now
         if was.get(key) != now.get(key)
+        # A network that could not be measured has no number format yet.
+        and not (key.endswith(" precision") and None in (was.get(key), now.get(key)))
     ]
+    differences = [f"with {name}" for name in models if name not in wanted]
+    differences += [f"without {name}" for name in wanted if name not in models]
+    differences = differences or [_difference(key, was.get(key), now.get(key)) for key in changed]
+    if changed == [THREADS] and THREADS in was:
+        raise UsageError(
+            f"the runs in {path} have {plural(was[THREADS], 'thread')} each: go on with --threads "
+            f"{was[THREADS]}, or choose another journal"
+        )
     if differences:
         more = f" and {len(differences) - 2} more" if len(differences) > 2 else ""
         raise UsageError(

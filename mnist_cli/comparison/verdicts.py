@@ -1,12 +1,14 @@
 """A verdict on each pair of networks: by accuracy, or with a target by the time to it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations, takewhile
 from math import comb, hypot
 from statistics import median
 
 from mnist_cli.comparison import sequential
 from mnist_cli.comparison.statistics import Decision, judge, paired
+from mnist_cli.comparison.timing import timed
 from mnist_cli.schema.comparison import SETTLED, CompareResult, Measure, ModelRuns, Verdict
 
 Pair = tuple[ModelRuns, ModelRuns]
@@ -18,8 +20,10 @@ def verdicts(result: CompareResult) -> tuple[Verdict, ...]:
     All intervals hold together with 95 %. Where seeds are added, all pairs count from the start,
     those of a network that fails included.
     """
+    runs = timed(result.models)
     ranked = [
-        model
+        # With a target they are ranked by time.
+        model if result.target is None else replace(model, runs=runs[model.model])
         for model in result.models
         if model.figures and (result.target is None or model.always_reached_target)
     ]
@@ -106,4 +110,4 @@ def _values(model: ModelRuns, result: CompareResult) -> dict[int, float]:
 
 
 def _epoch(model: ModelRuns) -> float:
-    return median(run.train_seconds / run.epochs for run in model.runs)
+    return median([run.train_seconds / run.epochs for run in model.runs] or [0.0])

@@ -74,6 +74,40 @@ def load(options: DataOptions, on_event: OnEvent) -> Dataset:
     return reading.result() if reading else _read(name, source, raw)
 
 
+def to_bytes(dataset: Dataset) -> tuple[bytes, bytes, bytes, bytes]:
+    """Training images and labels, test images and labels, a byte for each pixel and label."""
+    train, test = dataset.train, dataset.test
+    return (
+        train.images.tobytes(),
+        train.labels.tobytes(),
+        test.images.tobytes(),
+        test.labels.tobytes(),
+    )
+
+
+def from_bytes(info: DatasetInfo, packed: tuple[bytes, bytes, bytes, bytes]) -> Dataset:
+    """The dataset that `to_bytes` packed."""
+    arrays = [np.frombuffer(part, np.uint8) for part in packed]
+    train, test = (
+        LabelledImages(arrays[place].reshape(-1, 28, 28), arrays[place + 1]) for place in (0, 2)
+    )
+    return Dataset(info, train, test)
+
+
+def load_local(options: DataOptions) -> Dataset | None:
+    """A dataset that is on the disk; None where it is not. Nothing is fetched.
+
+    Raises:
+        UsageError: the data folder cannot be one.
+        MnistCliError: files are damaged.
+    """
+    if options.dataset == DatasetName.MNIST5K:
+        return _bundled()
+    name, source, raw = _place(options)
+    there = all(_on_disk(raw, file) for file in source.files)
+    return _read(name, source, raw) if there else None
+
+
 def prefetch(options: DataOptions) -> None:
     """Start reading a complete dataset that is on the disk, in a thread; `load` takes the result.
 

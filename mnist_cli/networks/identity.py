@@ -16,31 +16,27 @@ INSTALLED = {"site-packages", "dist-packages"}  # of an environment, a user and 
 
 
 def code_sha256(spec: ModelSpec) -> dict[str, str]:
-    """The SHA-256 of each of the `code_files` of a network.
-
-    Returns:
-        Hashes by path, relative to the folder of the first file; empty for a registered network.
-    """
-    files = code_files(spec)
+    """The SHA-256 of each of the `code_files` of a network, by the same paths."""
     return {
-        Path(os.path.relpath(file, files[0].parent)).as_posix(): hashlib.sha256(
-            file.read_bytes()
-        ).hexdigest()
-        for file in sorted(files)
+        name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for name, file in code_files(spec).items()
     }
 
 
-def code_files(spec: ModelSpec) -> list[Path]:
-    """A user's own files that make up a custom network; none for a registered network.
+def code_files(spec: ModelSpec) -> dict[str, Path]:
+    """A user's own files that make up a custom network.
 
-    These are the file that defines it, which comes first, and all that it imports, directly or
-    through other files, wherever the import stands; installed packages are left out. Nothing is
-    executed, so what is imported by a computed name is not found.
+    These are the file that defines it and all that it imports, directly or through other files,
+    wherever the import stands; installed packages are left out. Nothing is executed, so what is
+    imported by a computed name is not found.
+
+    Returns:
+        Files by path, relative to the folder of the first one; empty for a registered network.
     """
     if not spec.custom:
-        return []
+        return {}
     source, _, _ = spec.target.rpartition(":")
-    roots = _own_folders()
+    roots = own_folders()
     if source.endswith(".py"):
         first = Path(os.path.realpath(source))
         found = {first: ""}
@@ -55,7 +51,8 @@ def code_files(spec: ModelSpec) -> list[Path]:
                 if file not in found and not file.is_relative_to(PACKAGE):
                     found[file] = its_package
                     waiting.append((file, its_package))
-    return list(found)
+    parent = next(iter(found), Path()).parent
+    return {Path(os.path.relpath(file, parent)).as_posix(): file for file in sorted(found)}
 
 
 def changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -65,7 +62,7 @@ def changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     return sorted(file for file in {**was, **now} if was.get(file) != now.get(file))
 
 
-def _own_folders() -> list[str]:
+def own_folders() -> list[str]:
     """Where Python looks for modules, without the standard library and installed packages."""
     library = [Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib")]
     return [

@@ -37,9 +37,11 @@ def comparison_tables(result: CompareResult) -> list[RenderableType]:
         *tables,
         phrases.legend(result, accuracies=result.target is None),
         phrases.trained_on(result),
+        *phrases.machines(result),
         *phrases.findings(result),
         *phrases.sampling(result),
         *([f"Journal: {result.journal}"] if result.journal else []),
+        *phrases.duration(result),
     ]
 
 
@@ -114,9 +116,9 @@ def _costs(result: CompareResult) -> Table:
             model.model,
             _starred(format_parameters(model.parameters, model.total_parameters), bool(small)),
             format_count(model.mult_adds),
-            _starred(format_seconds(figures.train_seconds_median) if figures else "-", bool(quick)),
+            _starred(_median(figures), bool(quick)),
             *_range(figures, several),
-            f"{figures.images_per_second:,.0f}" if figures else "-",
+            f"{figures.images_per_second:,.0f}" if figures and figures.images_per_second else "-",
             *_bar(figures, most, BAR_WIDTH),
         )
     return table
@@ -134,14 +136,15 @@ def _times(result: CompareResult) -> Table:
 
     def order(model: ModelRuns) -> tuple[bool, float]:
         arrived = model.figures is not None and model.always_reached_target
-        return not arrived, model.figures.train_seconds_median if model.figures else inf
+        times = model.figures.times if model.figures else None
+        return not arrived, times[0] if times else inf
 
     for model in sorted(result.models, key=order):
         figures = model.figures if model.always_reached_target else None
         table.add_row(
             model.model,
             "failed" if model.failure else phrases.reached(model),
-            format_seconds(figures.train_seconds_median) if figures else "-",
+            _median(figures),
             *_range(figures, several),
             f"{median(run.epochs for run in model.runs):g}" if figures else "-",
             format_parameters(model.parameters, model.total_parameters),
@@ -155,25 +158,27 @@ def _time_headers(name: str, several: bool) -> list[str]:
     return ["Median time", "(min-max)"] if several else [name]
 
 
+def _median(figures: Aggregate | None) -> str:
+    return format_seconds(figures.times[0]) if figures and figures.times else "-"
+
+
 def _range(figures: Aggregate | None, several: bool) -> list[str]:
     if not several:
         return []
-    return [
-        format_seconds_range(figures.train_seconds_min, figures.train_seconds_max)
-        if figures
-        else "-"
-    ]
+    times = figures.times if figures else None
+    return [format_seconds_range(*times[1:]) if times else "-"]
 
 
 def _longest(figures: Iterable[Aggregate | None]) -> float:
-    return max((each.train_seconds_median for each in figures if each), default=0.0)
+    return max((each.times[0] for each in figures if each and each.times), default=0.0)
 
 
 def _bar(figures: Aggregate | None, most: float, width: int) -> list[str]:
     """The cell of a bar; none where no network has one, as an empty column takes room."""
     if not most:
         return []
-    return [bar(figures.train_seconds_median, most, width) if figures else ""]
+    times = figures.times if figures else None
+    return [bar(times[0], most, width) if times else ""]
 
 
 def _starred(text: str, star: bool) -> Text:

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
-from mnist_cli.schema.record import to_json
+from mnist_cli.schema.record import Sealed, sealed, to_json
 
 WIDTH_OF_A_FILE = 200
 LEAST_WIDTH = 80  # what the tables need: a narrower terminal breaks lines, but no number is cut
@@ -39,8 +39,8 @@ def show_verbatim(text: str) -> None:
 
 
 def json_document(result: Any) -> str:
-    """A result, a dataclass, as one indented JSON document."""
-    return to_json(result, indent=2) + "\n"
+    """A result, a dataclass, as one indented JSON document, with its checksum if it has one."""
+    return to_json(sealed(result) if isinstance(result, Sealed) else result, indent=2) + "\n"
 
 
 def show_json(result: Any) -> None:

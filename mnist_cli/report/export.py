@@ -100,6 +100,8 @@ def to_markdown(result: CompareResult) -> str:
         ],
         "",
         phrases.trained_on(result),
+        *phrases.machines(result),
+        *phrases.duration(result),
         f"mnist-cli {environment.mnist_cli}, Python {environment.python}, {environment.platform}, "
         f"{environment.cpu_capability}.",
         f"SHA-256 of the images and labels: `{result.dataset.sha256}`.",

@@ -19,6 +19,7 @@ from mnist_cli.schema.events import (
     TimeLimitReached,
     TrainingImagesReused,
     TrainingInterrupted,
+    WorkersAwaited,
 )
 
 
@@ -74,6 +75,8 @@ def notice(event: Event) -> str | None:
             state = f"{plural(left, 'pair')} not settled yet" if left else "some runs were left"
             way_on = "; the same command goes on from there" if path else ""
             return f"--time-limit leaves no time for another run: {state}{way_on}"
+        case WorkersAwaited(address):
+            return f"no worker is connected to {address}; waiting for one (dask worker {address})"
         case NetworkUnusable(model):
             return f"{model} cannot be trained; the others go on"
         case _:

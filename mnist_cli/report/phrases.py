@@ -1,5 +1,6 @@
 """What a comparison says in sentences, for the terminal and for Markdown alike."""
 
+from collections import Counter
 from dataclasses import replace
 from itertools import combinations
 
@@ -107,9 +108,9 @@ def findings(result: CompareResult) -> list[str]:
     lines += _doubts(result)
     lines += [
         f"{model.model}: seed {run.seed} took {format_seconds(run.train_seconds)}, far from the "
-        f"median of {format_seconds(model.figures.train_seconds_median)}; was the machine busy?"
+        f"median of {format_seconds(model.figures.times[0])}; was the machine busy?"
         for model in result.models
-        if model.figures
+        if model.figures and model.figures.times
         for run in model.runs
         if run.seed in model.figures.outlier_seeds
     ]
@@ -194,6 +195,36 @@ def trained_on(result: CompareResult) -> str:
     ]
     suffix = f", in {' and '.join(formats)}" if formats else ""
     return f"Trained on {layout.machine_line(result.environment)}{suffix}."
+
+
+def machines(result: CompareResult) -> list[str]:
+    """Which processors trained where there are several kinds, and why times are left out."""
+    runs = [run for model in result.models for run in model.runs]
+    kinds = Counter(run.processor for run in runs)
+    lines = []
+    if len(kinds) > 1:
+        named = ", ".join(
+            f"{name or 'unknown'} ({plural(count, 'run')})" for name, count in kinds.items()
+        )
+        lines.append(
+            f"Different processors trained: {named}. The last bits may depend on the kind."
+        )
+    if runs and not any(model.figures and model.figures.times for model in result.models):
+        hosts = len({run.host for run in runs})
+        why = "the runs shared their machine"
+        if hosts > 1 or len(kinds) > 1:
+            why = f"the runs are of {plural(max(hosts, len(kinds)), 'machine')}"
+        failed = all(model.failure for model in result.models)
+        if not failed:
+            lines.append(f"No times, as {why}: --jobs 1 measures them.")
+    return lines
+
+
+def duration(result: CompareResult) -> list[str]:
+    """How long the comparison took, where it was trained now."""
+    if result.wall_seconds is None:
+        return []
+    return [f"The whole comparison took {format_seconds(result.wall_seconds)}."]
 
 
 def reached(model: ModelRuns) -> str:

@@ -73,12 +73,8 @@ class _Lines:
                     f"test accuracy {format_percent(result.test_accuracy)}, "
                     f"{format_seconds(result.train_seconds)}"
                 )
-            case RunFinished(model, seed, _, run, left):
-                say(
-                    f"{_named(model, seed)}: test loss {format_loss(run.test_loss)}, "
-                    f"test accuracy {format_percent(run.test_accuracy)}, "
-                    f"{format_seconds(run.train_seconds)}{_target(run)} {_in_brackets(left)}"
-                )
+            case RunFinished():
+                say(f"{_finished(event)} {_in_brackets(event.remaining)}")
             case RunFailed(model, left):
                 say(f"{model} failed {_in_brackets(left)}")
             case PairsLookedAt():
@@ -99,17 +95,23 @@ class _Bars:
         match event:
             case DownloadProgress(file, done, total):
                 self._show(file, f"downloading {file}", done, total)
-            case TrainingProgress(model, seed, epoch, epochs, step, steps):
+            case TrainingProgress(model, seed, epoch, epochs, step, steps, worker):
                 done = (epoch - 1) * steps + step
                 label = f"{_named(model, seed)} epoch {epoch}/{epochs}"
-                self._show(model, label, done, epochs * steps)
+                if worker:  # a bar for each, as several may train the same network
+                    self._show(worker, f"worker {worker}: {label}", done, epochs * steps)
+                else:
+                    self._show(model, label, done, epochs * steps)
             case EpochFinished(model, epochs, result):
                 # The bar of a fast network may not have been drawn yet: count in epochs then.
                 self._finish(model, None, result.epoch, epochs, result.test_accuracy)
             case RunsLeft():
                 self._count(event)
             case RunFinished(model, seed, epochs, run, left):
-                self._finish(model, seed, run.epochs, epochs, run.test_accuracy)
+                if run.runs_at_once == 1:
+                    self._finish(model, seed, run.epochs, epochs, run.test_accuracy)
+                else:
+                    self._print(_finished(event))
                 self._count(left)
             case RunFailed(model, left):
                 self._print(f"{model} failed")
@@ -161,6 +163,15 @@ class _Bars:
 
 def _named(model: str, seed: int | None) -> str:
     return model if seed is None else f"{model} seed {seed}"
+
+
+def _finished(event: RunFinished) -> str:
+    run = event.run
+    return (
+        f"{_named(event.model, event.seed)}: test loss {format_loss(run.test_loss)}, "
+        f"test accuracy {format_percent(run.test_accuracy)}, "
+        f"{format_seconds(run.train_seconds)}{_target(run)}"
+    )
 
 
 def _target(run: Run) -> str:

@@ -33,14 +33,15 @@ def _row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
     if result.target is not None:
         row["reached"] = phrases.reached(model)
     time = "-"  # with a target it is not known where a run did not get there
-    if figures and (result.target is None or model.always_reached_target):
-        time = format_seconds(figures.train_seconds_median)
+    if figures and figures.times and (result.target is None or model.always_reached_target):
+        middle, *extremes = figures.times
+        time = format_seconds(middle)
         if len(model.runs) > 1:
-            extremes = figures.train_seconds_min, figures.train_seconds_max
             time = f"{time} {format_seconds_range(*extremes)}"
     small, quick = (figures.pareto_parameters, figures.pareto_seconds) if figures else (None, None)
     row["median time (min-max)"] = f"{time} *" if quick else time
-    row["images/s"] = f"{figures.images_per_second:,.0f}" if figures else "-"
+    speed = figures.images_per_second if figures else None
+    row["images/s"] = f"{speed:,.0f}" if speed else "-"
     size = format_parameters(model.parameters, model.total_parameters)
     row["parameters"] = f"{size} *" if small else size
     row["mult-adds"] = format_count(model.mult_adds)

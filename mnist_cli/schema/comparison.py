@@ -20,6 +20,7 @@ from mnist_cli.schema.results import Environment, EpochResult, Fraction, Seconds
 SCHEMA_VERSION: Literal[2] = 2
 ALPHA = 0.05  # the chance of any false verdict
 CONFIDENCE = 1 - ALPHA
+DECIDING = ("device", "threads", "torch", "mnist_cli")  # of an environment: what runs share
 LOOKS = (4, 5, 7, 10, 14, 20, 28, 40, 56, 80)  # numbers of seeds at which pairs may be looked at
 
 Count = Annotated[int, Ge(0)]
@@ -81,6 +82,17 @@ class Run(Record):
     mistakes: str | None = None
     """The wrong answers: Base64 of a zlib stream with a byte for each test image in its order,
     which is 10 * label + answer, or 255 for a right answer."""
+    cpu_seconds: Annotated[float, Ge(0)] | None = None
+    """What all threads of the process computed during the training steps; null where unknown, as
+    are the following in files of older versions."""
+    threads: Annotated[int, Ge(1)] | None = None
+    """Threads of a training step, which decide the last bits."""
+    host: str = ""
+    """Name of the machine."""
+    processor: str = ""
+    runs_at_once: Annotated[int, Ge(1)] = 1
+    """How many runs the machine was ready to train at the same time, this one included: only one
+    that had it to itself tells how long a training takes."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +102,13 @@ class Aggregate(Record):
     test_accuracy: Estimate
     """Over the seeds: the interval says nothing about other test images."""
     test_loss: Estimate
-    train_seconds: Estimate
-    """Over the seeds; with a target, over those that got to it if any did."""
-    train_seconds_median: Seconds
-    train_seconds_min: Seconds
-    train_seconds_max: Seconds
-    images_per_second: float
+    train_seconds: Estimate | None
+    """Over the seeds; with a target, over those that got to it if any did. All times are those of
+    runs that had one and the same machine to themselves, and null where there is none."""
+    train_seconds_median: Seconds | None
+    train_seconds_min: Seconds | None
+    train_seconds_max: Seconds | None
+    images_per_second: float | None
     """Training images a second, median over the seeds."""
     sampling_error: float
     """Half the 95 % Wilson interval of the accuracy, which is due to the number of test images."""
@@ -105,9 +118,20 @@ class Aggregate(Record):
     """Whether no other network has a higher mean accuracy with no more parameters in all, or as
     high a one with fewer; null with a target."""
     pareto_seconds: bool | None = None
-    """The same for the median time instead of the parameters."""
+    """The same for the median time instead of the parameters; null also where a time is not known.
+    """
     accuracy_deviation: float | None = None
     """Standard deviation of the accuracy over the seeds; null for one seed."""
+
+    @property
+    def times(self) -> tuple[float, float, float] | None:
+        """Median, least and most seconds of training; None where they are not known."""
+        median, low, high = (
+            self.train_seconds_median,
+            self.train_seconds_min,
+            self.train_seconds_max,
+        )
+        return None if median is None or low is None or high is None else (median, low, high)
 
 
 @dataclass(frozen=True)
@@ -136,6 +160,8 @@ class ModelRuns(Record):
     """Name or target of the network alone."""
     varied: dict[str, str | int | float] = field(default_factory=dict)
     """The settings that differ from row to row, by their names on the command line."""
+    code: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each file that a custom network consists of; empty for the article's."""
     settled: bool | None = None
     """Whether each pair with this network has a verdict; null for a fixed number of seeds."""
 
@@ -225,6 +251,9 @@ class CompareResult(Sealed):
     """Null for a number of seeds that was fixed in advance."""
     margin: Fraction | None = None
     """Networks whose accuracies differ by less are equivalent."""
+    wall_seconds: Annotated[float, Ge(0)] | None = None
+    """Duration of the whole comparison so far, since it was last begun; null where exports were put
+    together."""
 
 
 @dataclass(frozen=True)

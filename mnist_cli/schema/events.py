@@ -88,6 +88,8 @@ class TrainingProgress:
     epochs: int
     step: int
     steps: int
+    worker: str = ""
+    """Its name, where there are several that may train."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,13 @@ class TimeLimitReached:
 
 
 @dataclass(frozen=True)
+class WorkersAwaited:
+    """No worker is connected to the scheduler at `address`; runs begin when one comes."""
+
+    address: str
+
+
+@dataclass(frozen=True)
 class RunFinished:
     """A network of a comparison was trained and evaluated; `epochs` is the most it could take."""
 
@@ -220,6 +229,7 @@ Event = (
     | PairsLookedAt
     | MarginTooFine
     | TimeLimitReached
+    | WorkersAwaited
     | RunFinished
     | NetworkUnusable
     | RunFailed

@@ -10,6 +10,8 @@ from mnist_cli.schema.protocol import Precision, Protocol
 
 MAX_SEED = 2**63 - 1  # of torch's generators
 MAX_SEEDS = 1000
+MAX_THREADS = 1024
+MAX_JOBS = 1024
 LEAST_RUNS = 5  # of a network in a baseline, and now: Welch's test is too liberal with fewer
 STDOUT = Path("-")
 STDIN = Path("-")
@@ -35,6 +37,7 @@ class TrainOptions:
     seed: int = 0
     output: Path | None = None
     resume: Path | None = None
+    threads: int | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -118,6 +121,32 @@ class SettleOptions:
 
 
 @dataclass(frozen=True)
+class ExecutionOptions:
+    """Who trains the runs of a comparison, each with `threads`.
+
+    It is this process for one of `jobs`, worker processes for more (0: as many as the machine
+    has room for), or those of the Dask scheduler that `cluster`, an address or a file, names. A
+    run that takes more than `run_limit` seconds is ended, which needs a worker process too.
+    """
+
+    jobs: int = 1
+    threads: int | None = None
+    cluster: str | None = None
+    run_limit: float | None = None
+
+    @property
+    def in_process(self) -> bool:
+        """Whether no engine is needed."""
+        return self.jobs == 1 and self.cluster is None and self.run_limit is None
+
+    @property
+    def run_threads(self) -> int | None:
+        """Threads of a training step; None is as many as there are cores."""
+        several = self.jobs != 1 or self.cluster is not None
+        return self.threads or (1 if several else None)
+
+
+@dataclass(frozen=True)
 class CompareOptions:
     """`compare`: several entries, trained with the same seeds from `seed` on.
 
@@ -136,6 +165,7 @@ class CompareOptions:
     target: float | None = None
     journal: Path | None = None
     baseline: Path | None = None
+    execution: ExecutionOptions = ExecutionOptions()
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,15 @@ def resolve_precision(
     return Precision.BF16 if capable and large else Precision.FP32
 
 
+def use_threads(count: int | None) -> None:
+    """Compute with `count` threads from now on; None leaves as many as there are.
+
+    In a training it decides the last bits, as each thread sums a part of a batch.
+    """
+    if count is not None:
+        torch.set_num_threads(count)
+
+
 def place(model: nn.Module, device: torch.device) -> nn.Module:
     """Move `model` to `device`; on a CPU, lay convolutions out channels last, which is faster."""
     if device.type == "cpu":

@@ -42,6 +42,8 @@ class FittedEpoch:
     epoch: int
     train_loss: float
     train_seconds: float
+    cpu_seconds: float
+    """What all threads of the process computed meanwhile."""
 
 
 def fit(
@@ -78,8 +80,8 @@ def fit(
         model.train()
         failing = naming_failures(f"the network failed in epoch {epoch}")
         with failing, dropout_scaled(model, protocol.dropout), exchanged(model):
-            losses, seconds = _timed_epoch(training, step, order, epoch, on_step)
-        yield FittedEpoch(epoch, _mean_loss(losses, order, protocol.batch_size, epoch), seconds)
+            losses, *seconds = _timed_epoch(training, step, order, epoch, on_step)
+        yield FittedEpoch(epoch, _mean_loss(losses, order, protocol.batch_size, epoch), *seconds)
 
 
 def learning_rate(protocol: Protocol, progress: float) -> float:
@@ -106,12 +108,13 @@ def _fastest_step(training: Training) -> Step:
 
 def _timed_epoch(
     training: Training, step: Step, order: Tensor, epoch: int, on_step: OnStep | None
-) -> tuple[Tensor, float]:
-    """Every step of one epoch. Returns the loss of each step and the seconds of all."""
+) -> tuple[Tensor, float, float]:
+    """Every step of one epoch: the loss of each step, and the seconds and CPU seconds of all."""
     protocol = training.protocol
     batches = order.split(protocol.batch_size)
     losses: list[Tensor] = []
     synchronize(training.device)
+    cpu_started = time.process_time()
     started = reported = time.perf_counter()
     for done, batch in enumerate(batches):
         progress = (epoch - 1 + (done + 0.5) / len(batches)) / protocol.epochs
@@ -120,7 +123,8 @@ def _timed_epoch(
             on_step(epoch, done + 1, len(batches))
             reported = time.perf_counter()
     synchronize(training.device)
-    return torch.stack(losses), time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    return torch.stack(losses), seconds, time.process_time() - cpu_started
 
 
 def _warm_up(training: Training) -> None:

@@ -1,19 +1,18 @@
 """`compare`: several networks under one protocol, with the same seeds."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
-
-import torch
 
 from mnist_cli.comparison import baseline, journal
 from mnist_cli.comparison.sequential import expected_half_width
 from mnist_cli.comparison.verdicts import number_of_comparisons
 from mnist_cli.data import datasets
-from mnist_cli.errors import Terminated
-from mnist_cli.networks.identity import code_sha256
-from mnist_cli.schema.comparison import LOOKS, CompareResult, Outcome
+from mnist_cli.errors import MnistCliError, Terminated
+from mnist_cli.execution.choice import executing
+from mnist_cli.execution.executor import Executor
+from mnist_cli.schema.comparison import DECIDING, LOOKS, CompareResult, Outcome, Run
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import (
     ComparisonInterrupted,
@@ -25,13 +24,13 @@ from mnist_cli.schema.events import (
     RunFailed,
     RunFinished,
     TimeLimitReached,
+    TrainingProgress,
 )
 from mnist_cli.schema.options import CompareOptions
-from mnist_cli.training.device import environment, resolve_device
-from mnist_cli.training.examples import Examples, to_device
+from mnist_cli.schema.results import Environment
+from mnist_cli.schema.runs import RunTask
 from mnist_cli.workflows.comparison_state import ComparisonState
 from mnist_cli.workflows.entrant import Entrant
-from mnist_cli.workflows.shared import reporting
 
 
 def compare_networks(options: CompareOptions, on_event: OnEvent) -> Iterator[CompareResult]:
@@ -48,33 +47,39 @@ def compare_networks(options: CompareOptions, on_event: OnEvent) -> Iterator[Com
         MnistCliError: a network cannot be imported, or the data, journal or baseline fail.
     """
     started = time.monotonic()
-    device = resolve_device(options.device)
     earlier = baseline.load_baseline(options.baseline) if options.baseline else None
-    entrants = [Entrant(entry) for entry in options.entries]
-    dataset = datasets.load(options.data, on_event)
-    if options.baseline and earlier:
-        names = [entrant.name for entrant in entrants]
-        baseline.check_comparable(options.baseline, earlier, names, dataset.info)
-    _warn_of_fine_margin(options, dataset.info.num_test, on_event)
-    examples, test = to_device(dataset.train, device), to_device(dataset.test, device)
-    most = LOOKS[-1] if options.settle else options.seeds
-    seeds = range(options.seed, options.seed + most)
-    conditions = _conditions(options, dataset.info, device)
-    with journal.opened(options.journal, conditions, seeds, on_event) as kept:
-        for entrant in entrants:
-            entrant.measure(device)
-            if entrant.failure:
-                on_event(NetworkUnusable(entrant.name))
-            for oddity in entrant.oddities:
-                on_event(oddity)
-        state = ComparisonState(options, dataset.info, environment(device), entrants, kept, earlier)
-        yield from _train_all(state, examples, test, started, on_event)
+    with executing(options, on_event) as executor:
+        environment = executor.environment()
+        measurements = executor.measure(options.entries)
+        entrants = list(map(Entrant, options.entries, measurements))
+        dataset = datasets.load(options.data, on_event)
+        if options.baseline and earlier:
+            names = [entrant.name for entrant in entrants]
+            baseline.check_comparable(options.baseline, earlier, names, dataset.info)
+        _warn_of_fine_margin(options, dataset.info.num_test, on_event)
+        most = LOOKS[-1] if options.settle else options.seeds
+        seeds = range(options.seed, options.seed + most)
+        conditions = _conditions(options, entrants, dataset.info, environment)
+        with journal.opened(options.journal, conditions, seeds, on_event) as kept:
+            for entrant in entrants:
+                if entrant.failure:
+                    on_event(NetworkUnusable(entrant.name))
+                for oddity in entrant.measured.oddities:
+                    on_event(oddity)
+            executor.hand_over(dataset)
+            state = ComparisonState(
+                options, dataset.info, environment, entrants, kept, earlier, started
+            )
+            yield from _train_all(state, executor, on_event)
 
 
 def _train_all(
-    state: ComparisonState, examples: Examples, test: Examples, started: float, on_event: OnEvent
+    state: ComparisonState, executor: Executor, on_event: OnEvent
 ) -> Iterator[CompareResult]:
-    """Do the pending runs one after the other, each kept in the journal when it is finished."""
+    """Do the pending runs, as many at once as there are slots; the journal keeps each.
+
+    Which runs these are depends on the results alone, not on the order in which they arrive.
+    """
     kept, options = state.journal, state.options
     path = str(kept.path) if kept.path else None
     result = state.result()
@@ -82,31 +87,58 @@ def _train_all(
         left = len(state.pending(result))
         on_event(JournalFound(path, state.finished(), state.finished() + left))
     _report_looks(None, result, on_event)
-    on_event(state.left(result))
+    on_event(state.left(result, executor.slots))
     yield result
+    by_name = {entrant.name: entrant for entrant in state.entrants}
+    running: dict[tuple[str, int], float] = {}  # since when
+
+    def on_progress(task: RunTask, worker: str, epoch: int, step: int, steps: int) -> None:
+        name, epochs = task.entry.name, task.entry.protocol.epochs
+        on_event(TrainingProgress(name, shown(task.seed), epoch, epochs, step, steps, worker))
+
+    def shown(seed: int) -> int | None:
+        return None if options.settle is None and options.seeds == 1 else seed
+
+    out_of_time = False
     try:
-        while pending := state.pending(result):
-            entrant, seed = pending[0]
-            if _out_of_time(options, started, entrant):
-                open_pairs = [v for v in result.verdicts if v.outcome == Outcome.OPEN]
-                on_event(TimeLimitReached(len(open_pairs), path))
-                return
-            shown_seed = None if options.settle is None and options.seeds == 1 else seed
-            on_step = reporting(entrant.name, shown_seed, entrant.protocol.epochs, on_event)
-            run = entrant.run_seed(seed, examples, test, options.target, on_step)
-            if run:
-                kept.add(entrant.name, run)
+        while True:
+            for entrant, seed in state.pending(result):
+                if out_of_time or len(running) >= executor.slots:
+                    break
+                if (entrant.name, seed) not in running:
+                    out_of_time = _out_of_time(options, state.started, entrant)
+                    if not out_of_time:
+                        running[entrant.name, seed] = time.monotonic()
+                        executor.submit(entrant.task(seed, options.target))
+            if not running:
+                break
+            done = executor.next(on_progress)
+            for task, outcome in done:
+                entrant = by_name[task.entry.name]
+                seconds = time.monotonic() - running.pop((entrant.name, task.seed))
+                if isinstance(outcome, Run):
+                    entrant.took(seconds)
+                else:
+                    entrant.failed(task.seed, outcome)
+            if not done:
+                continue
+            kept.add_all([(task.entry.name, run) for task, run in done if isinstance(run, Run)])
             before, result = result, state.result()
-            remaining = state.left(result)
-            if run:
-                epochs = entrant.protocol.epochs
-                on_event(RunFinished(entrant.name, shown_seed, epochs, run, remaining))
-            else:
-                on_event(RunFailed(entrant.name, remaining))
+            remaining = state.left(result, executor.slots)
+            for task, outcome in done:
+                name, epochs = task.entry.name, task.entry.protocol.epochs
+                if isinstance(outcome, Run):
+                    on_event(RunFinished(name, shown(task.seed), epochs, outcome, remaining))
+                else:
+                    on_event(RunFailed(name, remaining))
             _report_looks(before, result, on_event)
             yield result
-        kept.finish()
-    except (KeyboardInterrupt, Terminated):
+        if out_of_time:
+            open_pairs = [v for v in result.verdicts if v.outcome == Outcome.OPEN]
+            on_event(TimeLimitReached(len(open_pairs), path))
+        else:
+            kept.finish()
+    except (KeyboardInterrupt, Terminated, MnistCliError):
         if path:
             total = state.finished() + len(state.pending(result))
             on_event(ComparisonInterrupted(path, state.finished(), total))
@@ -141,22 +173,26 @@ def _warn_of_fine_margin(options: CompareOptions, num_test: int, on_event: OnEve
 
 
 def _conditions(
-    options: CompareOptions, dataset: DatasetInfo, device: torch.device
+    options: CompareOptions,
+    entrants: Sequence[Entrant],
+    dataset: DatasetInfo,
+    environment: Environment,
 ) -> dict[str, Any]:
     """All that decides the result of a run beside its seed; runs in one journal share it.
 
     How the number of seeds is decided is one of them: verdicts at the full 5 % of a fixed number,
-    and then others while seeds are added to it, would be false in more than 5 %.
+    and then others while seeds are added to it, would be false in more than 5 %. The processor is
+    not: it may change from machine to machine, and each run names its own.
     """
     return {
         "models": {
-            entry.name: {"code": code_sha256(entry.model)}
-            | asdict(entry.protocol)
-            | {"precision": entry.precision}
-            for entry in options.entries
+            entrant.name: {"code": entrant.code}
+            | asdict(entrant.protocol)
+            | {"precision": entrant.measured.precision}
+            for entrant in entrants
         },
         "dataset": asdict(dataset),
-        "environment": asdict(environment(device)),
+        "environment": {key: getattr(environment, key) for key in DECIDING},
         "target": options.target,
         "number of seeds": f"until settled from {options.seed} on" if options.settle else "fixed",
     }

@@ -1,23 +1,23 @@
 """How far a comparison is: which runs are to come, and what those that are done say."""
 
+import time
 from dataclasses import dataclass
 
 from mnist_cli.comparison import baseline
-from mnist_cli.comparison.analysis import analysed, with_baseline
+from mnist_cli.comparison.analysis import analysed
 from mnist_cli.comparison.journal import Journal
 from mnist_cli.comparison.sequential import seeds_needed
 from mnist_cli.schema.comparison import LOOKS, SCHEMA_VERSION, CompareResult, Settling
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import RunsLeft
 from mnist_cli.schema.options import LEAST_RUNS, CompareOptions
-from mnist_cli.schema.record import sealed
 from mnist_cli.schema.results import Environment
 from mnist_cli.workflows.entrant import Entrant
 
 
 @dataclass(frozen=True)
 class ComparisonState:
-    """The entrants and their finished runs, which the journal holds."""
+    """The entrants and their finished runs, which the journal holds, since `started`."""
 
     options: CompareOptions
     dataset: DatasetInfo
@@ -25,6 +25,7 @@ class ComparisonState:
     entrants: list[Entrant]
     journal: Journal
     baseline: CompareResult | None
+    started: float
 
     def result(self) -> CompareResult:
         """What the runs say so far."""
@@ -42,13 +43,12 @@ class ComparisonState:
                 models=tuple(entrant.row(seeds, self.journal.runs) for entrant in self.entrants),
                 settling=Settling(settle.max_seeds) if settle else None,
                 margin=self.options.margin,
+                wall_seconds=time.monotonic() - self.started,
             )
         )
-        if self.baseline:
-            note = baseline.differences(self.baseline, result.models)
-            known = baseline.accuracies(self.baseline)
-            result = with_baseline(result, str(self.options.baseline), known, note)
-        return sealed(result)
+        if self.options.baseline and self.baseline:
+            result = baseline.compared(result, self.options.baseline, self.baseline)
+        return result
 
     def pending(self, result: CompareResult) -> list[tuple[Entrant, int]]:
         """The runs to come after `result`, in their order: all, or those until the next look."""
@@ -62,13 +62,17 @@ class ComparisonState:
             and (entrant.name, self.options.seed + position) not in self.journal.runs
         ]
 
-    def left(self, result: CompareResult) -> RunsLeft:
-        """How many runs, and how long they take: at least, where some were never timed."""
+    def left(self, result: CompareResult, slots: int) -> RunsLeft:
+        """How many runs, and how long they take: at least, where some were never timed.
+
+        `slots` of them are trained at once.
+        """
         times = [entrant.usual_seconds for entrant, _ in self.pending(result)]
         known = [time for time in times if time is not None]
         look = max(self._needed(result).values()) if self.options.settle and times else None
         total = self.finished() + len(times)
-        return RunsLeft(total, len(times), sum(known), at_least=len(known) < len(times), look=look)
+        seconds = sum(known) / max(1, slots)  # there may be no worker for a moment
+        return RunsLeft(total, len(times), seconds, at_least=len(known) < len(times), look=look)
 
     def finished(self) -> int:
         """How many runs are done."""

@@ -27,7 +27,7 @@ from mnist_cli.training.checkpoint import (
     restore_optimizer,
     save,
 )
-from mnist_cli.training.device import environment, resolve_device, resolve_precision
+from mnist_cli.training.device import environment, resolve_device, resolve_precision, use_threads
 from mnist_cli.training.evaluation import evaluate
 from mnist_cli.training.examples import Examples, to_device
 from mnist_cli.training.loop import fit
@@ -42,6 +42,7 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
         UsageError: the device does not exist, or the file to resume is of another training.
         MnistCliError: network, data, loss or output fails; finished epochs stay saved.
     """
+    use_threads(options.threads)
     device = resolve_device(options.device)
     model = build(options.model, options.seed)
     cost, _ = count_operations(options.model.name, model)
@@ -124,7 +125,7 @@ def _check_same_training(options: TrainOptions, precision: Precision, resumed: C
     record, wanted = resumed.record, options.protocol
     # With a one-cycle schedule the rate of every step depends on the number of epochs.
     epochs = record.protocol.epochs if wanted.schedule != Schedule.CONSTANT else wanted.epochs
-    name = options.model.name
+    name, threads = options.model.name, record.environment.threads
     both_custom = options.model.custom and record.model not in MODELS
     may_differ = both_custom and call_of(name) == call_of(record.model)
     differences = [
@@ -136,6 +137,7 @@ def _check_same_training(options: TrainOptions, precision: Precision, resumed: C
             ("--batch-size", record.protocol.batch_size, wanted.batch_size),
             ("--lr", record.protocol.lr, wanted.lr),
             ("--precision", record.precision, precision),
+            ("--threads", threads, options.threads or threads),
             ("--seed", record.seed, options.seed),
             ("--dataset", record.dataset.name, data_of(options.data, resumed).dataset),
         )

@@ -100,10 +100,15 @@ def accuracy_strips(result: CompareResult) -> tuple[Axis, dict[str, Strip]]:
     by_time = result.target is not None
     strips = {}
     for model in result.models:
-        if model.figures and (model.always_reached_target or not by_time):
-            seeds = [r.train_seconds if by_time else r.test_accuracy * 100 for r in model.runs]
-            ends = _ends(model.figures.train_seconds, 1) if by_time else _accuracy(model.figures)
-            strips[model.model] = Strip(*ends, seeds)
+        figures = model.figures
+        if not figures:
+            continue
+        if not by_time:
+            accuracies = [run.test_accuracy * 100 for run in model.runs]
+            strips[model.model] = Strip(*_accuracy(figures), accuracies)
+        elif figures.train_seconds and model.always_reached_target:
+            seconds = [run.train_seconds for run in model.runs]
+            strips[model.model] = Strip(*_ends(figures.train_seconds, 1), seconds)
     seen = [value for strip in strips.values() for value in (strip.low, strip.high, *strip.seeds)]
     return axis(TIME if by_time else ACCURACY, seen), strips
 
@@ -133,8 +138,9 @@ def cost_panels(result: CompareResult) -> list[Panel]:
                 continue
             least, cost, most = float(size), float(size), float(size)
             if label == TIME:
-                least, most = figures.train_seconds_min, figures.train_seconds_max
-                cost = figures.train_seconds_median
+                if not figures.times:
+                    continue
+                cost, least, most = figures.times
             mean, low, high = _accuracy(figures)
             lines.append(Line("mean", place, [(cost, mean)]))
             bars += [((cost, low), (cost, high)), ((least, mean), (most, mean))]

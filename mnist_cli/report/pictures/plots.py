@@ -58,15 +58,17 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     by_time.tick_params(labelleft=False)
     for position, (_, parameters, figures) in enumerate(rows):
         _point(by_size, position, parameters, figures)
-        _point(by_time, position, figures.train_seconds_median, figures, spread=True)
+        if figures.times:
+            _point(by_time, position, figures.times[0], figures, figures.times[1:])
     _finish(by_size, [(p, f) for _, p, f in rows if f.pareto_parameters])
-    _finish(by_time, [(f.train_seconds_median, f) for _, _, f in rows if f.pareto_seconds])
+    _finish(by_time, [(f.times[0], f) for _, _, f in rows if f.times and f.pareto_seconds])
     by_size.set(xlabel="parameters", ylabel="test accuracy (%)")
-    by_time.set(xlabel="training time (s)")
+    by_time.set(xlabel="training time (s)" if any(f.times for *_, f in rows) else "no times")
     figure.suptitle(title(result), fontsize="medium")
     figure.draw_without_rendering()  # only now is it known where everything lies
     _label(by_size, [(name, parameters, f.test_accuracy.mean) for name, parameters, f in rows])
-    _label(by_time, [(name, f.train_seconds_median, f.test_accuracy.mean) for name, _, f in rows])
+    timed = [(name, f.times[0], f.test_accuracy.mean) for name, _, f in rows if f.times]
+    _label(by_time, timed)
     save_figure(figure, path)
 
 
@@ -100,15 +102,18 @@ def plot_training(path: Path, result: TrainResult) -> None:
 
 
 def _point(
-    axes: Axes, position: int, cost: float, figures: Aggregate, *, spread: bool = False
+    axes: Axes,
+    position: int,
+    cost: float,
+    figures: Aggregate,
+    spread: tuple[float, float] | None = None,
 ) -> None:
     accuracy = figures.test_accuracy
-    times = [[cost - figures.train_seconds_min], [figures.train_seconds_max - cost]]
     axes.errorbar(
         cost,
         accuracy.mean * 100,
         yerr=accuracy_bar(figures) if accuracy.n > 1 else None,
-        xerr=times if spread else None,
+        xerr=[[cost - spread[0]], [spread[1] - cost]] if spread else None,
         capsize=4,
         markersize=7,
         linestyle="none",

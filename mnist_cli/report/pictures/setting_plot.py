@@ -58,9 +58,11 @@ def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
 
 def _line(axes: Axes, position: int, network: str, points: Points, *, by_time: bool) -> None:
     if by_time:
-        heights = [figures.train_seconds_median for _, figures in points]
-        low = [f.train_seconds_median - f.train_seconds_min for _, f in points]
-        high = [f.train_seconds_max - f.train_seconds_median for _, f in points]
+        points = [(value, figures) for value, figures in points if figures.times]
+        times = [figures.times for _, figures in points if figures.times]
+        heights = [median for median, _, _ in times]
+        low = [median - least for median, least, _ in times]
+        high = [most - median for median, _, most in times]
     else:
         heights = [figures.test_accuracy.mean * 100 for _, figures in points]
         reaches = [accuracy_bar(figures) for _, figures in points]

@@ -1,0 +1,128 @@
+"""One run after the other in this process: the same function of its task wherever that is."""
+
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from mnist_cli.comparison import mistakes
+from mnist_cli.errors import MnistCliError
+from mnist_cli.networks.building import (
+    instantiate,
+    outputs_probabilities,
+    same_weights,
+    shares_memory,
+)
+from mnist_cli.networks.complexity import count_operations
+from mnist_cli.networks.failures import naming_failures
+from mnist_cli.networks.importing import factory
+from mnist_cli.schema.comparison import Run
+from mnist_cli.schema.events import OutputIsProbability, SeedIgnored
+from mnist_cli.schema.networks import ModelSpec
+from mnist_cli.schema.options import Entry
+from mnist_cli.schema.results import Environment, EpochResult
+from mnist_cli.schema.runs import Measurement, RunTask
+from mnist_cli.training.device import environment, resolve_device, resolve_precision, use_threads
+from mnist_cli.training.evaluation import predict, score
+from mnist_cli.training.examples import Examples
+from mnist_cli.training.loop import OnStep, fit
+from mnist_cli.training.state import set_up
+
+
+class Trainer:
+    """Measures and trains networks on one device; it imports the code of each once."""
+
+    def __init__(self, device: str, threads: int | None) -> None:
+        use_threads(threads)
+        self.device = resolve_device(device)
+        self._makers: dict[str, Callable[[], Any]] = {}
+        self._last: dict[str, nn.Module] = {}
+
+    @property
+    def environment(self) -> Environment:
+        """This machine."""
+        return environment(self.device)
+
+    def measure(self, entry: Entry) -> Measurement:
+        """Count what a network costs, and look at two seeds of a custom one for oddities.
+
+        Raises:
+            MnistCliError: its code cannot be imported.
+        """
+        custom, name = entry.model.custom, entry.name
+        self._maker(entry.model)
+        oddities: list[OutputIsProbability | SeedIgnored] = []
+        try:
+            with naming_failures(f"{name} cannot be measured"):
+                model = self._built(entry, seed=0)
+                cost, _ = count_operations(name, model)
+                if custom and outputs_probabilities(model):
+                    oddities.append(OutputIsProbability(name))
+                if custom and same_weights(model, self._built(entry, seed=1)):
+                    oddities.append(SeedIgnored(name))
+        except MnistCliError as error:
+            return Measurement(failure=str(error))
+        precision = resolve_precision(entry.precision, self.device, cost.mult_adds_per_image)
+        return Measurement(cost, precision, tuple(oddities))
+
+    def train(
+        self, task: RunTask, examples: Examples, test: Examples, on_step: OnStep
+    ) -> Run | str:
+        """Train for all epochs or until the target is reached; why it failed, where it does."""
+        entry = task.entry
+        history, cpu_seconds = [], 0.0
+        try:
+            with naming_failures("the network failed"):
+                model = self._built(entry, task.seed)
+                training = set_up(model, examples, entry.protocol, task.seed, entry.precision)
+                for fitted in fit(training, on_step=on_step):
+                    cpu_seconds += fitted.cpu_seconds
+                    logits = predict(model, test.images)
+                    evaluation = score(logits, test.labels)
+                    accuracy = evaluation.test_accuracy
+                    history.append(
+                        EpochResult(
+                            epoch=fitted.epoch,
+                            train_loss=fitted.train_loss,
+                            test_loss=evaluation.test_loss,
+                            test_accuracy=accuracy,
+                            train_seconds=fitted.train_seconds,
+                        )
+                    )
+                    reached = None if task.target is None else accuracy >= task.target
+                    if reached:
+                        break
+        except MnistCliError as error:
+            return str(error)
+        return Run(
+            seed=task.seed,
+            epochs=fitted.epoch,
+            test_accuracy=accuracy,
+            test_loss=evaluation.test_loss,
+            train_seconds=sum(epoch.train_seconds for epoch in history),
+            reached_target=reached,
+            history=tuple(history),
+            mistakes=mistakes.encoded(test.labels.cpu().numpy(), logits.argmax(1).numpy()),
+            cpu_seconds=cpu_seconds,
+            threads=torch.get_num_threads(),
+            host=platform.node(),
+            processor=self.environment.processor,
+        )
+
+    def _maker(self, model: ModelSpec) -> Callable[[], Any]:
+        if model.name not in self._makers:
+            self._makers[model.name] = factory(model)
+        return self._makers[model.name]
+
+    def _built(self, entry: Entry, seed: int) -> nn.Module:
+        name = entry.name
+        model = instantiate(name, self._maker(entry.model), seed)
+        if name in self._last and shares_memory(model, self._last[name]):
+            raise MnistCliError(
+                f"{name} returns the same weights or buffers each time; "
+                "it must make new ones, or no seed starts anew"
+            )
+        self._last[name] = model
+        return model

@@ -1,0 +1,147 @@
+"""What a worker process does when the coordinator asks: it measures networks and trains runs.
+
+Arguments and results are pickled here and there rather than by the engine: what cannot be read is
+an error then, where the engine would let a run wait for ever.
+"""
+
+import os
+import pickle
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from distributed import get_worker
+
+from mnist_cli.data import datasets
+from mnist_cli.data.datasets import Dataset
+from mnist_cli.errors import MnistCliError, Terminated
+from mnist_cli.execution.trainer import Trainer
+from mnist_cli.networks.luggage import Luggage, forget, unpacked
+from mnist_cli.schema.datasets import DatasetInfo, DatasetName
+from mnist_cli.schema.networks import ModelSpec
+from mnist_cli.schema.options import DataOptions, Entry
+from mnist_cli.training.device import use_threads
+from mnist_cli.training.examples import Examples, to_device
+
+SENT_SECONDS = 0.005  # so that a run is known to have begun before its code may end the process
+
+ImageBytes = tuple[bytes, bytes, bytes, bytes]
+"""A dataset as `datasets.to_bytes` packs it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all runs of a comparison share; `topic` names it, and the events that it sends."""
+
+    topic: str
+    device: str
+    threads: int
+    data_dir: str | None
+    models: dict[str, tuple[ModelSpec, Luggage]]
+    """By the names of the entries."""
+
+
+class _Comparison:
+    """What this process keeps from run to run."""
+
+    def __init__(self, job: Job) -> None:
+        self.topic = job.topic
+        self.trainer = Trainer(device_of(job.device, get_worker().name), job.threads)
+        self.examples: tuple[Examples, Examples] | None = None
+        folder = Path(get_worker().local_directory) / "mnist-cli"
+        self._models = {
+            name: unpacked(spec, luggage, folder) for name, (spec, luggage) in job.models.items()
+        }
+        for spec in self._models.values():
+            forget(folder, spec)
+
+    def here(self, entry: Entry) -> Entry:
+        """The entry with its code where this process can import it."""
+        return replace(entry, model=self._models[entry.name])
+
+
+_current: _Comparison | None = None
+
+
+def environment(job: bytes) -> bytes:
+    """The machine of this process."""
+    return pickle.dumps(_comparison(job).trainer.environment)
+
+
+def measure(job: bytes, entry: bytes) -> bytes:
+    """What an entry costs; raises MnistCliError where its code cannot be imported."""
+    comparison = _comparison(job)
+    _tell(comparison.topic)
+    return pickle.dumps(comparison.trainer.measure(comparison.here(pickle.loads(entry))))
+
+
+def train(job: bytes, task: bytes, info: bytes, images: ImageBytes | None) -> bytes | None:
+    """A run, or why it failed; None where the images are neither here nor were given."""
+    comparison = _comparison(job)
+    asked = pickle.loads(task)
+    if comparison.examples is None:
+        dataset = _images(pickle.loads(job), pickle.loads(info), images)
+        if dataset is None:
+            return None
+        device = comparison.trainer.device
+        comparison.examples = to_device(dataset.train, device), to_device(dataset.test, device)
+    _tell(comparison.topic)
+    trained = replace(asked, entry=comparison.here(asked.entry))
+    return pickle.dumps(
+        comparison.trainer.train(
+            trained, *comparison.examples, lambda *steps: _tell(comparison.topic, *steps)
+        )
+    )
+
+
+def hold(images: ImageBytes) -> ImageBytes:
+    """The images as a result, which is computed again where the worker that has it is lost."""
+    return images
+
+
+def device_of(device: str, worker: int | str) -> str:
+    """The device of one of several workers.
+
+    Those that this program starts are numbered, and share the accelerators of the machine out; one
+    that somebody else started sees those that CUDA_VISIBLE_DEVICES leaves it.
+    """
+    kind = torch.accelerator.current_accelerator(check_available=True)
+    if isinstance(worker, int) and kind and device in {"auto", kind.type} and kind.type != "mps":
+        return f"{kind.type}:{worker % torch.accelerator.device_count()}"
+    return device
+
+
+def _comparison(job: bytes) -> _Comparison:
+    """The comparison at hand. Its modules are imported anew when it begins."""
+    global _current  # noqa: PLW0603 - a worker process works for one at a time
+    shared: Job = pickle.loads(job)
+    if _current is None or _current.topic != shared.topic:
+        _current = _Comparison(shared)
+    use_threads(shared.threads)  # of the thread that computes, not of the process
+    return _current
+
+
+def _images(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dataset | None:
+    """The dataset with the right hash: from this machine's disk, or as it was given."""
+    for folder in (job.data_dir, os.environ.get("MNIST_CLI_DATA_DIR"), None):
+        options = DataOptions(DatasetName(info.name), Path(folder) if folder else None)
+        with suppress(MnistCliError):  # a damaged copy is none
+            dataset = datasets.load_local(options)
+            if dataset and dataset.info == info:
+                return dataset
+    return datasets.from_bytes(info, images) if images else None
+
+
+def _tell(topic: str, *steps: int) -> None:
+    """Tell what this process does. Raises Terminated where nobody wants the run any more."""
+    worker = get_worker()
+    key = worker.get_current_task()
+    state = worker.state.tasks.get(key)
+    if state is None or state.state == "cancelled":
+        raise Terminated
+    told = {"key": key, "worker": str(worker.name), "address": worker.address, "steps": steps}
+    worker.log_event(topic, told)
+    if not steps:
+        time.sleep(SENT_SECONDS)

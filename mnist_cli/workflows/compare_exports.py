@@ -1,0 +1,28 @@
+"""`compare --from`: exports of one comparison as one result, without training."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mnist_cli.comparison import baseline
+from mnist_cli.comparison.merging import merged
+from mnist_cli.errors import UsageError
+from mnist_cli.schema.comparison import CompareResult
+from mnist_cli.schema.options import LEAST_RUNS
+
+
+def put_together(paths: Sequence[Path], baseline_file: Path | None) -> CompareResult:
+    """What the runs of all exports say, and what changed since a baseline if there is one.
+
+    Raises:
+        UsageError: the exports are not of one comparison, or the baseline does not fit.
+        MnistCliError: a file cannot be read.
+    """
+    result = merged({path: baseline.load_baseline(path) for path in paths})
+    if baseline_file is None:
+        return result
+    earlier = baseline.load_baseline(baseline_file)
+    if result.target is not None or len(result.seeds) < LEAST_RUNS:
+        raise UsageError(f"--baseline needs {LEAST_RUNS} seeds or more, trained without --target")
+    names = [model.model for model in result.models]
+    baseline.check_comparable(baseline_file, earlier, names, result.dataset)
+    return baseline.compared(result, baseline_file, earlier)

@@ -1,0 +1,238 @@
+"""`compare --jobs`, as it is typed: worker processes change nothing but the time it takes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from mnist_cli.cli.parameters import number_of_jobs
+from mnist_cli.errors import ExitCode
+from mnist_cli.execution import worker
+from tests.conftest import Outcome, RunCli, run_process, start
+
+posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+DATA = ("--dataset", "mnist5k", "--epochs", "1")
+MEASURED = {"train_seconds", "cpu_seconds", "runs_at_once"}  # of a run, and different each time
+
+NETS = """
+import os, signal, threading, time
+import torch
+from torch import nn
+from shades import linear
+
+
+def net():
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+    print("printed by a network")
+    return linear()
+
+
+class Bad(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = linear()
+
+    def forward(self, images):
+        if self.training:
+            self.fail()
+        return self.layers(images)
+
+
+class Hangs(Bad):
+    def fail(self):
+        time.sleep(3600)
+
+
+class Killed(Bad):
+    def fail(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Unlucky(Bad):
+    def fail(self):
+        if torch.initial_seed() != 1 and os.path.exists("third"):
+            raise RuntimeError("out of luck")
+
+
+def leaves():
+    os._exit(3)
+"""
+SHADES = """
+from torch import nn
+
+
+def linear():
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+"""
+
+
+@pytest.fixture(autouse=True)
+def own() -> None:
+    Path("own.py").write_text(NETS)
+    Path("shades.py").write_text(SHADES)
+
+
+def lines(path: str) -> list[Any]:
+    """A journal without what a run took."""
+    read = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    for line in read[1:-1]:
+        line["run"] = {key: value for key, value in line["run"].items() if key not in MEASURED}
+        del line["checksum"]
+    return read
+
+
+def test_any_number_of_jobs_gives_the_same() -> None:
+    shown: dict[str, Outcome] = {}
+    for jobs in ("1", "2"):
+        shown[jobs] = run_process(
+            *("compare", "mlp", "own.py:net", "tinycnn", *DATA, "--seeds", "2", "--threads", "1"),
+            *("--jobs", jobs, "--journal", f"{jobs}.jsonl", "--json"),
+        )
+        assert shown[jobs].code == ExitCode.OK, shown[jobs].err
+    assert lines("1.jsonl") == lines("2.jsonl")
+    one, two = (shown[jobs].json for jobs in ("1", "2"))
+    assert one["verdicts"] == two["verdicts"]
+    assert [run["runs_at_once"] for row in two["models"] for run in row["runs"]] == [2] * 6
+    assert all(row["figures"]["train_seconds_median"] is None for row in two["models"])
+    assert all(row["figures"]["train_seconds_median"] for row in one["models"])
+    assert "printed by a network" in shown["2"].err
+    again = run_process(
+        *("compare", "mlp", "own.py:net", "tinycnn", *DATA, "--seeds", "2", "--jobs", "2"),
+        *("--journal", "1.jsonl"),
+    )
+    assert "nothing is left to train" in again.err
+    assert "The whole comparison took" in again.out
+
+
+@posix
+def test_networks_that_end_or_hold_their_process_fail_alone() -> None:
+    outcome = run_process(
+        *("compare", "mlp", "own.py:Killed", "own.py:Hangs", "own.py:leaves", *DATA),
+        *("--jobs", "2", "--run-limit", "2s"),
+    )
+    assert outcome.code == ExitCode.FAILURE
+    assert "own.py:Killed failed: seed 0: its worker process was ended (SIGKILL) in each of 4" in (
+        outcome.out
+    )
+    assert "own.py:Hangs failed: seed 0: it took longer than --run-limit" in outcome.out
+    assert "own.py:leaves cannot be measured: its worker process was ended (exit status 3)" in (
+        outcome.out
+    )
+    assert "mlp: test loss" in outcome.err
+    assert "No times, as the runs shared their machine: --jobs 1 measures them." in outcome.out
+    assert "Traceback" not in outcome.err
+
+
+def begun(*arguments: str) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """A comparison whose workers hang, and its processes but for the first."""
+    command = ("compare", "own.py:Hangs", "mlp", *DATA, "--seeds", "2", "--jobs", "2")
+    process = start(*command, *arguments, "--journal", "runs.jsonl")
+    assert process.stderr is not None
+    assert "mlp seed 0" in process.stderr.readline()
+    return process, psutil.Process(process.pid).children(recursive=True)
+
+
+def gone_within(seconds: float, processes: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(processes, seconds)
+    for process in alive:
+        process.kill()
+    return not alive
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_is_left_whatever_ends_the_command(number: signal.Signals) -> None:
+    process, children = begun()
+    try:
+        ports = [
+            connection.laddr.ip
+            for each in (psutil.Process(process.pid), *children)
+            for connection in each.net_connections()
+            if connection.status == psutil.CONN_LISTEN
+        ]
+    finally:
+        process.send_signal(number)
+    assert ports
+    assert set(ports) == {"127.0.0.1"}
+    _, err = process.communicate(timeout=30)
+    assert gone_within(10, children)
+    assert Path("runs.jsonl").read_bytes().count(b"\n") >= 2
+    if number != signal.SIGKILL:
+        assert process.returncode == 128 + number
+        assert "the same command goes on from there" in err
+        assert "Traceback" not in err
+
+
+def test_seeds_are_added_by_several_workers_too() -> None:
+    command = ("compare", "mlp", "own.py:net", *DATA, "--until-settled", "--max-seeds", "5")
+    alone = run_process(*command, "--threads", "1", "--journal", "1.jsonl")
+    several = run_process(*command, "--jobs", "2", "--journal", "2.jsonl")
+    assert alone.code == several.code == ExitCode.OK
+    assert lines("1.jsonl") == lines("2.jsonl")
+
+
+def test_one_job_imports_no_engine() -> None:
+    code = (
+        "import sys; from mnist_cli.cli.app import run;"
+        "run(['compare', 'mlp', *sys.argv[1:]]); sys.exit('distributed' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *DATA], check=False, capture_output=True)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--jobs", "0"), "'0' is neither auto nor a number from 1"),
+        (("--jobs", "x"), "'x' is neither auto nor a number from 1"),
+        (("--threads", "0"), "--threads"),
+        (("--jobs", "2", "--target", "0.9"), "--target needs times, which only a run that has"),
+        (("--jobs", "auto", "--max-seconds", "3"), "--max-seconds needs times"),
+        (("--cluster", "tcp://127.0.0.1:9", "--jobs", "2"), "drop --jobs"),
+    ],
+)
+def test_options_that_do_not_fit(run_cli: RunCli, arguments: tuple[str, ...], message: str) -> None:
+    outcome = run_cli("compare", "mlp", *arguments)
+    assert outcome.code == ExitCode.USAGE
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_jobs_are_counted() -> None:
+    assert (number_of_jobs("AUTO"), number_of_jobs("64")) == (0, 64)
+
+
+@pytest.mark.parametrize(
+    ("device", "name", "expected"),
+    [
+        ("auto", 0, "cuda:0"),
+        ("cuda", 3, "cuda:1"),
+        ("cuda:1", 0, "cuda:1"),
+        ("cpu", 1, "cpu"),
+        ("cuda", "tcp://other:1", "cuda"),
+    ],
+)
+def test_workers_share_the_accelerators_out(
+    device: str, name: int | str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule alone: no GPU takes part."""
+    import torch
+
+    there = torch.device("cuda")
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: there)
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    assert worker.device_of(device, name) == expected
+
+
+def wait_for(condition: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,114 @@
+"""`compare --from`: exports of one comparison put together, or refused with what differs."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnist_cli.comparison.merging import merged
+from mnist_cli.errors import ExitCode, UsageError
+from mnist_cli.schema.comparison import CompareResult, Settling
+from tests.conftest import RunCli
+from tests.made_up import MACHINE, comparison, network, resealed
+
+FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
+A, B = Path("a.json"), Path("b.json")
+
+
+def export(first_seed: int, *accuracies: float, **options: Any) -> CompareResult:
+    seeds = tuple(range(first_seed, first_seed + len(accuracies)))
+    rows = [
+        network(name, [value - less for value in accuracies], first_seed=first_seed, **options)
+        for name, less in (("mlp", 0.01), ("cnn", 0.0))
+    ]
+    return replace(comparison(*rows), seeds=seeds)
+
+
+def test_the_whole_is_that_of_one_machine(run_cli: RunCli) -> None:
+    models = ("compare", "mlp", "tinycnn", *FAST)
+    whole = run_cli(*models, "--seeds", 5, "--json").json
+    run_cli(*models, "--seeds", 3, "--export-json", A)
+    run_cli(*models, "--seeds", 3, "--seed", 2, "--export-json", B)
+    outcome = run_cli("compare", "--from", B, A, "--json", "--plot", "p.svg", "--min-accuracy", 1)
+    assert outcome.code == ExitCode.GATE_NOT_MET, outcome.err
+    assert Path("p.svg").exists()
+    both = outcome.json
+    assert both["seeds"] == whole["seeds"] == [0, 1, 2, 3, 4]
+    for one, other in zip(both["models"], whole["models"], strict=True):
+        assert [run["test_accuracy"] for run in one["runs"]] == [
+            run["test_accuracy"] for run in other["runs"]
+        ]
+        assert one["figures"]["test_accuracy"] == other["figures"]["test_accuracy"]
+    assert both["verdicts"] == whole["verdicts"]
+    assert (both["journal"], both["wall_seconds"]) == (None, None)
+    Path("whole.json").write_text(json.dumps(both))
+    assert run_cli("compare", "--from", "whole.json").code == ExitCode.OK
+
+
+def test_times_of_several_machines_are_left_out() -> None:
+    one = export(0, 0.95, 0.96, hosts=("one",))
+    assert merged({A: one, B: export(2, 0.94, hosts=("one",))}).models[0].figures.times  # type: ignore[union-attr]
+    two = merged({A: one, B: export(2, 0.94, hosts=("two",))})
+    assert [row.figures and row.figures.times for row in two.models] == [None, None]
+    unknown = merged({A: export(0, 0.95, 0.96), B: export(2, 0.94)})  # of an older version
+    assert unknown.models[0].runs[2].host == "that of b.json"
+    assert unknown.models[0].runs[2].processor == MACHINE.processor
+    assert [row.figures and row.figures.times for row in unknown.models] == [None, None]
+
+
+def test_one_seed_twice_counts_once_if_it_is_the_same_run() -> None:
+    one, same = export(0, 0.95, 0.96), export(1, 0.96, 0.97)
+    both = merged({A: one, B: same})
+    assert [run.seed for run in both.models[1].runs] == [0, 1, 2]
+    with pytest.raises(UsageError, match=r"cnn has different runs of seed 1 \(accuracy 0\.96 and"):
+        merged({A: replace(one, models=one.models[1:]), B: _only_cnn(export(1, 0.95, 0.97))})
+
+
+def _only_cnn(result: CompareResult) -> CompareResult:
+    return replace(result, models=result.models[1:])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": 0.9}, "target None and 0.9"),
+        ({"margin": 0.01}, "margin None and 0.01"),
+        ({"settling": Settling(40)}, "number of seeds fixed and until settled, 40 at most"),
+        ({"environment": replace(MACHINE, threads=1)}, "threads 2 and 1"),
+        ({"environment": replace(MACHINE, torch="2.16")}, "torch 2.15 and 2.16"),
+    ],
+)
+def test_other_conditions_are_named(change: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=f"a.json and b.json are not of one comparison: {message}"):
+        merged({A: export(0, 0.95), B: replace(export(1, 0.95), **change)})
+
+
+def test_other_networks_protocols_and_code_are_named() -> None:
+    one, other = export(0, 0.95), export(1, 0.95)
+    mlp, cnn = other.models
+    for rows, message in (
+        ((mlp,), "networks mlp, cnn and mlp"),
+        ((replace(mlp, protocol=replace(mlp.protocol, lr=0.1)), cnn), r"mlp lr 0\.001 and 0\.1"),
+        ((mlp, replace(cnn, precision="bf16")), "cnn precision fp32 and bf16"),
+        ((mlp, replace(cnn, code={"n.py": "ab"})), r"cnn code n\.py None and ab"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            merged({A: one, B: replace(other, models=rows)})
+
+
+def test_what_does_not_fit_on_the_command_line(run_cli: RunCli) -> None:
+    A.write_text(resealed(json.loads(json.dumps({"schema_version": 1}))))
+    for arguments, code, message in (
+        ((), ExitCode.USAGE, "--from needs the files of --export-json"),
+        ((A, "--seeds", 3), ExitCode.USAGE, "--seeds is for training"),
+        ((A, "--dataset", "mnist"), ExitCode.USAGE, "--dataset is for training"),
+        ((A, A), ExitCode.USAGE, "named twice"),
+        ((A, "--export-json", A), ExitCode.USAGE, "cannot replace a.json"),
+        ((A,), ExitCode.FAILURE, "a.json is no export of compare"),
+        (("gone.json",), ExitCode.FAILURE, "cannot read gone.json"),
+    ):
+        outcome = run_cli("compare", "--from", *arguments)
+        assert (outcome.code, outcome.err.count("\n")) == (code, 1)
+        assert message in outcome.err
