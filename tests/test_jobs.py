@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,16 @@ import pytest
 from mnist_cli.cli.parameters import number_of_jobs
 from mnist_cli.errors import ExitCode
 from mnist_cli.execution import worker
+from mnist_cli.execution.executor import OnProgress
+from mnist_cli.execution.in_process import InProcess
+from mnist_cli.networks.registry import resolve
+from mnist_cli.schema.comparison import Run
+from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.options import CompareOptions, DataOptions, Entry
+from mnist_cli.schema.protocol import Settings
+from mnist_cli.schema.runs import RunTask
+from mnist_cli.training.recipes import protocol_of
+from mnist_cli.workflows import compare_networks
 from tests.conftest import Outcome, RunCli, run_process, start
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -236,3 +247,26 @@ def wait_for(condition: Any, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+class Leaving(InProcess):
+    """An executor whose only worker is away each time that a run has finished."""
+
+    slots = 0
+
+    def next(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
+        if not self.slots:
+            self.slots = 1
+            return []
+        self.slots = 0
+        return super().next(on_progress)
+
+
+def test_runs_wait_for_a_worker_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    leaving = nullcontext(Leaving("cpu", 1))
+    monkeypatch.setattr(compare_networks, "executing", lambda options, on_event: leaving)
+    spec = resolve("mlp")
+    entry = Entry(spec, protocol_of(Settings(epochs=1), spec))
+    options = CompareOptions((entry,), DataOptions(DatasetName.MNIST5K), seeds=2)
+    *_, result = compare_networks.compare_networks(options, print)
+    assert len(result.models[0].runs) == 2

@@ -102,7 +102,8 @@ def _train_all(
     out_of_time = False
     try:
         while True:
-            for entrant, seed in state.pending(result):
+            pending = state.pending(result)
+            for entrant, seed in pending:
                 if out_of_time or len(running) >= executor.slots:
                     break
                 if (entrant.name, seed) not in running:
@@ -110,8 +111,8 @@ def _train_all(
                     if not out_of_time:
                         running[entrant.name, seed] = time.monotonic()
                         executor.submit(entrant.task(seed, options.target))
-            if not running:
-                break
+            if not running and (out_of_time or not pending):
+                break  # else there is no worker just now, and one may come
             done = executor.next(on_progress)
             for task, outcome in done:
                 entrant = by_name[task.entry.name]
