@@ -94,7 +94,9 @@ def lines(path: str) -> list[Any]:
     """A journal without what a run took."""
     read = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
     for line in read[1:-1]:
-        line["run"] = {key: value for key, value in line["run"].items() if key not in MEASURED}
+        for measured in (line["run"], *line["run"]["history"]):
+            for key in MEASURED & measured.keys():
+                del measured[key]
         del line["checksum"]
     return read
 
