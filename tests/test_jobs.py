@@ -272,3 +272,18 @@ def test_runs_wait_for_a_worker_to_come_back(monkeypatch: pytest.MonkeyPatch) ->
     options = CompareOptions((entry,), DataOptions(DatasetName.MNIST5K), seeds=2)
     *_, result = compare_networks.compare_networks(options, print)
     assert len(result.models[0].runs) == 2
+
+
+@posix
+def test_ctrl_c_while_workers_start_is_quiet() -> None:
+    process = start(
+        *("compare", "mlp", *DATA, "--epochs", "500", "--seeds", "50", "--jobs", "2"),
+        start_new_session=True,
+    )
+    family = psutil.Process(process.pid)
+    wait_for(lambda: len(family.children(recursive=True)) > 1)
+    children = family.children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+    _, err = process.communicate(timeout=30)
+    assert gone_within(10, children)
+    assert (process.returncode, err) == (128 + signal.SIGINT, "interrupted\n")

@@ -4,8 +4,10 @@ No more runs are submitted than there are workers, so that each begins at once, 
 its process takes no other with it.
 """
 
+import atexit
 import logging
 import multiprocessing
+import os
 import pickle
 import secrets
 import signal
@@ -17,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from math import inf
+from multiprocessing import resource_tracker
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, ClassVar
@@ -25,6 +28,8 @@ import dask
 import torch
 from dask.system import CPU_COUNT
 from distributed import Client, KilledWorker, LocalCluster, Nanny
+from distributed.deploy.spec import close_clusters
+from distributed.utils import LoopRunner
 
 from mnist_cli.data.datasets import Dataset, to_bytes
 from mnist_cli.errors import MnistCliError
@@ -42,8 +47,7 @@ CONNECT_SECONDS = 8.0
 CLOSE_SECONDS = 2.0
 EXIT_CODE_SECONDS = 1.0
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# In a worker of ours: what a network prints is no result, and Ctrl-C is for the main process.
-PRELOAD = "import os, signal\nos.dup2(2, 1)\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+PRELOAD = "import os\nos.dup2(2, 1)\n"  # what a network prints in a worker of ours is no result
 CONFIG = {
     "distributed.worker.profile.enabled": False,  # it takes time from the training
     "distributed.comm.timeouts.connect": CONNECT_SECONDS,
@@ -63,8 +67,11 @@ def local_workers(options: CompareOptions, on_event: OnEvent) -> Iterator["Worke
         # 15 s after a worker was lost, its nanny would be closed if it is just starting another.
         "distributed.deploy.lost-worker-timeout": "365 days",
     }
-    with dask.config.set(config):
+    atexit.unregister(close_clusters)  # it waits for workers that were interrupted at their start
+    logging.disable()  # threads of the engine speak until the process ends
+    with _loop() as loop, dask.config.set(config):
         cluster = LocalCluster(
+            loop=loop,
             n_workers=jobs,
             threads_per_worker=1,
             memory_limit=0,
@@ -96,8 +103,7 @@ def cluster_workers(options: CompareOptions, on_event: OnEvent) -> Iterator["Wor
     place = options.execution.cluster
     assert place is not None
     where = {"scheduler_file": place} if Path(place).is_file() else {"address": place}
-    for name in ("distributed", "distributed.client"):  # a lost scheduler is told in one line
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    logging.disable()  # a lost scheduler is told in one line
     with dask.config.set(CONFIG):
         try:
             client = Client(**where, timeout=CONNECT_SECONDS)
@@ -109,6 +115,25 @@ def cluster_workers(options: CompareOptions, on_event: OnEvent) -> Iterator["Wor
             yield Workers(client, place, options, options.execution.run_threads or 1, on_event)
         finally:
             client.close(timeout=CLOSE_SECONDS)
+
+
+@contextmanager
+def _loop() -> Iterator[Any]:
+    """A thread for the engine; Ctrl-C is for the main process: neither it nor workers see it."""
+    runner = LoopRunner(asynchronous=False)
+    if os.name == "posix":
+        resource_tracker.ensure_running()  # it would unblock signals where it is first needed
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            runner.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    else:
+        runner.start()
+    try:
+        yield runner.loop
+    finally:
+        runner.stop()
 
 
 class _Nanny(Nanny):
