@@ -12,10 +12,14 @@ from mnist_cli.schema.networks import ModelSpec
 
 @dataclass(frozen=True)
 class Luggage:
-    """Files by path, relative to the folder of the first; so are `roots`, where imports look."""
+    """Files by path, relative to `folder`, that of the first; so are `roots`, where imports look.
+
+    `folder` is given by its own name and those of the folders above, as packages have names.
+    """
 
     files: dict[str, bytes]
-    roots: tuple[str, ...]
+    roots: tuple[str, ...] = ()
+    folder: tuple[str, ...] = ()
 
 
 def packed(spec: ModelSpec) -> Luggage:
@@ -24,16 +28,16 @@ def packed(spec: ModelSpec) -> Luggage:
         paths = code_files(spec)
         files = {name: path.read_bytes() for name, path in paths.items()}
     except OSError:  # whoever imports it says what is missing
-        return Luggage({}, ())
+        return Luggage({})
     if not files:
-        return Luggage({}, ())
+        return Luggage({})
     base = next(path.parent for name, path in paths.items() if "/" not in name)
     roots = {
         Path(os.path.relpath(folder, base)).as_posix(): None
         for folder in (Path(name).resolve() for name in own_folders())
         if any(file.is_relative_to(folder) for file in paths.values())
     }
-    return Luggage(files, tuple(roots))
+    return Luggage(files, tuple(roots), base.parts[1:])
 
 
 def unpacked(spec: ModelSpec, luggage: Luggage, folder: Path) -> ModelSpec:
@@ -52,8 +56,9 @@ def unpacked(spec: ModelSpec, luggage: Luggage, folder: Path) -> ModelSpec:
         pass  # there is no such file here
     place = folder / hashlib.sha256(repr(sorted(wanted.items())).encode()).hexdigest()[:16]
     above = max(PurePosixPath(name).parts.count("..") for name in (*wanted, *luggage.roots))
-    base = place.joinpath(*["above"] * above)  # so that none is written outside
-    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    base = place.joinpath(*luggage.folder[len(luggage.folder) - above :])  # none is written outside
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    base.mkdir(parents=True, exist_ok=True)
     for name, text in luggage.files.items():
         path = Path(os.path.normpath(base / name))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,80 @@
+"""A user's network in a folder of another machine, with all that it imports."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnist_cli.networks.building import build, count_parameters
+from mnist_cli.networks.luggage import Luggage, forget, packed, unpacked
+from mnist_cli.networks.registry import resolve
+
+NET = "from {imported} import linear\n\n\ndef net():\n    return linear({size})\n"
+LINEAR = """
+from torch import nn
+
+
+def linear(size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, size), nn.Linear(size, 10))
+"""
+
+
+def write(name: str, text: str) -> None:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("target", "files"),
+    [
+        ("luggage_net.py:net", {"luggage_net.py": "shades_a", "shades_a.py": ""}),
+        # The file is in a folder; what it imports lies beside that, where the command was given.
+        ("deep/er/luggage_net.py:net", {"deep/er/luggage_net.py": "shades_b", "shades_b.py": ""}),
+        (
+            "luggage_pack.net:net",
+            {
+                "luggage_pack/net.py": ".shades",
+                "luggage_pack/__init__.py": "",
+                "luggage_pack/shades.py": "",
+            },
+        ),
+    ],
+)
+def test_neighbours_travel(
+    target: str, files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.syspath_prepend(str(here))
+    spec = resolve(target)
+    for size in (3, 4):  # the same files, then changed ones
+        for name, imported in files.items():
+            is_init = name.endswith("__init__.py")
+            text = NET.format(imported=imported, size=size) if imported else LINEAR
+            write(name, "" if is_init else text)
+        luggage = packed(spec)
+        assert len(luggage.files) == len(files)
+        assert unpacked(spec, luggage, there) == spec  # the same files are here
+        moved = here.rename(tmp_path / "moved")
+        monkeypatch.chdir(there)
+        search = sys.path.copy()
+        arrived = unpacked(spec, luggage, there)
+        forget(there, arrived)
+        assert arrived.name == target
+        assert count_parameters(build(arrived, 0)) == 784 * size + size + 10 * size + 10
+        sys.path[:] = search
+        moved.rename(here)
+        monkeypatch.chdir(here)
+    [first, second] = there.iterdir()
+    assert first.stat().st_mode & 0o777 == second.stat().st_mode & 0o777 == 0o700
+    assert not [path for path in tmp_path.iterdir() if path not in (here, there)]
+    for name in [name for name in sys.modules if name.startswith(("shades_", "luggage_"))]:
+        del sys.modules[name]
+
+
+def test_what_is_installed_or_missing_has_no_luggage() -> None:
+    assert packed(resolve("mlp")) == packed(resolve("gone.py:net")) == Luggage({})
+    assert unpacked(resolve("mlp"), Luggage({}), Path()) == resolve("mlp")
