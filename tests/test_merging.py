@@ -10,7 +10,7 @@ import pytest
 from mnist_cli.comparison.merging import merged
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.schema.comparison import CompareResult, Settling
-from tests.conftest import RunCli
+from tests.conftest import RunCli, write_dataset
 from tests.made_up import MACHINE, comparison, network, resealed
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
@@ -112,3 +112,14 @@ def test_what_does_not_fit_on_the_command_line(run_cli: RunCli) -> None:
         outcome = run_cli("compare", "--from", *arguments)
         assert (outcome.code, outcome.err.count("\n")) == (code, 1)
         assert message in outcome.err
+
+
+def test_a_report_of_exports_takes_images_from_the_data_folder(run_cli: RunCli) -> None:
+    write_dataset(Path("data/KMNIST"))
+    made = ("compare", "mlp", "--dataset", "kmnist", "--data-dir", "data", "--epochs", 1, "--quiet")
+    run_cli(*map(str, made), "--export-json", "a.json")
+    for folder, is_there in (("data", True), (".", False)):
+        outcome = run_cli("compare", "--from", "a.json", "--report", "a.html", "--data-dir", folder)
+        assert outcome.code == ExitCode.OK, outcome.err
+        page = Path("a.html").read_text(encoding="utf-8")
+        assert ("data:image/png" in page) == is_there

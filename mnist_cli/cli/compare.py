@@ -132,7 +132,8 @@ def compare(
 
 def _check_given(context: typer.Context) -> None:
     """Raise UsageError where --from has no files, or an option that is for training."""
-    others = {"from_exports", "models", "baseline", "json", "quiet"}
+    # The folder is looked into for the images of a report.
+    others = {"from_exports", "models", "baseline", "data_dir", "json", "quiet"}
     for parameter in given(context):
         panel = getattr(parameter, "rich_help_panel", None)
         if panel not in {p.FILES, p.GATES} and parameter.name not in others:
