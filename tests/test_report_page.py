@@ -235,6 +235,11 @@ def test_marks_stand_higher_for_more_and_further_right_for_dearer() -> None:
     assert float(good[1]) < float(bad[1])  # y counts from the top
 
 
+def test_epochs_are_whole() -> None:
+    assert [text for _, text in axis("epoch", [1], whole=True).ticks] == ["1"]
+    assert [text for _, text in axis("epoch", [1, 2, 3], whole=True).ticks] == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize(
     ("values", "texts", "logarithmic"),
     [

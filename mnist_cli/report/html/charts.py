@@ -89,7 +89,7 @@ def axis(label: str, values: Iterable[float], *, whole: bool = False) -> Axis:
         low, high = least - room, most + room
         ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
     made = Axis(label, low, high, logarithmic)
-    inside = [tick for tick in ticks if low <= tick <= high]
+    inside = [tick for tick in ticks if low <= tick <= high and (not whole or tick % 1 == 0)]
     texts = [THOUSANDS(tick) if tick >= 1000 else f"{tick:.6g}" for tick in inside]
     places = map(made.at, inside)
     return Axis(label, low, high, logarithmic, tuple(zip(places, texts, strict=True)))
