@@ -8,7 +8,7 @@ from typing import Any
 
 from mnist_cli.comparison.analysis import analysed
 from mnist_cli.errors import UsageError
-from mnist_cli.schema.comparison import DECIDING, CompareResult, ModelRuns, Run
+from mnist_cli.schema.comparison import CompareResult, ModelRuns, Run
 
 RESULTS = ("epochs", "test_accuracy", "test_loss", "reached_target")  # what a seed decides
 
@@ -59,7 +59,7 @@ def _conditions(result: CompareResult) -> dict[str, Any]:
         "dataset": result.dataset.name,
         "images of SHA-256": result.dataset.sha256,
     }
-    conditions |= {key: getattr(result.environment, key) for key in DECIDING}
+    conditions |= result.environment.deciding
     for model in result.models:
         conditions |= {f"{model.model} {key}": v for key, v in asdict(model.protocol).items()}
         if model.precision:  # of a network that could not be made it is not known

@@ -20,7 +20,6 @@ from mnist_cli.schema.results import Environment, EpochResult, Fraction, Seconds
 SCHEMA_VERSION: Literal[2] = 2
 ALPHA = 0.05  # the chance of any false verdict
 CONFIDENCE = 1 - ALPHA
-DECIDING = ("device", "threads", "torch", "mnist_cli")  # of an environment: what runs share
 LOOKS = (4, 5, 7, 10, 14, 20, 28, 40, 56, 80)  # numbers of seeds at which pairs may be looked at
 
 Count = Annotated[int, Ge(0)]
@@ -228,7 +227,10 @@ class Baseline(Record):
 
 @dataclass(frozen=True)
 class CompareResult(Sealed):
-    """The result of `compare`: several networks, trained with the same seeds on one machine."""
+    """The result of `compare`: several networks, trained with the same seeds.
+
+    `environment` is that of one of the machines that trained; each run names its own.
+    """
 
     schema_version: Literal[1, 2]
     dataset: DatasetInfo

@@ -30,6 +30,20 @@ class Environment(Record):
     platform: str
     mnist_cli: str
 
+    @property
+    def deciding(self) -> dict[str, str | int]:
+        """What all runs of a comparison share, as it decides their last bits.
+
+        Of the device it is the kind, as several of one kind may share the runs out; the processor,
+        which may differ too, is named with each run.
+        """
+        return {
+            "device": self.device.partition(":")[0],
+            "threads": self.threads,
+            "torch": self.torch,
+            "mnist_cli": self.mnist_cli,
+        }
+
 
 @dataclass(frozen=True)
 class Evaluation:

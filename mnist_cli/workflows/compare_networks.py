@@ -12,7 +12,7 @@ from mnist_cli.data import datasets
 from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution.choice import executing
 from mnist_cli.execution.executor import Executor
-from mnist_cli.schema.comparison import DECIDING, LOOKS, CompareResult, Outcome, Run
+from mnist_cli.schema.comparison import LOOKS, CompareResult, Outcome, Run
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import (
     ComparisonInterrupted,
@@ -182,8 +182,7 @@ def _conditions(
     """All that decides the result of a run beside its seed; runs in one journal share it.
 
     How the number of seeds is decided is one of them: verdicts at the full 5 % of a fixed number,
-    and then others while seeds are added to it, would be false in more than 5 %. The processor is
-    not: it may change from machine to machine, and each run names its own.
+    and then others while seeds are added to it, would be false in more than 5 %.
     """
     return {
         "models": {
@@ -193,7 +192,7 @@ def _conditions(
             for entrant in entrants
         },
         "dataset": asdict(dataset),
-        "environment": {key: getattr(environment, key) for key in DECIDING},
+        "environment": environment.deciding,
         "target": options.target,
         "number of seeds": f"until settled from {options.seed} on" if options.settle else "fixed",
     }
