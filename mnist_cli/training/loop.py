@@ -73,6 +73,7 @@ def fit(
         with exchanged(model):
             _warm_up(training)
         step = _fastest_step(training)
+    report = _throttled(on_step) if on_step else None
     for epoch in range(first_epoch, protocol.epochs + 1):
         order = shuffled(len(training.examples.labels), training.seed, epoch).to(training.device)
         seed_all(derived_seed(training.seed, epoch, "network"))
@@ -80,7 +81,7 @@ def fit(
         model.train()
         failing = naming_failures(f"the network failed in epoch {epoch}")
         with failing, dropout_scaled(model, protocol.dropout), exchanged(model):
-            losses, *seconds = _timed_epoch(training, step, order, epoch, on_step)
+            losses, *seconds = _timed_epoch(training, step, order, epoch, report)
         yield FittedEpoch(epoch, _mean_loss(losses, order, protocol.batch_size, epoch), *seconds)
 
 
@@ -107,7 +108,7 @@ def _fastest_step(training: Training) -> Step:
 
 
 def _timed_epoch(
-    training: Training, step: Step, order: Tensor, epoch: int, on_step: OnStep | None
+    training: Training, step: Step, order: Tensor, epoch: int, report: OnStep | None
 ) -> tuple[Tensor, float, float]:
     """Every step of one epoch: the loss of each step, and the seconds and CPU seconds of all."""
     protocol = training.protocol
@@ -115,16 +116,28 @@ def _timed_epoch(
     losses: list[Tensor] = []
     synchronize(training.device)
     cpu_started = time.process_time()
-    started = reported = time.perf_counter()
+    started = time.perf_counter()
     for done, batch in enumerate(batches):
         progress = (epoch - 1 + (done + 0.5) / len(batches)) / protocol.epochs
         losses.append(step(batch, learning_rate(protocol, progress)))
-        if on_step and time.perf_counter() - reported > PROGRESS_SECONDS:
-            on_step(epoch, done + 1, len(batches))
-            reported = time.perf_counter()
+        if report:
+            report(epoch, done + 1, len(batches))
     synchronize(training.device)
     seconds = time.perf_counter() - started
     return torch.stack(losses), seconds, time.process_time() - cpu_started
+
+
+def _throttled(on_step: OnStep) -> OnStep:
+    """Pass on a few calls a second, however short the epochs are."""
+    reported = time.perf_counter()
+
+    def report(epoch: int, done: int, steps: int) -> None:
+        nonlocal reported
+        if time.perf_counter() - reported > PROGRESS_SECONDS:
+            on_step(epoch, done, steps)
+            reported = time.perf_counter()
+
+    return report
 
 
 def _warm_up(training: Training) -> None:
