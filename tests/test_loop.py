@@ -1,4 +1,5 @@
 import math
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -203,6 +204,19 @@ def test_progress_is_reported_within_an_epoch(
     for _ in fit(training, on_step=lambda *step: seen.append(step)):
         pass
     assert seen == [(epoch, step, 3) for epoch in (1, 2) for step in (1, 2, 3)]
+
+
+def test_progress_is_reported_though_each_epoch_is_short(
+    examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(10_000))  # a second each time that the clock is read
+    monkeypatch.setattr(loop, "PROGRESS_SECONDS", 30)
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
+    training = begun(build(registry.resolve("mlp"), 0), examples, Protocol(epochs=20))
+    seen: list[tuple[int, ...]] = []
+    for _ in fit(training, on_step=lambda *step: seen.append(step)):
+        pass
+    assert 1 <= len(seen) < 5
 
 
 def test_a_loss_that_is_not_finite_names_epoch_and_step(examples: Examples) -> None:
