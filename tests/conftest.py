@@ -28,8 +28,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A worker a core, as each uses one thread; the full tests use all threads themselves."""
-    return 1 if config.option.markexpr == "full" else min(os.cpu_count() or 1, 4)
+    """A worker a core and one more, as each uses one thread and some tests wait for processes.
+
+    The full tests use all threads themselves.
+    """
+    return 1 if config.option.markexpr == "full" else min(os.cpu_count() or 1, 4) + 1
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def main(
     """Time runs with one job and with several, interleaved."""
     data = DataOptions(DatasetName.MNIST, data_dir)
     dataset = datasets.load(data, lambda event: None)
-    entries = tuple(Entry(MODELS[name], Protocol(epochs=1)) for name in networks.split(","))
+    entries = tuple(Entry(MODELS[name], Protocol()) for name in networks.split(","))
     execution = ExecutionOptions(jobs=CORES, threads=1)
     options = CompareOptions(entries, data, device="cpu", execution=execution)
     modes = ("1 job, 1 thread", f"1 job, {CORES} threads", f"{CORES} jobs, 1 thread")
