@@ -251,6 +251,13 @@ def wait_for(condition: Any, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"), [(0, "0"), ("tcp://10.0.0.7:41233", "10.0.0.7:41233"), ("gpu-3", "gpu-3")]
+)
+def test_workers_have_short_names(name: int | str, shown: str) -> None:
+    assert worker.label(name) == shown
+
+
 class Leaving(InProcess):
     """An executor whose only worker is away each time that a run has finished."""
 

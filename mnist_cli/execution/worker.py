@@ -113,6 +113,11 @@ def device_of(device: str, worker: int | str) -> str:
     return device
 
 
+def label(name: int | str) -> str:
+    """`0` for the first worker that this program starts, `10.0.0.7:41233` for one of others."""
+    return str(name).rpartition("://")[2]
+
+
 def _comparison(job: bytes) -> _Comparison:
     """The comparison at hand. Its modules are imported anew when it begins."""
     global _current  # noqa: PLW0603 - a worker process works for one at a time
@@ -141,7 +146,7 @@ def _tell(topic: str, *steps: int) -> None:
     state = worker.state.tasks.get(key)
     if state is None or state.state == "cancelled":
         raise Terminated
-    told = {"key": key, "worker": str(worker.name), "address": worker.address, "steps": steps}
+    told = {"key": key, "name": label(worker.name), "address": worker.address, "steps": steps}
     worker.log_event(topic, told)
     if not steps:
         time.sleep(SENT_SECONDS)

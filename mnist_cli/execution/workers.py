@@ -267,7 +267,7 @@ class Workers:
                 del self._asked[arrived["key"]]
                 done += self._outcome(asked, arrived["answer"])
             elif arrived["steps"]:
-                on_progress(asked.question, arrived["worker"], *arrived["steps"])
+                on_progress(asked.question, arrived["name"], *arrived["steps"])
             else:
                 asked.address, asked.began = arrived["address"], time.monotonic()
 
