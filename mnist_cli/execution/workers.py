@@ -122,7 +122,11 @@ def _loop() -> Iterator[Any]:
     """A thread for the engine; Ctrl-C is for the main process: neither it nor workers see it."""
     runner = LoopRunner(asynchronous=False)
     if os.name == "posix":
-        resource_tracker.ensure_running()  # it would unblock signals where it is first needed
+        # A process of Python's that frees what killed workers leave, and need not say so. Where it
+        # is first needed, it would unblock signals.
+        ignored = (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker")
+        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, ignored))
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             runner.start()
