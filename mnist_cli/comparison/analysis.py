@@ -75,9 +75,9 @@ def with_baseline(
             samples[model.model] = statistics.welch(
                 list(now.values()), list(then.values()), resolution
             )
-    looks = len(result.settling.looks) if result.settling else 1
     decisions = {
-        name: statistics.judge(sample, len(samples) * looks) for name, sample in samples.items()
+        name: statistics.judge(sample, len(samples) * result.number_of_looks)
+        for name, sample in samples.items()
     }
     changes = [
         Change(

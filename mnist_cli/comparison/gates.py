@@ -25,8 +25,7 @@ def failed_gates(result: CompareResult, gates: GateOptions) -> list[str]:
     }
     asked = [limit for limit in (gates.min_accuracy, gates.max_seconds) if limit is not None]
     alpha = ALPHA / 2 if gates.fail_on_regression else ALPHA
-    looks = len(result.settling.looks) if result.settling else 1
-    tests = max(1, len(result.models) * len(asked) * looks)
+    tests = max(1, len(result.models) * len(asked) * result.number_of_looks)
     confidence = 1 - 2 * alpha / tests  # of two-sided intervals
     one_image = 1 / result.dataset.num_test
     alone = timed(result.models)

@@ -15,7 +15,10 @@ RIGHT = 255  # where another image has 10 * label + answer
 
 
 def encoded(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> str:
-    """The wrong ones among N answers, as `Run.mistakes` has them: about 1 kB for 4 % of 10,000."""
+    """Write down which of N answers are wrong, and what they are, as text for `Run.mistakes`.
+
+    Where 4 % of 10,000 answers are wrong, the text has about 1 kB.
+    """
     codes = np.where(labels == answers, RIGHT, NUM_CLASSES * labels + answers).astype(np.uint8)
     return base64.b64encode(zlib.compress(codes.tobytes(), 9)).decode()
 

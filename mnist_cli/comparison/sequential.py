@@ -45,7 +45,7 @@ def judged(
         None before the first look.
     """
     decision = None
-    for look in _looks(settling):
+    for look in settling.allowed_looks:
         if look > len(differences):
             break
         sample = sample_mean(differences[:look], resolution)
@@ -68,7 +68,7 @@ def seeds_needed(
         settling: the looks, and the most seeds that there may be.
         least: what each needs in any case.
     """
-    looks = _looks(settling)
+    looks = settling.allowed_looks
     needed = dict.fromkeys(names, max(looks[0], least))
     for verdict in verdicts:
         further = [look for look in looks if look > verdict.difference.n]
@@ -82,7 +82,7 @@ def at_last_look(runs: Sequence[Run], settling: Settling | None) -> Sequence[Run
     """The runs that were there at the last look; all where their number was fixed."""
     if settling is None:
         return runs
-    return runs[: max((look for look in _looks(settling) if look <= len(runs)), default=0)]
+    return runs[: max((look for look in settling.allowed_looks if look <= len(runs)), default=0)]
 
 
 def expected_half_width(comparisons: int, seeds: int, num_test: int) -> float:
@@ -96,10 +96,6 @@ def expected_half_width(comparisons: int, seeds: int, num_test: int) -> float:
     return interval_half_width(deviation, seeds, comparisons)
 
 
-def _looks(settling: Settling) -> list[int]:
-    return [look for look in settling.looks if look <= settling.max_seeds]
-
-
 def _is_futile(
     sample: SampleMean, comparisons: int, settling: Settling, margin: float | None
 ) -> bool:
@@ -107,7 +103,7 @@ def _is_futile(
 
     To give a pair up cannot make a verdict wrong, but saves half of the runs where networks tie.
     """
-    last = _looks(settling)[-1]
+    last = settling.allowed_looks[-1]
     if sample.n < min(FUTILE_FROM, last):
         return False
     half = interval_half_width(sample.standard_error * math.sqrt(sample.n), last, comparisons)

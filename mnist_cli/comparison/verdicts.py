@@ -65,7 +65,7 @@ def _fixed(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None
 def _at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None]:
     """Over the first seeds, as many as there were at the look that counts."""
     assert result.settling is not None
-    comparisons = number_of_comparisons(len(result.models), len(result.settling.looks))
+    comparisons = number_of_comparisons(len(result.models), result.number_of_looks)
     decisions = []
     for first, second in pairs:
         one, other = _values(first, result), _values(second, result)

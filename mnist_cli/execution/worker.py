@@ -102,10 +102,11 @@ def hold(images: ImageBytes) -> ImageBytes:
 
 
 def device_of(device: str, worker: int | str) -> str:
-    """The device of one of several workers.
+    """Which device a worker trains on: `device` as it was asked for, or one accelerator of several.
 
-    Those that this program starts are numbered, and share the accelerators of the machine out; one
-    that somebody else started sees those that CUDA_VISIBLE_DEVICES leaves it.
+    Workers that this program starts have the numbers 0, 1, ... as names: of two GPUs, the first
+    worker takes cuda:0 and the second cuda:1. A worker that somebody else started has a text as its
+    name, and sees the GPUs that CUDA_VISIBLE_DEVICES leaves it.
     """
     kind = torch.accelerator.current_accelerator(check_available=True)
     if isinstance(worker, int) and kind and device in {"auto", kind.type} and kind.type != "mps":

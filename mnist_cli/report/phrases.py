@@ -277,7 +277,7 @@ def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> s
 
 def looks(settling: Settling) -> str:
     """The numbers of seeds at which a pair may be looked at: `4, 5, 7, 10`."""
-    return ", ".join(str(look) for look in settling.looks if look <= settling.max_seeds)
+    return ", ".join(map(str, settling.allowed_looks))
 
 
 def _undecided(result: CompareResult) -> list[str]:

@@ -102,8 +102,9 @@ class Aggregate(Record):
     """Over the seeds: the interval says nothing about other test images."""
     test_loss: Estimate
     train_seconds: Estimate | None
-    """Over the seeds; with a target, over those that got to it if any did. All times are those of
-    runs that had one and the same machine to themselves, and null where there is none."""
+    """Mean over the seeds; with a target, over those that got to it if any did. This time and the
+    following are of runs that had one and the same machine to themselves; null without such runs.
+    """
     train_seconds_median: Seconds | None
     train_seconds_min: Seconds | None
     train_seconds_max: Seconds | None
@@ -179,6 +180,11 @@ class Settling(Record):
     looks: Annotated[tuple[int, ...], Len(1)] = LOOKS
     """The numbers of seeds at which a pair may be looked at, whether or not they are reached: the
     level of its intervals is divided by how many they are."""
+
+    @property
+    def allowed_looks(self) -> tuple[int, ...]:
+        """The looks that need no more seeds than `max_seeds`."""
+        return tuple(look for look in self.looks if look <= self.max_seeds)
 
 
 @dataclass(frozen=True)
@@ -256,6 +262,11 @@ class CompareResult(Sealed):
     wall_seconds: Annotated[float, Ge(0)] | None = None
     """Duration of the whole comparison so far, since it was last begun; null where exports were put
     together."""
+
+    @property
+    def number_of_looks(self) -> int:
+        """By how many looks the level of an interval is divided: 1 for a fixed number of seeds."""
+        return len(self.settling.looks) if self.settling else 1
 
 
 @dataclass(frozen=True)

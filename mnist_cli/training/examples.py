@@ -26,7 +26,10 @@ def to_device(labelled: LabelledImages, device: torch.device) -> Examples:
 
 
 def images_to_device(images: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """N×28×28 as N×1×28×28, pixels scaled to [0, 1] as torchvision's ToTensor does."""
+    """Turn uint8 images N×28×28 into float32 N×1×28×28 on `device`.
+
+    Pixels are scaled to [0, 1], as torchvision's ToTensor does.
+    """
     pixels = torch.tensor(images).to(device)
     return pixels.unsqueeze(1).float().div_(255)
 
