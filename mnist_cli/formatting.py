@@ -6,13 +6,13 @@ from mnist_cli.schema.comparison import Estimate
 
 
 def format_percent(fraction: float | None) -> str:
-    """0.9822 as `98.22 %`; a dash for what is not defined."""
-    return "-" if fraction is None else f"{fraction * 100:.2f} %"
+    """0.9822 as `98.22 %`; a dash for what is not defined. Only 1 itself is `100.00 %`."""
+    return "-" if fraction is None else f"{_number(fraction, 100, 2, most=1)} %"
 
 
 def format_loss(value: float) -> str:
-    """A cross-entropy to four places."""
-    return f"{value:.4f}"
+    """A cross-entropy to four places, `< 0.0001` where none of them shows it."""
+    return _number(value, 1, 4)
 
 
 def format_seconds(value: float) -> str:
@@ -82,7 +82,7 @@ def format_points(value: Estimate) -> str:
 
 def format_signed_points(value: Estimate) -> str:
     """A change of fractions as `-0.31 ± 0.09 points`."""
-    return f"{'+' if value.mean > 0 else ''}{format_points(value)}"
+    return _signed(value.mean, format_points(value))
 
 
 def format_duration(value: Estimate) -> str:
@@ -90,22 +90,48 @@ def format_duration(value: Estimate) -> str:
     return f"{_interval(value, 1, _decimals(abs(value.mean)))} s"
 
 
+def format_signed_duration(value: Estimate) -> str:
+    """A difference of seconds as `+8.35 ± 0.12 s`."""
+    return _signed(value.mean, format_duration(value))
+
+
+def _signed(mean: float, text: str) -> str:
+    """The text of a number with its sign, but for one that is shown as zero."""
+    if not text.split(maxsplit=1)[0].strip("-0."):
+        return text.removeprefix("-")
+    return f"+{text}" if mean > 0 else text
+
+
 def _possible(
     value: Estimate, scale: float, decimals: int, least: float = 0, most: float = inf
 ) -> str:
     """An interval that ends where it leaves what is possible, `least` to `most`."""
     low, high = value.mean - (value.half_width or 0), value.mean + (value.half_width or 0)
+    mean = _number(value.mean, scale, decimals, least, most)
     if low >= least and high <= most:
-        return _interval(value, scale, decimals)
+        return _with_half_width(mean, value, scale, decimals)
     ends = (
-        f"{end * scale:.{decimals if least < end < most else 0}f}"
+        _number(end, scale, decimals, least, most) if least < end < most else f"{end * scale:.0f}"
         for end in (max(low, least), min(high, most))
     )
-    return f"{value.mean * scale:.{decimals}f} ({' to '.join(ends)})"
+    return f"{mean} ({' to '.join(ends)})"
+
+
+def _number(value: float, scale: float, decimals: int, least: float = 0, most: float = inf) -> str:
+    """A number; one near an end of what is possible is not shown as that: `> 99.99`, `< 0.01`."""
+    text, step = f"{value * scale:,.{decimals}f}", 10.0**-decimals
+    if least == 0 and value > 0 and not text.strip("0."):
+        return f"< {step:.{decimals}f}"
+    if value < most and text == f"{most * scale:.{decimals}f}":
+        return f"> {most * scale - step:.{decimals}f}"
+    return text
 
 
 def _interval(value: Estimate, scale: float, decimals: int = 2) -> str:
-    mean = f"{value.mean * scale:,.{decimals}f}"
+    return _with_half_width(f"{value.mean * scale:,.{decimals}f}", value, scale, decimals)
+
+
+def _with_half_width(mean: str, value: Estimate, scale: float, decimals: int) -> str:
     if value.half_width is None:
         return mean
     return f"{mean} ± {value.half_width * scale:,.{decimals}f}"

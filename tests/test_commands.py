@@ -176,11 +176,16 @@ def test_a_gate_that_is_not_met_still_prints_and_saves(run_cli: RunCli) -> None:
     outcome = run_cli("train", "mlp", "--epochs", 1, "--min-accuracy", 0.999, "--json", *FAST)
     assert outcome.code == ExitCode.GATE_NOT_MET
     assert 0 < outcome.json["test_accuracy"] < 0.999
+    accuracy = outcome.json["test_accuracy"]
     assert outcome.err == (
-        f"gate: test accuracy {outcome.json['test_accuracy']:.4f} is below --min-accuracy 0.999\n"
+        f"gate not met: test accuracy {accuracy * 100:.2f} % (1 seed, taken at its value) "
+        "is below --min-accuracy 0.999\n"
     )
-    met = run_cli("eval", "mlp.safetensors", "--min-accuracy", outcome.json["test_accuracy"])
+    met = run_cli("eval", "mlp.safetensors", "--min-accuracy", accuracy)
     assert met.code == ExitCode.OK
+    assert met.err.startswith("gate met: test accuracy ")
+    assert met.err.endswith(f" equals --min-accuracy {accuracy:g}\n")
+    assert run_cli("eval", "mlp.safetensors", "--min-accuracy", accuracy, "--quiet").err == ""
     missed = run_cli("eval", "mlp.safetensors", "--min-accuracy", 0.999)
     assert missed.code == ExitCode.GATE_NOT_MET
     assert "Confusion matrix" in missed.out

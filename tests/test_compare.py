@@ -162,12 +162,12 @@ def test_the_tables_have_what_they_must(run_cli: RunCli) -> None:
     assert "(min-max)" in outcome.out
     assert "seeds 0 to 2" in outcome.out
     assert "Journal: " in outcome.out
-    assert "Apart from seeds: 1,000 test images leave an accuracy uncertain by ±" in outcome.out
+    assert "The finite test set of 1,000 images adds an uncertainty of ±" in outcome.out
 
 
 def test_one_seed_has_no_interval_and_cannot_rank(run_cli: RunCli) -> None:
     outcome = run_cli("compare", "mlp", "tinycnn", *FAST)
-    assert "±" not in outcome.out.split("Apart from seeds")[0]
+    assert "±" not in outcome.out.split("The finite test set")[0]
     assert "One seed cannot rank" in outcome.out
     assert "distinguishable" not in outcome.out
     alone = run_cli("compare", "mlp", *FAST).out
@@ -221,8 +221,8 @@ def test_verdicts_are_paired_by_seed(run_cli: RunCli) -> None:
         assert (verdict["better"] is None) == (verdict["adjusted_p"] >= 0.05)
         assert verdict["better"] in {first, second, None}
     out = run_cli("compare", *models, "--seeds", 3, *FAST).out
-    assert "3 seeds fixed in advance, all 3 intervals hold together with 95 %:" in out
-    assert "± is the 95 % interval of a network's mean over its seeds." in out
+    assert "3 seeds fixed in advance, simultaneous 95 % confidence intervals:" in out
+    assert "± is the 95 % t-interval over seeds." in out
     said = out.count(" beats ") + out.count("are not distinguishable with n = 3")
     assert said == 3
 
@@ -411,9 +411,9 @@ def test_exports_are_rewritten_after_each_run(
 @pytest.mark.parametrize(
     ("gate", "code", "reason"),
     [
-        (("--min-accuracy", 0.1), ExitCode.OK, ""),
+        (("--min-accuracy", 0.1), ExitCode.OK, "is above --min-accuracy 0.1"),
         (("--min-accuracy", 0.99), ExitCode.GATE_NOT_MET, "is below --min-accuracy 0.99"),
-        (("--max-seconds", 1000), ExitCode.OK, ""),
+        (("--max-seconds", 1000), ExitCode.OK, "is below --max-seconds 1000"),
         (("--max-seconds", 0.0001), ExitCode.GATE_NOT_MET, "is above --max-seconds 0.0001"),
     ],
 )
@@ -421,15 +421,14 @@ def test_exports_are_rewritten_after_each_run(
 def test_gates(
     run_cli: RunCli, gate: tuple[str, float], code: ExitCode, reason: str, seeds: int
 ) -> None:
-    outcome = run_cli("compare", "mlp", "--seeds", seeds, *gate, *FAST)
+    command = ("compare", "mlp", "--seeds", seeds, *gate, *FAST[:-1])
+    outcome = run_cli(*command)
     assert outcome.code == code
     assert "mlp" in outcome.out
-    if reason:
-        [line] = outcome.err.splitlines()
-        assert line.startswith("gate: mlp: ")
-        assert line.endswith(reason)
-    else:
-        assert outcome.err == ""
+    line = outcome.err.splitlines()[-1]
+    assert line.startswith("gate not met: mlp: " if code else "gate met: mlp: ")
+    assert line.endswith(reason)
+    assert run_cli(*command, "--quiet").err == (f"{line}\n" if code else "")
 
 
 def test_a_gate_fails_only_where_the_interval_clears_it(run_cli: RunCli) -> None:
@@ -463,14 +462,17 @@ def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -
     shifted(15)
     worse = run_cli(*check, "better.json")
     assert worse.code == ExitCode.GATE_NOT_MET
-    assert worse.err.startswith("gate: mlp: test accuracy changed by -")
+    assert worse.err.startswith("gate not met: mlp: test accuracy changed by -")
     assert worse.err.count("\n") == 1
     assert "seeds unpaired" in worse.out
     shown = run_cli(*base, "--baseline", "better.json")
     assert shown.code == ExitCode.OK
     assert "paired by seed" in shown.out
     other = run_cli(*base, "--lr", 0.002, "--baseline", "base.json")
-    assert "Since base.json (trained otherwise: mlp lr 0.001, now 0.002), at 95 %:" in other.out
+    assert (
+        "Since base.json (trained otherwise: mlp lr 0.001, now 0.002), 95 % confidence interval:"
+        in other.out
+    )
     shifted(-50)
     assert run_cli(*check, "better.json").code == ExitCode.OK
 

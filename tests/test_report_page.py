@@ -95,7 +95,8 @@ def test_sections_come_in_the_order_of_the_questions() -> None:
     for sentence in (
         "mnist, 60,000 training and 20 test images",
         "5 epochs, batch size 64, adam at 0.001, seeds 0 to 4",
-        "Differences on these test images, paired by seed, 5 seeds fixed in advance, at 95 %:",
+        "Differences on these test images, paired by seed, 5 seeds, 95 % confidence interval "
+        "if all seeds were decided on before any result was seen:",
         "<span>good beats bad by 3.00 ± 1.79 points</span>",
         "Trained on cpu (EPYC, 2 threads), torch 2.15, in fp32.",
         "3 of 20 images wrong in a run, most often 7 taken for 1: 2 times.",

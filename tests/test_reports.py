@@ -300,7 +300,7 @@ def test_markdown_is_the_same_whatever_the_terminal(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
     assert export.to_markdown(result_of_two()) == plain
     assert "| a\\_b\\|c | 98.05 ± 0.64 % | 2 |" in plain
-    assert "± is the 95 % interval of a network's mean over its seeds. \\* by these" in plain
+    assert "± is the 95 % t-interval over seeds. " in plain
 
 
 def test_in_markdown_a_time_is_that_of_networks_which_always_arrive() -> None:

@@ -38,12 +38,25 @@ def test_paired_and_welch_are_scipys() -> None:
     assert (high - low) / 2 == pytest.approx(estimate.half_width)
     assert (high + low) / 2 == pytest.approx(estimate.mean)
 
-    apart = reference.ttest_ind(VALUES, OTHERS[:3], equal_var=False)
-    sample = statistics.welch(VALUES, OTHERS[:3])
+    apart = reference.ttest_ind(VALUES, OTHERS, equal_var=False)
+    sample = statistics.welch(VALUES, OTHERS)
     assert sample.p_value() == pytest.approx(apart.pvalue)
     assert sample.degrees_of_freedom == pytest.approx(apart.df)
     low, high = apart.confidence_interval(0.95)
     assert (high - low) / 2 == pytest.approx(sample.estimate().half_width)
+
+
+@pytest.mark.parametrize(("first", "second"), [(VALUES, OTHERS[:3]), (OTHERS[:2], VALUES)])
+def test_samples_of_unequal_size_have_the_freedom_of_the_smaller_one(
+    first: Sequence[float], second: Sequence[float]
+) -> None:
+    sample = statistics.welch(first, second)
+    error = math.hypot(reference.sem(first), reference.sem(second))
+    least = min(len(first), len(second))
+    quantile = reference.t.ppf(0.975, least - 1)
+    assert sample.mean == pytest.approx(np.mean(first) - np.mean(second))
+    assert sample.estimate().half_width == pytest.approx(quantile * error)
+    assert sample.n == least
 
 
 def test_student_1908_on_sleep() -> None:
@@ -181,15 +194,47 @@ def test_intervals_cover_the_truth_in_95_of_100_cases(n: int) -> None:
     assert hits / trials == pytest.approx(0.95, abs=3 * math.sqrt(0.95 * 0.05 / trials))
 
 
-@pytest.mark.parametrize(("first", "second"), [(5, 10), (5, 5)])
-def test_welch_is_wrong_in_about_5_of_100_cases_from_five_values_on(
+@pytest.mark.parametrize(("first", "second"), [(5, 5), (5, 20), (5, 100), (100, 5)])
+def test_welch_is_wrong_in_at_most_5_of_100_cases_from_five_values_on(
     first: int, second: int
 ) -> None:
     random = np.random.default_rng(first + second)
-    trials = 3000
-    pairs = [(random.normal(0, 1, first), random.normal(0, 1, second)) for _ in range(trials)]
-    wrong = sum(statistics.welch(a.tolist(), b.tolist()).p_value() < 0.05 for a, b in pairs)
-    assert 0.03 < wrong / trials < 0.05 + 3 * math.sqrt(0.05 * 0.95 / trials)
+    trials = 2000
+    for deviation in (0.3, 1.0):
+        one = random.normal(0, deviation, (trials, first)).tolist()
+        other = random.normal(0, 1, (trials, second)).tolist()
+        pairs = zip(one, other, strict=True)
+        wrong = sum(statistics.welch(a, b).p_value() < 0.05 for a, b in pairs)
+        assert 0.005 < wrong / trials < 0.05 + 3 * math.sqrt(0.05 * 0.95 / trials)
+
+
+# Five seeds are twice as many as two, 0.01 below the median is three sampling errors of 10,000.
+ORDINARY = (0.971, 0.9702, 0.9698, 0.9705)
+
+
+def test_accuracies_far_below_the_others_are_named() -> None:
+    assert statistics.far_below([*ORDINARY, 0.1135], 10_000) == [4]
+    assert statistics.far_below([0.93, *ORDINARY, 0.1135], 10_000) == [0, 5]
+    assert statistics.far_below([*ORDINARY, 0.999], 10_000) == []  # above
+    assert statistics.far_below([0.97, 0.97, 0.97, 0.97, 0.968], 10_000) == []  # by a few images
+    assert statistics.far_below([0.97, 0.97, 0.97, 0.97, 0.95], 10_000) == [4]
+    assert statistics.far_below([0.97, 0.97, 0.95], 10_000) == []  # too few to say
+    assert statistics.far_below([0.97, 0.97, 0.97, 0.95], 10_000) == [3]
+    assert statistics.far_below([0.97, 0.97, 0.97, 0.95], 1000) == []  # images explain it
+    assert statistics.far_below([0.97, 0.99, 0.95, 0.93, 0.8], 10_000) == []  # all are wide apart
+    assert statistics.far_below([0.97, 0.99, 0.95, 0.93, 0.4], 10_000) == [4]
+    assert statistics.far_below([], 10_000) == []
+
+
+@pytest.mark.parametrize("count", [4, 5, 6, 10, 20])
+@pytest.mark.parametrize("deviation", [0.0015, 0.01, 0.03])
+def test_of_normal_accuracies_one_is_far_below_in_less_than_1_of_100_cases(
+    count: int, deviation: float
+) -> None:
+    random = np.random.default_rng(count)
+    values = np.round(random.normal(0.9, deviation, (2000, count)) * 1000) / 1000
+    spoken = sum(bool(statistics.far_below(row, 1000)) for row in values.tolist())
+    assert spoken / len(values) < 0.01 + 2 * math.sqrt(0.01 / len(values))
 
 
 def covers(estimate: Estimate, truth: float) -> bool:

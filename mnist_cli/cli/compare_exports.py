@@ -33,4 +33,4 @@ def compare_exports(
     with working(quiet):
         result = put_together(paths, baseline)
         export.write(result, files)
-    return show(result, gates, files, data, json=json)
+    return show(result, gates, files, data, json=json, quiet=quiet)

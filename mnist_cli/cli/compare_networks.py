@@ -32,7 +32,7 @@ def compare_networks(
     with working(quiet) as on_event:
         for result in train_all(options, on_event):
             export.write(result, files)
-    return show(result, gates, files, options.data, json=json)
+    return show(result, gates, files, options.data, json=json, quiet=quiet)
 
 
 def show(
@@ -42,12 +42,13 @@ def show(
     data: DataOptions,
     *,
     json: bool,
+    quiet: bool,
 ) -> int:
     """Print a comparison, draw it if that was asked for, and return the exit code.
 
     For a report, the test images are those of `data` if they are on this disk.
     """
-    from mnist_cli.comparison.gates import failed_gates
+    from mnist_cli.comparison.gates import judge_gates
 
     try:
         if files.to_stdout:
@@ -67,7 +68,7 @@ def show(
 
                 images = test_images_on_disk(result.dataset, data)
                 write_report(files.report, result, images)
-    code = exit_code_of(failed_gates(result, gates))
+    code = exit_code_of(judge_gates(result, gates), quiet=quiet)
     failures = phrases.failures(result)
     if failures:
         say(f"error: {'; '.join(failures)}")

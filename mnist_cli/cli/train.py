@@ -4,7 +4,7 @@ import os
 
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.outputs import Output, check_outputs
-from mnist_cli.cli.working import exit_code_of, failed_accuracy_gate, working
+from mnist_cli.cli.working import accuracy_gate, exit_code_of, working
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import training_table
@@ -62,4 +62,4 @@ def train(
         from mnist_cli.report.pictures.plots import plot_training
 
         plot_training(plot, result)
-    return exit_code_of(failed_accuracy_gate(result.test_accuracy, min_accuracy))
+    return exit_code_of(accuracy_gate(result.test_accuracy, min_accuracy), quiet=quiet)

@@ -5,8 +5,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 
 from mnist_cli.errors import ExitCode
+from mnist_cli.report import gates as report
 from mnist_cli.report.progress import reporter
+from mnist_cli.schema.comparison import CONFIDENCE, Estimate
 from mnist_cli.schema.events import OnEvent
+from mnist_cli.schema.gates import Gate, GateVerdict
 from mnist_cli.system import process
 from mnist_cli.system.streams import say
 
@@ -22,16 +25,18 @@ def working(quiet: bool = False) -> Iterator[OnEvent]:
         yield on_event
 
 
-def failed_accuracy_gate(test_accuracy: float, min_accuracy: float | None) -> list[str]:
-    """Why one training or evaluation misses its threshold; empty where it does not."""
-    if min_accuracy is None or test_accuracy >= min_accuracy:
+def accuracy_gate(test_accuracy: float, min_accuracy: float | None) -> list[Gate]:
+    """What one training or evaluation says of its threshold; empty without one."""
+    if min_accuracy is None:
         return []
-    return [f"test accuracy {test_accuracy:.4f} is below --min-accuracy {min_accuracy:.10g}"]
+    verdict = GateVerdict.MET if test_accuracy >= min_accuracy else GateVerdict.NOT_MET
+    value = Estimate(test_accuracy, None, 1, CONFIDENCE)
+    return [Gate("", "--min-accuracy", verdict, min_accuracy, value)]
 
 
-def exit_code_of(failed_gates: Sequence[str]) -> ExitCode:
-    """Say in one line which gates were not met and why, if any."""
-    if not failed_gates:
-        return ExitCode.OK
-    say(f"gate: {'; '.join(failed_gates)}")
-    return ExitCode.GATE_NOT_MET
+def exit_code_of(gates: Sequence[Gate], *, quiet: bool) -> ExitCode:
+    """Say what became of each gate, a line each; with `quiet` of those that were not met."""
+    failed = [gate for gate in gates if gate.verdict == GateVerdict.NOT_MET]
+    for gate in failed if quiet else gates:
+        say(report.sentence(gate))
+    return ExitCode.GATE_NOT_MET if failed else ExitCode.OK

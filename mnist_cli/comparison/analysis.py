@@ -18,6 +18,7 @@ from mnist_cli.schema.comparison import (
     ModelRuns,
     Run,
 )
+from mnist_cli.schema.options import LEAST_RUNS
 
 
 def analysed(result: CompareResult) -> CompareResult:
@@ -49,9 +50,9 @@ def with_baseline(
 ) -> CompareResult:
     """`result` with the change of each network's accuracy since the runs in `file`.
 
-    A network with the same seeds then and now is judged by the paired t-test, as the order of the
-    images is a seed's; another one by Welch's test. All hold together with 95 % (Bonferroni), at
-    each look too where seeds are added.
+    A network with five seeds or more in common is judged by their paired t-test, as the order of
+    the images is a seed's; another one by Welch's test of all seeds. The intervals are simultaneous
+    95 % confidence intervals (Bonferroni), at each look too where seeds are added.
 
     Args:
         result: what is known now.
@@ -60,17 +61,18 @@ def with_baseline(
         note: how networks were trained otherwise then.
     """
     resolution = 1 / result.dataset.num_test
-    samples, paired = {}, set()
+    samples, identical = {}, {}
     for model in result.models:
         runs = at_last_look(model.runs, result.settling)
         now = {run.seed: run.test_accuracy for run in runs}
         then = accuracies.get(model.model, {})
         if not model.figures or len(now) < 2 or len(then) < 2:
             continue
-        if now.keys() == then.keys():
-            paired.add(model.model)
-            before = [then[seed] for seed in now]
-            samples[model.model] = statistics.paired(list(now.values()), before, resolution)
+        seeds = [seed for seed in now if seed in then]
+        if len(seeds) >= LEAST_RUNS:
+            one, other = [now[seed] for seed in seeds], [then[seed] for seed in seeds]
+            identical[model.model] = one == other
+            samples[model.model] = statistics.paired(one, other, resolution)
         else:
             samples[model.model] = statistics.welch(
                 list(now.values()), list(then.values()), resolution
@@ -84,8 +86,9 @@ def with_baseline(
             model.model,
             difference=decision.estimate,
             adjusted_p=decision.adjusted_p,
-            paired=model.model in paired,
+            paired=model.model in identical,
             regressed=decision.differs and decision.estimate.mean < 0,
+            identical=identical.get(model.model, False),
         )
         if (decision := decisions.get(model.model))
         else Change(model.model, None, None, paired=False, regressed=False)
@@ -117,6 +120,9 @@ def _figures(model: ModelRuns, alone: Sequence[Run], result: CompareResult) -> A
         sampling_error=statistics.sampling_error(accuracy.mean, num_test),
         outlier_seeds=tuple(alone[index].seed for index in odd),
         accuracy_deviation=stdev(accuracies) if len(accuracies) > 1 else None,
+        low_seeds=tuple(
+            model.runs[index].seed for index in statistics.far_below(accuracies, num_test)
+        ),
     )
 
 

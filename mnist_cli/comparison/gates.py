@@ -1,9 +1,11 @@
 """Thresholds for scripts. A gate fails only where the runs prove that it should.
 
 Each network and threshold is a one-sided Student test at 0.05 / m, m being their number (times that
-of the looks where seeds are added): where all meet their thresholds, the chance that any gate fails
-is at most 5 %. A regression is a fall in a two-sided test, which has a chance of 2.5 %; beside it,
-thresholds share the other half. That no gate fails proves nothing: two seeds hardly ever fail one.
+of the looks where seeds are added): the chance of any false word is at most 5 %, whether "not met"
+or "met", as a network is on one side of its threshold. A regression is a fall in a two-sided test,
+which has a chance of 2.5 %, over baselines too: one that was lucky fails more good builds for as
+long as it is kept. Beside it, thresholds share the other half. Of a threshold between the two there
+is no proof: two seeds hardly ever give one. A run near chance fails an accuracy by itself.
 """
 
 from collections.abc import Sequence
@@ -11,85 +13,100 @@ from collections.abc import Sequence
 from mnist_cli.comparison.sequential import at_last_look
 from mnist_cli.comparison.statistics import mean_interval
 from mnist_cli.comparison.timing import timed
-from mnist_cli.formatting import format_accuracy, format_duration, format_points, plural
-from mnist_cli.schema.comparison import ALPHA, CompareResult, Estimate, Run
+from mnist_cli.formatting import format_percent, plural
+from mnist_cli.schema.comparison import ALPHA, Baseline, Change, CompareResult, ModelRuns, Run
+from mnist_cli.schema.gates import Gate, GateVerdict
 from mnist_cli.schema.options import GateOptions
 
+LAST_BITS = 1e-9  # by which the mean of equal values may differ from them
 
-def failed_gates(result: CompareResult, gates: GateOptions) -> list[str]:
-    """Why a comparison misses its thresholds, a reason each; a single run is taken at its value."""
-    judged = {
-        model.model: runs
-        for model in result.models
-        if model.figures and (runs := at_last_look(model.runs, result.settling))
-    }
+
+def judge_gates(result: CompareResult, gates: GateOptions) -> list[Gate]:
+    """What the runs say of each threshold for each network; one run is taken at its value."""
     asked = [limit for limit in (gates.min_accuracy, gates.max_seconds) if limit is not None]
     alpha = ALPHA / 2 if gates.fail_on_regression else ALPHA
     tests = max(1, len(result.models) * len(asked) * result.number_of_looks)
     confidence = 1 - 2 * alpha / tests  # of two-sided intervals
-    one_image = 1 / result.dataset.num_test
     alone = timed(result.models)
-    reasons = [
-        reason
-        for name, runs in judged.items()
-        for reason in (
-            _accuracy(name, runs, gates.min_accuracy, confidence, one_image),
-            _time(name, runs, alone[name], gates.max_seconds, confidence),
-        )
-        if reason
-    ]
+    judged = []
+    for model in result.models:
+        runs = at_last_look(model.runs, result.settling)
+        if gates.min_accuracy is not None:
+            one_image = 1 / result.dataset.num_test
+            judged.append(_accuracy(model, runs, gates.min_accuracy, confidence, one_image))
+        if gates.max_seconds is not None:
+            judged.append(_time(model, runs, alone[model.model], gates.max_seconds, confidence))
     if gates.fail_on_regression and result.baseline:
-        reasons += [
-            f"{change.model}: test accuracy changed by {format_points(change.difference)} "
-            f"since {result.baseline.file}"
-            for change in result.baseline.changes
-            if change.regressed and change.difference
-        ]
-    return reasons
+        judged += [_change(change, result.baseline) for change in result.baseline.changes]
+    return judged
 
 
 def _accuracy(
-    name: str, runs: Sequence[Run], least: float | None, confidence: float, resolution: float
-) -> str | None:
-    if least is None:
-        return None
+    model: ModelRuns, runs: Sequence[Run], least: float, confidence: float, resolution: float
+) -> Gate:
+    option = "--min-accuracy"
+    if unknown := _unknown(model, runs):
+        return Gate(model.model, option, GateVerdict.NOT_PROVEN, least, reason=unknown)
+    collapsed = [run for run in model.runs if run.near_chance and run.test_accuracy < least]
+    if collapsed and len(model.runs) > 1:
+        seeds = " and ".join(
+            f"seed {run.seed} collapsed to {format_percent(run.test_accuracy)}" for run in collapsed
+        )
+        return Gate(model.model, option, GateVerdict.NOT_MET, least, reason=seeds)
     value = mean_interval([run.test_accuracy for run in runs], resolution, confidence)
-    if value.mean + (value.half_width or 0) >= least:
-        return None
-    return (
-        f"{name}: test accuracy {format_accuracy(value)} ({_level(value)}) "
-        f"is below --min-accuracy {least:.10g}"
-    )
+    verdict = _verdict(value.mean - least, value.half_width)
+    return Gate(model.model, option, verdict, least, value)
 
 
 def _time(
-    name: str, runs: Sequence[Run], alone: Sequence[Run], most: float | None, confidence: float
-) -> str | None:
+    model: ModelRuns, runs: Sequence[Run], alone: Sequence[Run], most: float, confidence: float
+) -> Gate:
     """The times are those of the runs that had the machine `alone`, and there must be one.
 
     With a target, a network must have got to it in each run: how long it takes is not known.
     """
-    if most is None:
-        return None
-    limit = f"--max-seconds {most:.10g}"
+    option = "--max-seconds"
+    if unknown := _unknown(model, runs):
+        return Gate(model.model, option, GateVerdict.NOT_PROVEN, most, reason=unknown)
     reached = [run.reached_target is not False for run in runs]
-    if not all(reached):
-        return (
-            f"{name}: reached --target in {sum(reached)} of {plural(len(reached), 'run')}, "
-            f"so not within {limit}"
-        )
     timed_runs = [run for run in runs if run in alone]
-    if not timed_runs:
-        return f"{name}: no run had the one machine to itself, so nothing is known of {limit}"
+    reason = ""
+    if not all(reached):
+        reason = f"--target was reached in {sum(reached)} of {plural(len(reached), 'run')}"
+    elif not timed_runs:
+        reason = "no run had the one machine to itself"
+    if reason:
+        return Gate(model.model, option, GateVerdict.NOT_MET, most, reason=reason)
     value = mean_interval([run.train_seconds for run in timed_runs], confidence=confidence)
-    if value.mean - (value.half_width or 0) <= most:
-        return None
-    return f"{name}: training time {format_duration(value)} ({_level(value)}) is above {limit}"
+    verdict = _verdict(most - value.mean, value.half_width)
+    return Gate(model.model, option, verdict, most, value)
 
 
-def _level(value: Estimate) -> str:
-    """`5 seeds, one-sided 97.5 %`, or `1 seed`, which has no interval."""
-    seeds = plural(value.n, "seed")
-    if value.half_width is None:
-        return seeds
-    return f"{seeds}, one-sided {(1 + value.confidence) / 2 * 100:.4g} %"
+def _change(change: Change, baseline: Baseline) -> Gate:
+    option, value, reason = "--fail-on-regression", change.difference, ""
+    verdict = GateVerdict.NOT_PROVEN
+    if value is None:
+        reason = f"no change since {baseline.file} is known"
+    elif change.identical:
+        verdict = GateVerdict.MET
+        value, reason = None, f"each seed has the accuracy it had in {baseline.file}"
+    elif change.regressed:
+        verdict = GateVerdict.NOT_MET
+    elif value.mean >= (value.half_width or 0):
+        verdict = GateVerdict.MET
+    return Gate(change.model, option, verdict, None, value, reason, baseline.file)
+
+
+def _unknown(model: ModelRuns, runs: Sequence[Run]) -> str:
+    """Why nothing can be said of a network, if so."""
+    if not model.figures:
+        return "it failed" if model.failure else "it has no run yet"
+    return "" if runs else "it has too few seeds yet"
+
+
+def _verdict(ahead: float, half_width: float | None) -> GateVerdict:
+    """How surely a value is on the right side of its threshold: by how much, and with which ±."""
+    half = half_width or 0.0
+    if ahead + half < -LAST_BITS:
+        return GateVerdict.NOT_MET
+    return GateVerdict.MET if ahead - half >= -LAST_BITS else GateVerdict.NOT_PROVEN

@@ -2,8 +2,10 @@
 
 import base64
 import binascii
+import math
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +48,34 @@ def of_runs(runs: Sequence[Run], num_test: int) -> NDArray[np.uint8]:
     """`decoded` for each run that knows its mistakes, R×N; raises ValueError likewise."""
     known = [decoded(run.mistakes, num_test) for run in runs if run.mistakes is not None]
     return np.stack(known) if known else np.empty((0, num_test), np.uint8)
+
+
+def sampling_error_of_difference(
+    first: Sequence[Run], second: Sequence[Run], num_test: int
+) -> float | None:
+    """Half the 95 % interval of the difference in accuracy that is due to the choice of images.
+
+    1.96 times the standard deviation over the images of (share of `first` that is right minus share
+    of `second`), divided by the square root of their number. On other images of the kind, the same
+    trained networks differ by so much more or less. None where mistakes are not known or damaged.
+    """
+    try:
+        shares = [
+            np.mean([_wrong(run.mistakes, num_test) for run in runs if run.mistakes], axis=0)
+            for runs in (first, second)
+            if all(run.mistakes for run in runs)
+        ]
+    except ValueError:
+        return None
+    if len(shares) < 2:
+        return None
+    return float(1.96 * np.std(shares[0] - shares[1]) / math.sqrt(num_test))
+
+
+@lru_cache(maxsize=1024)  # a comparison is analysed after each of its runs
+def _wrong(text: str, num_test: int) -> NDArray[np.bool_]:
+    wrong: NDArray[np.bool_] = decoded(text, num_test) != RIGHT
+    return wrong
 
 
 def confusion(codes: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -1,9 +1,9 @@
 """Judging a pair of networks while seeds are added, as often as one likes.
 
 Intervals are looked at when a pair has 4, 5, 7, ... seeds, each at the level 1 - 0.05 / (m K), with
-m pairs of networks and K looks. By the union bound all intervals of all pairs at all looks hold
-together with at least 95 %, and while they do, no verdict is wrong. So it makes no difference which
-pairs get more seeds, when it ends, and why. These are the repeated confidence intervals of Jennison
+m pairs of networks and K looks. By the union bound they are simultaneous 95 % confidence intervals,
+and while all of them cover, no verdict is wrong. So it makes no difference which pairs get more
+seeds, when it ends, and why. These are the repeated confidence intervals of Jennison
 and Turnbull (1989, https://doi.org/10.1111/j.2517-6161.1989.tb01433.x), divided as Bonferroni does.
 """
 
@@ -99,7 +99,7 @@ def expected_half_width(comparisons: int, seeds: int, num_test: int) -> float:
 def _is_futile(
     sample: SampleMean, comparisons: int, settling: Settling, margin: float | None
 ) -> bool:
-    """Whether the pair is hardly settled at the last look either, with the mean and spread so far.
+    """Whether the last look is unlikely to decide the pair, with the mean and spread so far.
 
     To give a pair up cannot make a verdict wrong, but saves half of the runs where networks tie.
     """

@@ -1,8 +1,10 @@
 """Intervals, tests and verdicts: pure functions of numbers.
 
 Student intervals of normal values have their nominal coverage from two values on, as the tests
-simulate. The distributions are those of scipy.special, which scipy imports when it is first used:
-in 0.1 s, where scipy.stats takes 0.8 s.
+simulate. Of accuracies whose laws are skewed and spread differently, a verdict is false in up to
+11 % (five seeds) or 13 % (until settled). Where one seed in ten falls to chance, five seeds miss it
+in 59 %, and no interval can know of it. The distributions are those of scipy.special, which scipy
+imports when it is first used: in 0.1 s, where scipy.stats takes 0.8 s.
 """
 
 import math
@@ -15,6 +17,8 @@ import scipy
 from mnist_cli.schema.comparison import ALPHA, CONFIDENCE, SETTLED, Estimate, Outcome
 
 OUTLIER = 14.826
+FAR_BELOW = 22  # deviations: five normal values have one so low in 0.9 % of cases, others in fewer
+LEAST_FOR_FAR = 4  # values: of fewer, the deviations are too often small by chance
 
 
 @dataclass(frozen=True)
@@ -89,24 +93,23 @@ def paired(first: Sequence[float], second: Sequence[float], resolution: float = 
 def welch(first: Sequence[float], second: Sequence[float], resolution: float = 0.0) -> SampleMean:
     """The difference of two means of values that have nothing to do with each other (Welch 1947).
 
-    Each needs two values or more.
+    Each needs two values or more. Samples of unequal size get the degrees of freedom of the smaller
+    one, with which the test never errs too often (Mickey and Brown 1966): at 0.31 % a side, Welch's
+    own find a difference between 5 and 20 equal values in 0.6 %, and these in 0.13 %.
     """
     one, other = sample_mean(first, resolution), sample_mean(second, resolution)
     a, b = one.standard_error**2, other.standard_error**2
-    total = a + b
-    freedom = (
-        total**2 / (a**2 / one.degrees_of_freedom + b**2 / other.degrees_of_freedom)
-        if total
-        else min(one.degrees_of_freedom, other.degrees_of_freedom)
-    )
-    return SampleMean(one.mean - other.mean, math.sqrt(total), freedom, min(one.n, other.n))
+    freedom = min(one.degrees_of_freedom, other.degrees_of_freedom)
+    if one.n == other.n and a + b:
+        freedom *= (a + b) ** 2 / (a**2 + b**2)
+    return SampleMean(one.mean - other.mean, math.sqrt(a + b), freedom, min(one.n, other.n))
 
 
 def judge(sample: SampleMean, comparisons: int, margin: float | None = None) -> Decision:
     """Judge one of m differences by its interval at the level 1 - 0.05 / m (Bonferroni; Dunn 1961).
 
-    All m intervals hold together with 95 %, and the chance of any false verdict is at most 5 %.
-    Holm's procedure finds a little more, but its intervals do not hold together.
+    They are simultaneous 95 % confidence intervals: the chance of any false verdict is at most 5 %.
+    Holm's procedure finds a little more, but its intervals are not simultaneous.
 
     Args:
         sample: the mean difference.
@@ -197,3 +200,17 @@ def outliers(values: Sequence[float]) -> list[int]:
     deviations = [abs(value - middle) for value in values]
     limit = max(OUTLIER * median(deviations), middle / 5)
     return [position for position, deviation in enumerate(deviations) if deviation > limit]
+
+
+def far_below(accuracies: Sequence[float], num_samples: int) -> list[int]:
+    """The positions of accuracies far below the median: by 22 median absolute deviations.
+
+    And by three times `sampling_error` at least, as the deviations of a few values may all be tiny.
+    Of 4 to 20 normal values, one is so low in less than 1 % of cases.
+    """
+    if len(accuracies) < LEAST_FOR_FAR:
+        return []
+    middle = median(accuracies)
+    deviation = median(abs(value - middle) for value in accuracies)
+    limit = max(FAR_BELOW * deviation, 3 * sampling_error(middle, num_samples))
+    return [position for position, value in enumerate(accuracies) if middle - value > limit]

@@ -8,10 +8,11 @@ from mnist_cli.formatting import (
     format_duration,
     format_points,
     format_seconds,
+    format_signed_duration,
     format_signed_points,
     plural,
 )
-from mnist_cli.report import layout
+from mnist_cli.report import cautions, layout
 from mnist_cli.schema.comparison import (
     ALPHA,
     CONFIDENCE,
@@ -26,16 +27,17 @@ from mnist_cli.schema.comparison import (
 )
 from mnist_cli.schema.protocol import Protocol
 
-LOOKED_TWICE = (
-    "This journal was begun with other seeds, and could be looked at before: with each look, a "
-    "false verdict or gate is likelier than the 5 % that hold for one. --until-settled may look."
+IF_FIXED = "if all seeds were decided on before any result was seen"
+INTERVAL = f"{CONFIDENCE * 100:g} % confidence interval"
+RENEW = (
+    "The 5 % are over baselines too: a lucky one fails more good builds, so make a new one with "
+    "each accepted change."
 )
-UNFINISHED = "Runs are missing: the 5 % hold for what is said after the last one."
 PARETO = (
     "by these figures alone, no other network is more accurate for no more, or as accurate for "
     "less."
 )
-MEANS = f"± is the {CONFIDENCE * 100:g} % interval of a network's mean over its seeds."
+MEANS = f"± is the {CONFIDENCE * 100:g} % t-interval over seeds."
 DEVIATIONS = "sd is the standard deviation of the accuracy over the seeds."
 MOST_NAMED = 6  # networks in a question
 MULT_ADDS = f"Mult-adds are for a batch of {Protocol.batch_size} images."
@@ -87,8 +89,8 @@ def legend(result: CompareResult, *, accuracies: bool = True) -> str:
 
 
 def findings(result: CompareResult) -> list[str]:
-    """Failures, targets missed, verdicts, changes since a baseline and slow runs, a line each."""
-    lines = failures(result)
+    """Failures, targets missed, verdicts, changes since a baseline and odd runs, a line each."""
+    lines = failures(result) + cautions.collapsed(result)
     if result.target is not None:
         lines += [
             f"{model.model} never reached {result.target * 100:g} % within "
@@ -103,9 +105,9 @@ def findings(result: CompareResult) -> list[str]:
             if any(run.reached_target for run in model.runs) and not model.always_reached_target
         ]
     lines += verdicts(result)
-    lines += _alike(result)
+    lines += cautions.alike(result)
     lines += _since_baseline(result)
-    lines += _doubts(result)
+    lines += cautions.doubts(result)
     lines += [
         f"{model.model}: seed {run.seed} took {format_seconds(run.train_seconds)}, far from the "
         f"median of {format_seconds(model.figures.times[0])}; was the machine busy?"
@@ -149,16 +151,20 @@ def verdicts(result: CompareResult) -> list[str]:
             "One seed cannot rank: a small difference can be luck. "
             "Give --seeds 5 for intervals and verdicts, or --until-settled."
         ]
-    what = "Differences" if result.target is None else "Differences of mean times"
+    what = "Differences"
+    if result.target is not None:
+        what = "Differences in the mean time of networks that always got there,"
     if result.settling:
         seeds = f"looked at after {looks(result.settling)} seeds"
-        together = f"all intervals at all looks hold together with {CONFIDENCE * 100:g} %"
+        level = f"simultaneous {INTERVAL}s over all looks"
     else:
-        fixed = "" if result.seeds_changed else " fixed in advance"
-        seeds = f"{plural(len(result.seeds), 'seed')}{fixed}"
-        together = _level(len(result.verdicts))
+        known = result.journal is not None and not result.seeds_changed
+        seeds = f"{plural(len(result.seeds), 'seed')}{' fixed in advance' if known else ''}"
+        level = _level(len(result.verdicts))
+        if result.journal is None and not result.seeds_changed:
+            level += f" {IF_FIXED}"
     return [
-        f"{what} on these test images, paired by seed, {seeds}, {together}:",
+        f"{what} on these test images, paired by seed, {seeds}, {level}:",
         *(verdict(each, result.margin, result.settling) for each in result.verdicts),
         *_undecided(result),
     ]
@@ -171,16 +177,27 @@ def sampling(result: CompareResult) -> list[str]:
     }
     if not errors or result.target is not None:
         return []
-    least, most = min(errors, key=errors.__getitem__), max(errors, key=errors.__getitem__)
-    low, high = f"{errors[least]:.2f}", f"{errors[most]:.2f}"
-    amount = f"±{low}" if low == high else f"±{low} ({least}) to ±{high} ({most})"
-    # The errors of two networks on the same images add up at worst.
-    worst = sum(sorted(errors.values())[-2:])
-    pair = f", a difference of two by ±{worst:.2f} at most" if len(errors) > 1 else ""
+    # Where the mistakes of runs are not known: the errors of two networks add up at worst.
+    pair = f"at most ±{sum(sorted(errors.values())[-2:]):.2f}"
+    pairs = {
+        f"{each.first} and {each.second}": each.sampling_error * 100
+        for each in result.verdicts
+        if each.sampling_error is not None
+    }
+    if pairs and len(pairs) == len(result.verdicts):
+        pair = _range(pairs)
+    difference = f", and of {pair} points to a difference" if len(errors) > 1 else ""
     return [
-        f"Apart from seeds: {result.dataset.num_test:,} test images leave an accuracy uncertain by "
-        f"{amount} points{pair}."
+        f"The finite test set of {result.dataset.num_test:,} images adds an uncertainty of "
+        f"{_range(errors)} points to an accuracy{difference}."
     ]
+
+
+def _range(amounts: dict[str, float]) -> str:
+    """`±0.12 (tinycnn and cnn) to ±0.22 (mlp and cnn)`, or one amount that all share."""
+    least, most = min(amounts, key=amounts.__getitem__), max(amounts, key=amounts.__getitem__)
+    low, high = f"±{amounts[least]:.2f}", f"±{amounts[most]:.2f}"
+    return low if low == high else f"{low} ({least}) to {high} ({most})"
 
 
 def trained_on(result: CompareResult) -> str:
@@ -232,47 +249,39 @@ def reached(model: ModelRuns) -> str:
     return f"{sum(run.reached_target is True for run in model.runs)}/{len(model.runs)}"
 
 
-def _doubts(result: CompareResult) -> list[str]:
-    """Why the 5 % may not hold that verdicts and gates promise."""
-    missing = any(not m.failure and len(m.runs) < len(result.seeds) for m in result.models)
-    lines = [UNFINISHED] if missing and result.verdicts and not result.settling else []
-    return [*lines, LOOKED_TWICE] if result.seeds_changed else lines
-
-
-def _alike(result: CompareResult) -> list[str]:
-    """A line for each two networks that no run tells apart: a setting may have no effect."""
-    figures = {
-        model.model: [(run.seed, run.test_accuracy, run.test_loss) for run in model.runs]
-        for model in result.models
-    }
-    return [
-        f"{first} and {second} have the same accuracy and loss with each seed: they do the same"
-        for first, second in combinations(figures, 2)
-        if figures[first] and figures[first] == figures[second]
-    ]
-
-
 def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> str:
     """What is known of a pair; where seeds are added, with how many it took and the level."""
     by_time = pair.measure == Measure.TRAIN_SECONDS
-    size = replace(pair.difference, mean=abs(pair.difference.mean))
-    amount = format_duration(size) if by_time else format_points(size)
-    names = f"{pair.first} and {pair.second}"
-    basis = f" ({size.n} seeds, {size.confidence * 100:.4g} %)" if settling else ""
+    difference, first, second = pair.difference, pair.first, pair.second
+    caution = ""
+    if pair.near_chance:
+        have = "has runs" if len(pair.near_chance) == 1 else "have runs"
+        caution = f"; do not trust the ±: {' and '.join(pair.near_chance)} {have} near chance"
+    basis = f"{difference.n} seeds, {difference.confidence * 100:.4g} %" if settling else ""
     within = "" if margin is None else f" within {margin * 100:g} points"
     if pair.better:
-        other = pair.second if pair.better == pair.first else pair.first
+        size = replace(difference, mean=abs(difference.mean))
+        amount = format_duration(size) if by_time else format_points(size)
+        other = second if pair.better == first else first
         does = "is faster than" if by_time else "beats"
-        return f"{pair.better} {does} {other} by {amount}{basis}"
+        basis = f" ({basis})" if basis else ""
+        return f"{pair.better} {does} {other} by {amount}{basis}{caution}"
+    if by_time:  # positive where the first is ahead, as with accuracies
+        ahead = replace(difference, mean=-difference.mean)
+        amount = f"{second} - {first}: {format_signed_duration(ahead)}"
+    else:
+        amount = f"{first} - {second}: {format_signed_points(difference)}"
     if pair.outcome == Outcome.EQUIVALENT:
-        return f"{names} are equivalent{within}: {amount}{basis}"
-    if pair.outcome == Outcome.SET_ASIDE and settling:
-        most = plural(settling.max_seeds, "seed")
-        return f"{names} are set aside, as {most} hardly settle them: {amount}{basis}"
-    if settling:
-        return f"{names} are not settled yet: {amount}{basis}"
-    also = f" or equivalent{within}" if within else ""
-    return f"{names} are not distinguishable{also} with n = {size.n} ({amount})"
+        state = f"are equivalent{within}"
+    elif pair.outcome == Outcome.SET_ASIDE and settling:
+        state = f"are given up: {plural(settling.max_seeds, 'seed')} are unlikely to decide"
+    elif settling:
+        state = "are not settled yet"
+    else:
+        also = f" or equivalent{within}" if within else ""
+        state = f"are not distinguishable{also} with n = {difference.n}"
+    basis = f"; {basis}" if basis else ""
+    return f"{first} and {second} {state} ({amount}{basis}){caution}"
 
 
 def looks(settling: Settling) -> str:
@@ -298,9 +307,8 @@ def disagreements(result: CheckpointComparison) -> list[str]:
 
 
 def _level(count: int) -> str:
-    """At which level `count` differences have their ±."""
-    level = f"{CONFIDENCE * 100:g} %"
-    return f"all {count} intervals hold together with {level}" if count > 1 else f"at {level}"
+    """Of which kind the intervals of `count` differences are."""
+    return f"simultaneous {INTERVAL}s" if count > 1 else INTERVAL
 
 
 def _since_baseline(result: CompareResult) -> list[str]:
@@ -316,9 +324,12 @@ def _since_baseline(result: CompareResult) -> list[str]:
         else:
             clear = change.adjusted_p is not None and change.adjusted_p < ALPHA
             doubt = "" if clear else ", not distinguishable from no change"
-            how = "paired by seed" if change.paired else "seeds unpaired"
+            paired = f"paired by seed, n = {change.difference.n}"
+            how = paired if change.paired else "seeds unpaired"
+            if change.identical:
+                doubt = ", the same with each (± is at least the rounding to one image)"
             lines.append(f"{change.model}: {format_signed_points(change.difference)}, {how}{doubt}")
-    return lines
+    return [*lines, RENEW] if known else lines
 
 
 def _disagreement(pair: Disagreement) -> str:

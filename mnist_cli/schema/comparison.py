@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Len
 
-from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.datasets import NUM_CLASSES, DatasetInfo
 from mnist_cli.schema.protocol import Protocol
 from mnist_cli.schema.record import Record, Sealed
 from mnist_cli.schema.results import Environment, EpochResult, Fraction, Seconds
@@ -39,7 +39,7 @@ class Outcome(StrEnum):
     EQUIVALENT = "equivalent"
     """They differ by less than the margin."""
     SET_ASIDE = "set aside"
-    """The most seeds allowed would hardly settle it."""
+    """The most seeds allowed are unlikely to decide it."""
     OPEN = "open"
 
 
@@ -57,7 +57,7 @@ class Estimate(Record):
     n: Annotated[int, Ge(1)]
     """How many values the mean is taken of."""
     confidence: Fraction
-    """Level of the interval by itself; 1 - 0.05 / m where it is one of m that hold together."""
+    """Level of the interval by itself; 1 - 0.05 / m where it is one of m simultaneous ones."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,11 @@ class Run(Record):
     """How many runs the machine was ready to train at the same time, this one included: only one
     that had it to itself tells how long a training takes."""
 
+    @property
+    def near_chance(self) -> bool:
+        """Whether it did not learn: it is right on 20 % at most, where guessing is on 10 %."""
+        return self.test_accuracy <= 2 / NUM_CLASSES
+
 
 @dataclass(frozen=True)
 class Aggregate(Record):
@@ -122,6 +127,9 @@ class Aggregate(Record):
     """
     accuracy_deviation: float | None = None
     """Standard deviation of the accuracy over the seeds; null for one seed."""
+    low_seeds: tuple[Count, ...] = ()
+    """Seeds whose accuracy is far below the median, by 22 median absolute deviations and by three
+    times `sampling_error` at least; empty for fewer than four seeds."""
 
     @property
     def times(self) -> tuple[float, float, float] | None:
@@ -197,12 +205,19 @@ class Verdict(Record):
     """What the two are ranked by: the time where there is a target."""
     difference: Estimate
     """Mean over the common seeds of first minus second. The interval leaves out zero exactly where
-    there is a better one; all intervals of a comparison hold together with 95 %."""
+    there is a better one; all of a comparison are simultaneous 95 % confidence intervals."""
     adjusted_p: Fraction
     """P-value of the paired t-test, times the number of pairs and of looks (Bonferroni)."""
     better: str | None
     """The better network, null where they are not distinguishable."""
     outcome: Outcome = Outcome.OPEN
+    sampling_error: float | None = None
+    """Half the 95 % interval of the difference that is due to the choice of N test images: 1.96
+    times the standard deviation over images of (share of the first's runs that are right minus
+    share of the second's), divided by the square root of N. Null with a target, and where a run
+    does not know its mistakes."""
+    near_chance: tuple[str, ...] = ()
+    """Those of the two that did not learn with each of these seeds: no interval allows for that."""
 
 
 @dataclass(frozen=True)
@@ -212,13 +227,17 @@ class Change(Record):
     model: str
     difference: Estimate | None
     """Mean accuracy now minus then with its interval; null where one has too few runs. All
-    intervals of a baseline hold together with 95 %."""
+    of a baseline are simultaneous 95 % confidence intervals."""
     adjusted_p: Fraction | None
     """P-value of the test, times the number of networks (Bonferroni)."""
     paired: bool
-    """Whether the seeds are the same: then it is the paired t-test, else Welch's."""
+    """Whether five seeds or more are the same: then it is the paired t-test of these, else Welch's
+    of all."""
     regressed: bool
     """Whether the accuracy is surely lower."""
+    identical: bool = False
+    """Whether each common seed has the accuracy it had: the interval is then that of rounding to
+    one image, the least there is."""
 
 
 @dataclass(frozen=True)
@@ -246,12 +265,15 @@ class CompareResult(Sealed):
     target: Fraction | None
     """Test accuracy to train up to."""
     journal: str | None
-    """File that holds the finished runs."""
+    """File that holds the finished runs, and knows whether seeds were added; null where exports
+    were put together, or no file could be written."""
     models: tuple[ModelRuns, ...]
     """In the order asked for."""
     seeds_changed: bool = False
     """Whether the journal was begun with more or fewer seeds, and its runs may have been looked at:
     the chance of a false verdict is then more than 5 %."""
+    narrowed_from: int | None = None
+    """Of how many networks these are some, where more were compared before on the same seeds."""
     verdicts: tuple[Verdict, ...] = ()
     """One for each pair of networks with two seeds or more in common, or with a look."""
     baseline: Baseline | None = None

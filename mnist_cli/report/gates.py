@@ -1,0 +1,53 @@
+"""What is said of a gate: always what it concluded, and from which figures."""
+
+from mnist_cli.formatting import (
+    format_accuracy,
+    format_duration,
+    format_signed_points,
+    plural,
+)
+from mnist_cli.schema.comparison import Estimate
+from mnist_cli.schema.gates import Gate, GateVerdict
+
+
+def sentence(gate: Gate) -> str:
+    """`gate not met: mlp: test accuracy 98.04 ± 0.11 % (...) is below --min-accuracy 0.99`."""
+    what = _value(gate, gate.value) if gate.value else _reason(gate)
+    network = f"{gate.network}: " if gate.network else ""
+    return f"gate {gate.verdict}: {network}{what}"
+
+
+def _reason(gate: Gate) -> str:
+    asked = gate.option if gate.limit is None else f"{gate.option} {gate.limit:.10g}"
+    tail = {
+        GateVerdict.MET: "",
+        GateVerdict.NOT_MET: f", so {asked} is not met",
+        GateVerdict.NOT_PROVEN: f", so nothing is known of {asked}",
+    }
+    return f"{gate.reason}{tail[gate.verdict]}"
+
+
+def _value(gate: Gate, value: Estimate) -> str:
+    open_ended = gate.verdict == GateVerdict.NOT_PROVEN
+    seeds = plural(value.n, "seed")
+    if gate.limit is None:
+        fall = "prove a fall" if value.mean < 0 else "rule a fall out"
+        doubt = f", but {seeds} do not {fall}" if open_ended else ""
+        return f"test accuracy changed by {format_signed_points(value)} since {gate.since}{doubt}"
+    by_time = gate.option == "--max-seconds"
+    amount = format_duration(value) if by_time else format_accuracy(value)
+    name = "training time" if by_time else "test accuracy"
+    level = "taken at its value"
+    if value.half_width is not None:
+        level = f"one-sided {(1 + value.confidence) / 2 * 100:.4g} %"
+    side = _side(value.mean - gate.limit, 5e-3 if by_time else 5e-5)
+    doubt = f", but {seeds} do not prove it" if open_ended else ""
+    return f"{name} {amount} ({seeds}, {level}) {side} {gate.option} {gate.limit:.10g}{doubt}"
+
+
+def _side(above: float, shown: float) -> str:
+    """On which side of its threshold a value is; just so where less than is `shown` decides."""
+    if abs(above) < 1e-9:
+        return "equals"
+    just = "just " if abs(above) < shown else ""
+    return f"is {just}{'above' if above > 0 else 'below'}"

@@ -1,0 +1,35 @@
+"""What became of the thresholds that a script asked for."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mnist_cli.schema.comparison import Estimate
+
+
+class GateVerdict(StrEnum):
+    """What the runs say of a threshold; only NOT_MET makes a command fail."""
+
+    MET = "met"
+    NOT_MET = "not met"
+    NOT_PROVEN = "not proven"
+    """The interval holds values on both sides of the threshold, or there is none yet."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One threshold of one network, and what the runs say of it."""
+
+    network: str
+    """Empty where there is one network alone."""
+    option: str
+    """`--min-accuracy`, `--max-seconds` or `--fail-on-regression`."""
+    verdict: GateVerdict
+    limit: float | None = None
+    """The threshold: a fraction or seconds; none for a regression."""
+    value: Estimate | None = None
+    """What is held against the threshold, with the interval whose ends decide; null where nothing
+    can be."""
+    reason: str = ""
+    """What decided instead of `value`, such as `seed 4 collapsed to 11.35 %`."""
+    since: str = ""
+    """The file of the baseline, for a regression."""
