@@ -1,6 +1,7 @@
 """What is said of made-up runs: half-failed networks, ties, outliers, targets and baselines."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,14 +9,26 @@ import pytest
 from mnist_cli.comparison import statistics
 from mnist_cli.comparison.analysis import with_baseline
 from mnist_cli.comparison.baseline import accuracies
-from mnist_cli.comparison.gates import failed_gates
-from mnist_cli.report import phrases
-from mnist_cli.schema.comparison import Aggregate, CompareResult, Measure
+from mnist_cli.comparison.gates import judge_gates
+from mnist_cli.report import cautions, gates, phrases
+from mnist_cli.schema.comparison import Aggregate, CompareResult, Measure, Settling
+from mnist_cli.schema.gates import GateVerdict
 from mnist_cli.schema.options import GateOptions
-from tests.made_up import comparison, network
+from tests.made_up import comparison, learned, network
 
 GOOD = (0.980, 0.981, 0.979, 0.982, 0.980)
 BAD = (0.950, 0.952, 0.949, 0.951, 0.950)
+
+
+def said(result: CompareResult, options: GateOptions) -> list[str]:
+    """What is said of each gate."""
+    return [gates.sentence(gate) for gate in judge_gates(result, options)]
+
+
+def failed_gates(result: CompareResult, options: GateOptions) -> list[str]:
+    """What is said of those that are not met."""
+    judged = judge_gates(result, options)
+    return [gates.sentence(gate) for gate in judged if gate.verdict == GateVerdict.NOT_MET]
 
 
 def figures(result: CompareResult, name: str) -> Aggregate:
@@ -118,7 +131,7 @@ def test_with_a_target_the_faster_network_is_better() -> None:
     [verdict] = result.verdicts
     assert (verdict.better, verdict.measure) == ("b", Measure.TRAIN_SECONDS)
     heading, line, *_ = phrases.findings(result)
-    assert heading.startswith("Differences of mean times on these test images")
+    assert heading.startswith("Differences in the mean time of networks that always got there, on")
     assert line.startswith("b is faster than a by 6.04 ± ")
     assert figures(result, "a").pareto_seconds is None
 
@@ -169,8 +182,9 @@ def test_runs_that_never_arrived_enter_no_mean_and_have_no_verdict() -> None:
         "a reached 97 % in 4/5 runs: how long it takes is not known, so it has no verdict",
     ]
     assert failed_gates(result, GateOptions(max_seconds=40)) == [
-        "a: reached --target in 4 of 5 runs, so not within --max-seconds 40",
-        "c: reached --target in 0 of 5 runs, so not within --max-seconds 40",
+        f"gate not met: {name}: --target was reached in {times} of 5 runs, so --max-seconds 40 is "
+        "not met"
+        for name, times in (("a", 4), ("c", 0))
     ]
 
 
@@ -214,9 +228,11 @@ def test_other_seeds_are_not_paired() -> None:
     assert not change.paired
     assert change.difference is not None
     assert change.difference.mean == pytest.approx(0.03)
-    assert phrases.findings(result)[-2] == "Since base.json, at 95 %:"
-    assert phrases.findings(result)[-1].startswith("a: +3.00 ± ")
-    assert phrases.findings(result)[-1].endswith(" points, seeds unpaired")
+    heading, line, renew = phrases.findings(result)
+    assert heading == "Since base.json, 95 % confidence interval:"
+    assert line.startswith("a: +3.00 ± ")
+    assert line.endswith(" points, seeds unpaired")
+    assert renew == phrases.RENEW
 
 
 def test_a_network_that_the_baseline_lacks_has_no_change() -> None:
@@ -225,6 +241,56 @@ def test_a_network_that_the_baseline_lacks_has_no_change() -> None:
         "Since base.json (trained otherwise):",
         "a: no change known; it has no runs there, or failed here",
     ]
+
+
+def test_seeds_in_common_are_paired_and_their_intervals_are_counted() -> None:
+    now = comparison(network("a", GOOD), network("b", (*BAD, 0.95, 0.951)), network("c", GOOD))
+    then = {
+        "a": {seed + 3: accuracy for seed, accuracy in enumerate(GOOD)},  # two seeds in common
+        "b": {**dict(enumerate(BAD, 2)), 90: 0.2},  # five, of which two are other runs
+    }
+    baseline = with_baseline(now, "base.json", then, None).baseline
+    assert baseline is not None
+    a, b, c = baseline.changes
+    assert (a.paired, b.paired, c.difference) == (False, True, None)
+    assert a.difference and b.difference
+    differences = [*np.array((*BAD, 0.95, 0.951)[2:]) - np.array(BAD)]
+    assert b.difference.mean == pytest.approx(np.mean(differences))
+    assert b.difference.n == 5
+    # Two networks of three are in the baseline: two tests, at 5 % together.
+    assert a.difference.confidence == b.difference.confidence == 1 - 0.05 / 2
+    assert b.adjusted_p == pytest.approx(min(1, 2 * statistics.sample_mean(differences).p_value()))
+    lines = phrases.findings(with_baseline(now, "base.json", then, "threads 2, now 1"))
+    start = lines.index(
+        "Since base.json (threads 2, now 1), simultaneous 95 % confidence intervals:"
+    )
+    assert "seeds unpaired" in lines[start + 1]
+    assert "paired by seed, n = 5" in lines[start + 2]
+
+
+def test_a_baseline_of_the_same_runs_says_so() -> None:
+    then = dict(enumerate(GOOD))
+    assert phrases.findings(changed(then))[1] == (
+        "a: 0.00 ± 0.00 points, paired by seed, n = 5, the same with each (± is at least the "
+        "rounding to one image)"
+    )
+    then[4] += 0.0001
+    assert "the same with each" not in phrases.findings(changed(then))[1]
+    assert "not distinguishable from no change" in phrases.findings(changed(then))[1]
+
+
+def test_a_baseline_that_is_as_good_fails_at_most_5_of_100_builds() -> None:
+    # Two-sided at 5 % over baselines too, whether it has five seeds or now there are twenty.
+    random = np.random.default_rng(5)
+    trials = 1000
+    for seeds in ((5, 20), (20, 5)):
+        regressed = 0
+        for _ in range(trials):
+            now, then = (random.normal(0.97, 0.002, count).tolist() for count in seeds)
+            sample = statistics.welch(now, then, 1e-4)
+            decision = statistics.judge(sample, 4)
+            regressed += decision.differs and decision.estimate.mean < 0
+        assert 4 * regressed / trials < 0.025 + 2 * math.sqrt(0.025 / trials)
 
 
 def test_runs_of_a_network_that_failed_are_no_baseline() -> None:
@@ -243,10 +309,14 @@ def test_a_gate_fails_below_and_not_above() -> None:
     assert failed_gates(result, GateOptions(max_seconds=2.0)) == []
     [low] = failed_gates(result, GateOptions(min_accuracy=0.99))
     assert low == (
-        "a: test accuracy 98.04 ± 0.11 % (5 seeds, one-sided 95 %) is below --min-accuracy 0.99"
+        "gate not met: a: test accuracy 98.04 ± 0.11 % (5 seeds, one-sided 95 %) is below "
+        "--min-accuracy 0.99"
     )
     [long] = failed_gates(result, GateOptions(max_seconds=1.5))
-    assert long.startswith("a: training time 2.04 ± 0.05 s (5 seeds, one-sided 95 %) is above")
+    assert long == (
+        "gate not met: a: training time 2.04 ± 0.05 s (5 seeds, one-sided 95 %) is above "
+        "--max-seconds 1.5"
+    )
 
 
 def test_the_more_networks_the_surer_must_a_gate_be() -> None:
@@ -287,39 +357,315 @@ def test_gates_fail_at_most_5_of_100_builds_that_meet_them(networks: int, regres
 def test_one_run_is_taken_at_its_value_and_a_failed_network_at_none() -> None:
     result = comparison(network("a", (0.979,)), network("b", BAD, failure="no luck"), seeds=1)
     [reason] = failed_gates(result, GateOptions(min_accuracy=0.98))
-    assert reason == "a: test accuracy 97.90 % (1 seed) is below --min-accuracy 0.98"
+    assert reason == (
+        "gate not met: a: test accuracy 97.90 % (1 seed, taken at its value) is below "
+        "--min-accuracy 0.98"
+    )
+    assert said(result, GateOptions(max_seconds=2.0)) == [
+        "gate met: a: training time 2.00 s (1 seed, taken at its value) equals --max-seconds 2",
+        "gate not proven: b: it failed, so nothing is known of --max-seconds 2",
+    ]
 
 
 def test_a_second_look_is_told() -> None:
     rows = (network("a", GOOD), network("b", BAD))
     told = phrases.findings(comparison(*rows, seeds_changed=True))
-    assert phrases.LOOKED_TWICE in told
-    assert told[0].startswith("Differences on these test images, paired by seed, 5 seeds, at")
-    once = phrases.findings(comparison(*rows))
-    assert phrases.LOOKED_TWICE not in once
-    assert "5 seeds fixed in advance" in once[0]
+    assert cautions.SEEDS_ADDED in told
+    assert told[0].startswith("Differences on these test images, paired by seed, 5 seeds, 95 %")
+    once = phrases.findings(replace(comparison(*rows), journal="j.jsonl"))
+    assert cautions.SEEDS_ADDED not in once
+    assert "5 seeds fixed in advance, 95 % confidence interval:" in once[0]
     # Gates of one network alone are looked at as well.
-    assert phrases.findings(comparison(rows[0], seeds_changed=True)) == [phrases.LOOKED_TWICE]
+    assert phrases.findings(comparison(rows[0], seeds_changed=True)) == [cautions.SEEDS_ADDED]
+
+
+def test_fixed_in_advance_is_said_only_where_a_journal_knows_it() -> None:
+    rows = (network("a", GOOD), network("b", BAD), network("c", GOOD))
+    for changed, journal, ending in (
+        (False, "j.jsonl", "5 seeds fixed in advance, simultaneous 95 % confidence intervals:"),
+        (True, "j.jsonl", "5 seeds, simultaneous 95 % confidence intervals:"),
+        (True, None, "5 seeds, simultaneous 95 % confidence intervals:"),
+        (False, None, f"5 seeds, simultaneous 95 % confidence intervals {phrases.IF_FIXED}:"),
+    ):
+        result = replace(comparison(*rows, seeds_changed=changed), journal=journal)
+        assert phrases.verdicts(result)[0].endswith(ending)
+    # At looks that were fixed, nothing else needs to be.
+    settling = replace(comparison(*rows, settling=Settling(40)), journal=None)
+    assert phrases.verdicts(settling)[0].endswith("confidence intervals over all looks:")
+
+
+def test_networks_chosen_by_the_same_seeds_ask_for_other_seeds() -> None:
+    narrowed = replace(comparison(network("a", GOOD), network("b", BAD)), narrowed_from=10)
+    line = phrases.findings(narrowed)[-1]
+    assert line.startswith("These networks were compared before among 10 on the same seeds.")
+    assert line.endswith(": confirm with --seed 1000.")
+    again = replace(narrowed, seeds=tuple(range(1000, 1005)))
+    assert phrases.findings(again)[-1].endswith(": confirm with --seed 1005.")
+    assert "compared before" not in str(phrases.findings(replace(narrowed, narrowed_from=None)))
 
 
 def test_what_is_said_before_the_last_run_is_a_look() -> None:
     part, whole = (
         comparison(network("a", GOOD[:n]), network("b", BAD[:n]), seeds=5) for n in (4, 5)
     )
-    assert phrases.findings(part)[-1] == phrases.UNFINISHED
-    assert phrases.UNFINISHED not in phrases.findings(whole)
+    assert phrases.findings(part)[-1] == cautions.UNFINISHED
+    assert cautions.UNFINISHED not in phrases.findings(whole)
     failed = comparison(
         network("a", GOOD), network("b", BAD), network("c", GOOD[:2], failure="no luck")
     )
-    assert phrases.UNFINISHED not in phrases.findings(failed)
+    assert cautions.UNFINISHED not in phrases.findings(failed)
 
 
-def test_the_images_error_of_a_difference_is_at_most_the_sum() -> None:
+def test_without_mistakes_the_images_error_of_a_difference_is_at_most_the_sum() -> None:
     [line] = phrases.sampling(comparison(network("a", GOOD), network("b", BAD)))
     assert line == (
-        "Apart from seeds: 10,000 test images leave an accuracy uncertain by ±0.27 (a) to "
-        "±0.43 (b) points, a difference of two by ±0.70 at most."
+        "The finite test set of 10,000 images adds an uncertainty of ±0.27 (a) to ±0.43 (b) points "
+        "to an accuracy, and of at most ±0.70 points to a difference."
     )
+    one = phrases.sampling(comparison(network("a", GOOD)))
+    assert one == [
+        "The finite test set of 10,000 images adds an uncertainty of ±0.27 points to an accuracy."
+    ]
+
+
+LABELS = [7] * 100
+# Which of 100 images each network's runs take for a 1: of the first, both runs; of the last, one.
+WRONG = {"a": ([0, 1, 2], [0, 1, 2]), "b": ([2], [2]), "c": ([5, 6], [])}
+
+
+def three(**missing: object) -> CompareResult:
+    rows = [
+        learned(
+            network(name, [1 - len(wrong) / 100 for wrong in runs]),
+            LABELS,
+            *[[1 if image in wrong else 7 for image in range(100)] for wrong in runs],
+        )
+        for name, runs in WRONG.items()
+    ]
+    if missing:
+        rows[0] = replace(rows[0], runs=(rows[0].runs[0], replace(rows[0].runs[1], **missing)))  # type: ignore[arg-type]
+    return comparison(*rows, seeds=2, num_test=100)
+
+
+def test_the_images_error_of_a_difference_is_that_of_the_pair() -> None:
+    by_pair = {(v.first, v.second): v.sampling_error for v in three().verdicts}
+    # Shares of right runs, first minus second: -1 on images 0 and 1, else 0, and so on.
+    for pair, differences in (
+        (("a", "b"), [-1, -1]),
+        (("a", "c"), [-1, -1, -1, 0.5, 0.5]),
+        (("b", "c"), [-1, 0.5, 0.5]),
+    ):
+        deviation = np.std([*differences, *[0] * (100 - len(differences))])
+        assert by_pair[pair] == pytest.approx(1.96 * deviation / 10)
+    [line] = phrases.sampling(three())
+    assert line.endswith("and of ±2.40 (b and c) to ±3.65 (a and c) points to a difference.")
+
+
+@pytest.mark.parametrize("mistakes", [None, "no Base64", "AAAA"])
+def test_the_images_error_needs_the_mistakes_of_each_run(mistakes: str | None) -> None:
+    known = [v.sampling_error is not None for v in three(mistakes=mistakes).verdicts]
+    assert known == [False, False, True]
+    [line] = phrases.sampling(three(mistakes=mistakes))
+    assert " points to an accuracy, and of at most ±" in line
+
+
+def test_the_images_error_is_of_the_seeds_that_were_judged() -> None:
+    # Six seeds, of which the first five were looked at: the last run is wrong everywhere.
+    images = range(100)
+    right, wrong = [7 for _ in images], [1 for _ in images]
+    rows = [
+        learned(network(name, (0.99,) * 5 + (0.0,)), LABELS, *[right] * 5, last)
+        for name, last in (("a", wrong), ("b", right))
+    ]
+    [pair] = comparison(*rows, seeds=6, settling=Settling(40), num_test=100).verdicts
+    assert (pair.difference.n, pair.sampling_error, pair.near_chance) == (5, 0, ())
+    [pair] = comparison(*rows, seeds=6, num_test=100).verdicts
+    assert (pair.difference.n, pair.near_chance) == (6, ("a", "b"))
+
+
+def test_the_images_error_covers_the_difference_on_other_images() -> None:
+    # Two trained networks on 1,000 images drawn anew: each has images it is likely to get wrong.
+    random = np.random.default_rng(0)
+    trials, images, hits = 300, 1000, 0
+    for _ in range(trials):
+        hard = random.beta(0.05, 2, images)
+        likely = {"a": hard, "b": np.clip(hard * random.choice([0.2, 1.5], images), 0, 1)}
+        wrong = {name: random.random((3, images)) < p for name, p in likely.items()}
+        rows = [
+            learned(
+                network(name, (1 - its.mean(1)).tolist()),
+                [7] * images,
+                *np.where(its, 1, 7).tolist(),
+            )
+            for name, its in wrong.items()
+        ]
+        [pair] = comparison(*rows, seeds=3, num_test=images).verdicts
+        assert pair.sampling_error is not None
+        truth = 0.05 / 2.05 * (1.5 + 0.2) / 2 - 0.05 / 2.05
+        hits += abs(pair.difference.mean - truth) <= pair.sampling_error
+    assert hits / trials > 0.95 - 3 * math.sqrt(0.05 * 0.95 / trials)
+
+
+# Runs that did not learn
+
+
+def test_a_run_near_chance_is_told_with_its_pairs() -> None:
+    dead = (0.98, 0.981, 0.1135, 0.979, 0.2)
+    result = comparison(network("a", GOOD), network("b", dead), network("c", (0.1135,) * 5))
+    lines = phrases.findings(result)
+    assert lines[:2] == [
+        "b seeds 2, 4 have 11.35 %, 20.00 %, near chance: it did not learn; no interval allows for "
+        "that",
+        "c seeds 0, 1, 2, 3, 4 have 11.35 %, 11.35 %, 11.35 %, 11.35 %, 11.35 %, near chance: it "
+        "did not learn; no interval allows for that",
+    ]
+    pairs = phrases.verdicts(result)[1:]
+    assert [line.partition("; ")[2] for line in pairs] == [
+        "do not trust the ±: b has runs near chance",
+        "do not trust the ±: c has runs near chance",
+        "do not trust the ±: b and c have runs near chance",
+    ]
+    assert pairs[1].startswith("a beats c by 86.69 ± ")
+    healthy = comparison(network("a", GOOD), network("b", (0.2001,) * 5))
+    assert "near chance" not in str(phrases.findings(healthy))
+    one = comparison(network("a", (0.098,)), seeds=1)
+    assert phrases.findings(one)[0].startswith("a seed 0 has 9.80 %, near chance")
+
+
+def test_a_seed_far_below_the_others_is_told_once() -> None:
+    low = network("a", (0.971, 0.9702, 0.9, 0.9698, 0.1135, 0.9705), first_seed=40)
+    result = comparison(low)
+    assert figures(result, "a").low_seeds == (42, 44)
+    assert phrases.findings(result) == [
+        "a seed 44 has 11.35 %, near chance: it did not learn; no interval allows for that",
+        "a seed 42 has 90.00 %, far below its median of 97.00 %",
+    ]
+    assert phrases.findings(comparison(network("a", BAD))) == []
+
+
+def test_one_collapsed_run_fails_a_gate_above_it() -> None:
+    result = comparison(network("a", (0.971, 0.9702, 0.9698, 0.9705, 0.1135)))
+    assert said(result, GateOptions(min_accuracy=0.95)) == [
+        "gate not met: a: seed 4 collapsed to 11.35 %, so --min-accuracy 0.95 is not met"
+    ]
+    assert failed_gates(result, GateOptions(min_accuracy=0.1135)) == []
+    settling = Settling(40)  # the sixth seed is not looked at yet, but has collapsed
+    later = comparison(network("a", (*GOOD, 0.1)), network("b", GOOD), seeds=6, settling=settling)
+    assert failed_gates(later, GateOptions(min_accuracy=0.9)) == [
+        "gate not met: a: seed 5 collapsed to 10.00 %, so --min-accuracy 0.9 is not met"
+    ]
+    once = comparison(network("a", (0.1135,)), seeds=1)
+    [line] = failed_gates(once, GateOptions(min_accuracy=0.95))
+    assert "11.35 % (1 seed, taken at its value) is below" in line
+
+
+# What a gate concludes
+
+
+def test_a_gate_says_what_it_concluded() -> None:
+    result = comparison(network("a", GOOD, (2.0, 2.1, 2.0, 2.1, 2.0)))
+    accuracy = "a: test accuracy 98.04 ± 0.11 % (5 seeds, one-sided 95 %)"
+    for least, sentence in (
+        (0.97, f"gate met: {accuracy} is above --min-accuracy 0.97"),
+        (0.98, f"not proven: {accuracy} is above --min-accuracy 0.98, but 5 seeds do not prove it"),
+        (0.981, f"{accuracy} is below --min-accuracy 0.981, but 5 seeds do not prove it"),
+        (0.9804, f"{accuracy} equals --min-accuracy 0.9804, but 5 seeds do not prove it"),
+        (0.98041, f"{accuracy} is just below --min-accuracy 0.98041, but 5 seeds do not prove it"),
+        (0.99, f"gate not met: {accuracy} is below --min-accuracy 0.99"),
+    ):
+        [line] = said(result, GateOptions(min_accuracy=least))
+        assert line.endswith(sentence)
+    time = "a: training time 2.04 ± 0.05 s (5 seeds, one-sided 95 %)"
+    for most, sentence in (
+        (3, f"gate met: {time} is below --max-seconds 3"),
+        (2.05, f"not proven: {time} is below --max-seconds 2.05, but 5 seeds do not prove it"),
+        (2, f"not proven: {time} is above --max-seconds 2, but 5 seeds do not prove it"),
+        (1.5, f"gate not met: {time} is above --max-seconds 1.5"),
+    ):
+        [line] = said(result, GateOptions(max_seconds=most))
+        assert line.endswith(sentence)
+
+
+@pytest.mark.parametrize("value", [0.97, 0.9, 0.1 + 0.2, 0.57])
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_values_that_meet_a_threshold_exactly_do_not_fail(value: float, count: int) -> None:
+    result = comparison(network("a", (value,) * count, value), seeds=count)
+    options = GateOptions(min_accuracy=value, max_seconds=value)
+    verdicts = [gate.verdict for gate in judge_gates(result, options)]
+    assert verdicts == [GateVerdict.MET if count == 1 else GateVerdict.NOT_PROVEN, GateVerdict.MET]
+    beyond = GateOptions(min_accuracy=value + 0.0002, max_seconds=value - 0.0002)
+    if count == 1:
+        assert len(failed_gates(result, beyond)) == 2
+
+
+def test_an_interval_that_just_reaches_a_threshold_decides() -> None:
+    [gate] = judge_gates(comparison(network("a", GOOD)), GateOptions(min_accuracy=0.9))
+    assert gate.value is not None and gate.value.half_width is not None
+    low, high = (gate.value.mean + sign * gate.value.half_width for sign in (-1, 1))
+    for least, verdict in (
+        (low, GateVerdict.MET),
+        (low + 1e-6, GateVerdict.NOT_PROVEN),
+        (high, GateVerdict.NOT_PROVEN),
+        (high + 1e-6, GateVerdict.NOT_MET),
+    ):
+        [gate] = judge_gates(comparison(network("a", GOOD)), GateOptions(min_accuracy=least))
+        assert gate.verdict == verdict
+
+
+def test_a_regression_gate_says_what_it_concluded() -> None:
+    gate = GateOptions(fail_on_regression=True)
+    wide = (0.1, -0.1, 0.05, -0.07, 0.0)
+    for points, sentence in (
+        (
+            [0.03] * 5,
+            "gate not met: a: test accuracy changed by -3.00 ± 0.00 points since base.json",
+        ),
+        ([-0.03] * 5, "gate met: a: test accuracy changed by +3.00 ± 0.00 points since base.json"),
+        ([0.0] * 5, "gate met: a: each seed has the accuracy it had in base.json"),
+        ([x + 0.01 for x in wide], " since base.json, but 5 seeds do not prove a fall"),
+        ([x - 0.01 for x in wide], " since base.json, but 5 seeds do not rule a fall out"),
+    ):
+        then = {seed: now + x for seed, (now, x) in enumerate(zip(GOOD, points, strict=True))}
+        [line] = said(changed(then), gate)
+        assert line.endswith(sentence)
+        assert line.startswith("gate not proven: ") == ("but" in sentence)
+    unknown = with_baseline(comparison(network("a", GOOD)), "base.json", {}, None)
+    assert said(unknown, gate) == [
+        "gate not proven: a: no change since base.json is known, so nothing is known of "
+        "--fail-on-regression"
+    ]
+
+
+def test_a_word_of_a_gate_is_false_in_at_most_5_of_100_builds() -> None:
+    # The hardest case for "met": each of four networks is just below its threshold.
+    random = np.random.default_rng(4)
+    trials, wrong = 500, 0
+    options = GateOptions(min_accuracy=0.97)
+    for _ in range(trials):
+        rows = [network(name, random.normal(0.96999, 0.002, 5).tolist()) for name in "abcd"]
+        judged = judge_gates(comparison(*rows), options)
+        wrong += any(gate.verdict == GateVerdict.MET for gate in judged)
+    assert 0.02 < wrong / trials < 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
+
+
+def test_only_times_of_runs_that_were_looked_at_count() -> None:
+    # Six seeds of which five were looked at; the sixth took long, and was not alone or was.
+    for at_once in (1, 2):
+        result = comparison(
+            network(
+                "a",
+                (*GOOD, 0.98),
+                (2.0, 2.1, 2.0, 2.1, 2.0, 90.0),
+                runs_at_once=(1,) * 5 + (at_once,),
+            ),
+            network("b", (*BAD, 0.95), 2.0),
+            seeds=6,
+            settling=Settling(40),
+        )
+        first, _ = judge_gates(result, GateOptions(max_seconds=3))
+        assert first.value is not None
+        assert first.value.n == 5
+        assert first.value.mean == pytest.approx(2.04)
 
 
 # Times
@@ -335,7 +681,8 @@ def test_times_are_those_of_runs_that_had_the_machine_alone() -> None:
     assert figures(result, "a").test_accuracy.n == 3
     assert figures(result, "a").pareto_seconds
     assert failed_gates(result, GateOptions(max_seconds=2.0)) == [
-        "b: training time 3.00 ± 0.00 s (3 seeds, one-sided 97.5 %) is above --max-seconds 2"
+        "gate not met: b: training time 3.00 ± 0.00 s (3 seeds, one-sided 97.5 %) is above "
+        "--max-seconds 2"
     ]
 
 
@@ -349,8 +696,8 @@ def test_without_such_a_run_no_time_is_known() -> None:
     assert figures(result, "b").times == (3.0, 3.0, 3.0)
     assert figures(result, "b").pareto_seconds is None
     [reason] = failed_gates(result, GateOptions(max_seconds=4.0))
-    assert (
-        reason == "a: no run had the one machine to itself, so nothing is known of --max-seconds 4"
+    assert reason == (
+        "gate not met: a: no run had the one machine to itself, so --max-seconds 4 is not met"
     )
 
 

@@ -18,6 +18,11 @@ def estimate(mean: float, half_width: float | None = None) -> Estimate:
         (estimate(0.678, 0.4574), "67.80 (22.06 to 100) %"),
         (estimate(0.1, 0.2), "10.00 (0 to 30.00) %"),
         (estimate(0.9, 0.1), "90.00 ± 10.00 %"),
+        (estimate(1.0), "100.00 %"),
+        (estimate(0.999998, 0.000001), "> 99.99 ± 0.00 %"),
+        (estimate(0.99998, 0.00005), "> 99.99 (99.99 to 100) %"),
+        (estimate(0.999999, 0.000002), "> 99.99 (> 99.99 to 100) %"),
+        (estimate(0.00001, 0.1), "< 0.01 (0 to 10.00) %"),
     ],
 )
 def test_accuracy(value: Estimate, text: str) -> None:
@@ -61,7 +66,35 @@ def test_differences_have_a_sign() -> None:
     assert formatting.format_signed_points(estimate(-0.0031, 0.0009)) == "-0.31 ± 0.09 points"
     assert formatting.format_points(estimate(0.05, 4.4)) == "5.00 (-100 to 100) points"
     assert formatting.format_points(estimate(-0.5, 0.6)) == "-50.00 (-100 to 10.00) points"
-    assert formatting.format_signed_points(estimate(0.0, 0.001)) == "0.00 ± 0.10 points"
+    for nothing in (0.0, 0.00004, -0.00004):
+        assert formatting.format_signed_points(estimate(nothing, 0.001)) == "0.00 ± 0.10 points"
+    assert formatting.format_signed_points(estimate(-1.0, 0.5)) == "-100.00 (-100 to -50.00) points"
+    assert formatting.format_signed_duration(estimate(1.5, 0.25)) == "+1.50 ± 0.25 s"
+    assert formatting.format_signed_duration(estimate(-0.5, 0.25)) == "-0.500 ± 0.250 s"
+
+
+@pytest.mark.parametrize(
+    ("fraction", "percent"),
+    [
+        (1.0, "100.00 %"),
+        (0.999998, "> 99.99 %"),
+        (0.99995, "> 99.99 %"),
+        (0.9999, "99.99 %"),
+        (0.0, "0.00 %"),
+        (0.000002, "< 0.01 %"),
+        (0.0001, "0.01 %"),
+    ],
+)
+def test_only_all_is_100_percent_and_only_none_is_0(fraction: float, percent: str) -> None:
+    assert formatting.format_percent(fraction) == percent
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"), [(0.0, "0.0000"), (0.00004, "< 0.0001"), (0.0001, "0.0001"), (2.5, "2.5000")]
+)
+def test_a_loss_is_zero_only_if_it_is(loss: float, text: str) -> None:
+    assert formatting.format_loss(loss) == text
+    assert formatting.format_loss_estimate(estimate(loss)) == text
 
 
 def test_the_rest() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from mnist_cli.comparison.merging import merged
 from mnist_cli.errors import ExitCode, UsageError
+from mnist_cli.report import cautions, phrases
 from mnist_cli.schema.comparison import CompareResult, Settling
 from tests.conftest import RunCli, write_dataset
 from tests.made_up import MACHINE, comparison, network, resealed
@@ -64,6 +65,26 @@ def test_one_seed_twice_counts_once_if_it_is_the_same_run() -> None:
     assert [run.seed for run in both.models[1].runs] == [0, 1, 2]
     with pytest.raises(UsageError, match=r"cnn has different runs of seed 1 \(accuracy 0\.96 and"):
         merged({A: replace(one, models=one.models[1:]), B: _only_cnn(export(1, 0.95, 0.97))})
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_what_one_export_knows_holds_for_the_whole(swapped: bool) -> None:
+    clean = replace(export(0, 0.95, 0.96, 0.97), journal="a.jsonl")
+    doubtful = replace(export(3, 0.94, 0.93), seeds_changed=True, narrowed_from=10)
+
+    def together(one: CompareResult, other: CompareResult) -> CompareResult:
+        return merged({A: other, B: one} if swapped else {A: one, B: other})
+
+    both = together(clean, doubtful)
+    assert (both.seeds_changed, both.narrowed_from) == (True, 10)
+    assert cautions.SEEDS_ADDED in phrases.findings(both)
+    fine = together(clean, replace(doubtful, seeds_changed=False, narrowed_from=None))
+    assert phrases.verdicts(fine)[0].endswith(f"confidence interval {phrases.IF_FIXED}:")
+    assert "fixed in advance" not in str(phrases.findings(fine))
+    mlp, cnn = doubtful.models
+    failed = together(clean, replace(doubtful, models=(replace(mlp, failure="no luck"), cnn)))
+    assert failed.models[0].failure == "no luck"
+    assert failed.verdicts == ()
 
 
 def _only_cnn(result: CompareResult) -> CompareResult:

@@ -90,7 +90,7 @@ LINES: list[tuple[Event, str]] = [
         "mlp seed 3: test loss 0.1000, test accuracy 90.00 %, 1.00 s, not reached in 1 epoch "
         "(1 of 2 runs)",
     ),
-    (LOOKED_AT, "a and b are not settled yet (a - b: +1.00 ± 2.00 points; 7 seeds, 99.9 %)"),
+    (LOOKED_AT, "a and b are not settled yet (a - b: -1.00 ± 2.00 points; 7 seeds, 99.9 %)"),
     (
         RunFinished("mlp", 3, 5, RUN, RunsLeft(8, 6, 40, at_least=False, look=4)),
         "mlp seed 3: test loss 0.0812, test accuracy 97.50 %, 1.25 s "

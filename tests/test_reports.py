@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from mnist_cli.report import export, latex, layout
+from mnist_cli.report import export, latex, layout, phrases
 from mnist_cli.report.comparison_tables import checkpoint_tables, comparison_tables
 from mnist_cli.report.console import json_document
+from mnist_cli.report.html import charts
 from mnist_cli.report.network_tables import evaluation_tables, summary_table, training_table
 from mnist_cli.report.pictures.plots import plot_comparison
 from mnist_cli.report.pictures.terminal import caption, disputed_caption
@@ -261,6 +262,27 @@ def test_checkpoints_and_their_disagreements() -> None:
     assert str(judged(1, 2, None)[2]).endswith(
         "b alone on 2 images: not distinguishable (p = 0.004)"
     )
+
+
+@pytest.mark.parametrize("target", [None, 0.97])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_difference_has_the_sign_of_the_chart_beside_it(
+    target: float | None, swapped: bool
+) -> None:
+    spread = np.array([-0.02, 0.03, 0.01, -0.01, 0.03])
+    first, second = "ba" if swapped else "ab"
+    rows = {
+        "a": network("a", GOOD, (2.0 - 20 * spread).tolist(), epochs=1, reached=(True,) * 5),
+        "b": network("b", (np.array(GOOD) - spread).tolist(), 2.0, epochs=1, reached=(True,) * 5),
+    }
+    result = comparison(rows[first], rows[second], target=target)
+    _, [strip] = charts.verdict_strips(result.verdicts)
+    [line] = phrases.verdicts(result)[1:]
+    # By accuracy and by time, a is ahead.
+    assert (strip.mean > 0) == (first == "a")
+    amount = f"{strip.mean:+.2f}" if target is None else f"{strip.mean:+.3f}"
+    names = f"{first} - {second}" if target is None else f"{second} - {first}"
+    assert f"{first} and {second} are not distinguishable with n = 5 ({names}: {amount} ± " in line
 
 
 def test_captions() -> None:

@@ -10,7 +10,7 @@ from scipy import stats as reference
 
 from mnist_cli.comparison import sequential
 from mnist_cli.comparison.analysis import with_baseline
-from mnist_cli.comparison.gates import failed_gates
+from mnist_cli.comparison.gates import judge_gates
 from mnist_cli.comparison.sequential import expected_half_width, judged, seeds_needed
 from mnist_cli.report import export, phrases
 from mnist_cli.schema.comparison import (
@@ -22,6 +22,7 @@ from mnist_cli.schema.comparison import (
     Settling,
     Verdict,
 )
+from mnist_cli.schema.gates import GateVerdict
 from mnist_cli.schema.options import GateOptions
 from tests.made_up import comparison, network
 
@@ -154,10 +155,11 @@ def test_what_is_said_of_pairs_while_seeds_are_added() -> None:
     result = settled_result()
     heading, *lines = phrases.verdicts(result)
     assert "looked at after 4, 5, 7, 10, 14, 20, 28, 40 seeds" in heading
-    assert "all intervals at all looks hold together with 95 %" in heading
+    assert heading.endswith("simultaneous 95 % confidence intervals over all looks:")
     assert lines[0].startswith("a beats b by 2.98 ± ")
     assert lines[0].endswith(" points (4 seeds, 99.83 %)")
-    assert lines[2].startswith("b and c are not settled yet: 0.")
+    assert lines[2].startswith("b and c are not settled yet (b - c: +0.")
+    assert lines[2].endswith(" points; 4 seeds, 99.83 %)")
     assert [model.settled for model in result.models] == [True, False, False]
 
 
@@ -194,7 +196,7 @@ def test_a_margin_at_a_fixed_number_of_seeds() -> None:
     result = comparison(*rows, margin=0.002)
     assert [pair.outcome for pair in result.verdicts] == [Outcome.EQUIVALENT, *[Outcome.OPEN] * 2]
     lines = phrases.verdicts(result)
-    assert lines[1] == "a and b are equivalent within 0.2 points: 0.00 ± 0.02 points"
+    assert lines[1] == "a and b are equivalent within 0.2 points (a - b: 0.00 ± 0.02 points)"
     assert "not distinguishable or equivalent within 0.2 points with n = 5" in lines[2]
     assert comparison(*rows).verdicts[0].outcome == Outcome.OPEN
 
@@ -207,13 +209,16 @@ def test_gates_and_baselines_allow_for_the_looks() -> None:
     quantile = reference.t.ppf(1 - 0.05 / (2 * len(LOOKS)), 4)
     mean, deviation = np.mean(low[:5]), np.std(low[:5], ddof=1)
     bound = mean + quantile * deviation / math.sqrt(5)
-    assert failed_gates(result, GateOptions(min_accuracy=bound - 1e-6)) == []
-    [reason] = failed_gates(result, GateOptions(min_accuracy=bound + 1e-6))
-    assert "(5 seeds, one-sided 99.75 %)" in reason
+    for least, verdict in ((-1e-6, GateVerdict.NOT_PROVEN), (1e-6, GateVerdict.NOT_MET)):
+        first, other = judge_gates(result, GateOptions(min_accuracy=bound + least))
+        assert (first.verdict, other.verdict) == (verdict, GateVerdict.MET)
+        assert first.value is not None
+        assert (first.value.n, (1 + first.value.confidence) / 2) == (5, 1 - 0.0025)
     few = comparison(network("a", low[:3]), network("b", BETTER), settling=FORTY)
-    assert failed_gates(few, GateOptions(min_accuracy=0.975)) == []
+    gate, _ = judge_gates(few, GateOptions(min_accuracy=0.975))
+    assert (gate.verdict, gate.reason) == (GateVerdict.NOT_PROVEN, "it has too few seeds yet")
 
-    before = {"a": dict(enumerate(around(0.97, 0.001, 5)))}
+    before = {"a": dict(enumerate(around(0.97, 0.001, 6)))}  # with the sixth seed too
     changed = with_baseline(result, "before.json", before, None).baseline
     assert changed is not None
     assert changed.changes[0].difference is not None

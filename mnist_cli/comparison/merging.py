@@ -34,6 +34,7 @@ def merged(exports: Mapping[Path, CompareResult]) -> CompareResult:
         journal=None,
         models=tuple(replace(row, figures=None, settled=None) for row in rows),
         seeds_changed=any(export.seeds_changed for export in exports.values()),
+        narrowed_from=max((e.narrowed_from or 0 for e in exports.values()), default=0) or None,
         verdicts=(),
         baseline=None,
         wall_seconds=None,
