@@ -1,13 +1,22 @@
 """Numbers as people read them, the same in tables and in progress."""
 
+from collections.abc import Sequence
 from math import inf
 
-from mnist_cli.schema.comparison import Estimate
+from mnist_cli.schema.comparison import Estimate, Run
 
 
 def format_percent(fraction: float | None) -> str:
     """0.9822 as `98.22 %`; a dash for what is not defined. Only 1 itself is `100.00 %`."""
     return "-" if fraction is None else f"{_number(fraction, 100, 2, most=1)} %"
+
+
+def format_runs(runs: Sequence[Run]) -> tuple[str, str]:
+    """The seeds of runs and their accuracies: `seeds 1, 4` and `9.80-11.35 %`."""
+    seeds = ", ".join(str(run.seed) for run in runs)
+    accuracies = [run.test_accuracy for run in runs]
+    low, high = format_percent(min(accuracies)), format_percent(max(accuracies))
+    return f"seed{'s' * (len(runs) > 1)} {seeds}", low if low == high else f"{low[:-2]}-{high}"
 
 
 def format_loss(value: float) -> str:

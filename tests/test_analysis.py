@@ -279,6 +279,15 @@ def test_a_baseline_of_the_same_runs_says_so() -> None:
     assert "not distinguishable from no change" in phrases.findings(changed(then))[1]
 
 
+def test_a_change_of_runs_near_chance_is_not_to_be_trusted() -> None:
+    learned_then, dead_then = dict(enumerate(GOOD)), dict(enumerate((*GOOD[:4], 0.2)))
+    dead = comparison(network("a", (*GOOD[:4], 0.1135)))
+    for now, then in ((comparison(network("a", GOOD)), dead_then), (dead, learned_then)):
+        [line] = phrases.findings(with_baseline(now, "base.json", {"a": then}, None))[-2:-1]
+        assert line.endswith("; do not trust the ±: it has runs near chance")
+    assert "near chance" not in str(phrases.findings(changed(learned_then)))
+
+
 def test_a_baseline_that_is_as_good_fails_at_most_5_of_100_builds() -> None:
     # Two-sided at 5 % over baselines too, whether it has five seeds or now there are twenty.
     random = np.random.default_rng(5)
@@ -514,10 +523,10 @@ def test_a_run_near_chance_is_told_with_its_pairs() -> None:
     result = comparison(network("a", GOOD), network("b", dead), network("c", (0.1135,) * 5))
     lines = phrases.findings(result)
     assert lines[:2] == [
-        "b seeds 2, 4 have 11.35 %, 20.00 %, near chance: it did not learn; no interval allows for "
+        "b seeds 2, 4 have 11.35-20.00 %, near chance: it did not learn; no interval allows "
+        "for that",
+        "c seeds 0, 1, 2, 3, 4 have 11.35 %, near chance: it did not learn; no interval allows for "
         "that",
-        "c seeds 0, 1, 2, 3, 4 have 11.35 %, 11.35 %, 11.35 %, 11.35 %, 11.35 %, near chance: it "
-        "did not learn; no interval allows for that",
     ]
     pairs = phrases.verdicts(result)[1:]
     assert [line.partition("; ")[2] for line in pairs] == [
@@ -553,6 +562,11 @@ def test_one_collapsed_run_fails_a_gate_above_it() -> None:
     later = comparison(network("a", (*GOOD, 0.1)), network("b", GOOD), seeds=6, settling=settling)
     assert failed_gates(later, GateOptions(min_accuracy=0.9)) == [
         "gate not met: a: seed 5 collapsed to 10.00 %, so --min-accuracy 0.9 is not met"
+    ]
+    dead = comparison(network("a", (0.1135, 0.97, 0.1135, 0.1)))
+    assert failed_gates(dead, GateOptions(min_accuracy=0.95)) == [
+        "gate not met: a: seeds 0, 2, 3 collapsed to 10.00-11.35 %, so --min-accuracy 0.95 is "
+        "not met"
     ]
     once = comparison(network("a", (0.1135,)), seeds=1)
     [line] = failed_gates(once, GateOptions(min_accuracy=0.95))

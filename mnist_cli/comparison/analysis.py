@@ -10,6 +10,7 @@ from mnist_cli.comparison.timing import timed
 from mnist_cli.comparison.verdicts import settled, verdicts
 from mnist_cli.schema.comparison import (
     CONFIDENCE,
+    NEAR_CHANCE,
     Aggregate,
     Baseline,
     Change,
@@ -89,6 +90,8 @@ def with_baseline(
             paired=model.model in identical,
             regressed=decision.differs and decision.estimate.mean < 0,
             identical=identical.get(model.model, False),
+            near_chance=any(run.near_chance for run in model.runs)
+            or min(accuracies[model.model].values()) <= NEAR_CHANCE,
         )
         if (decision := decisions.get(model.model))
         else Change(model.model, None, None, paired=False, regressed=False)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from mnist_cli.comparison.sequential import at_last_look
 from mnist_cli.comparison.statistics import mean_interval
 from mnist_cli.comparison.timing import timed
-from mnist_cli.formatting import format_percent, plural
+from mnist_cli.formatting import format_runs, plural
 from mnist_cli.schema.comparison import ALPHA, Baseline, Change, CompareResult, ModelRuns, Run
 from mnist_cli.schema.gates import Gate, GateVerdict
 from mnist_cli.schema.options import GateOptions
@@ -49,10 +49,8 @@ def _accuracy(
         return Gate(model.model, option, GateVerdict.NOT_PROVEN, least, reason=unknown)
     collapsed = [run for run in model.runs if run.near_chance and run.test_accuracy < least]
     if collapsed and len(model.runs) > 1:
-        seeds = " and ".join(
-            f"seed {run.seed} collapsed to {format_percent(run.test_accuracy)}" for run in collapsed
-        )
-        return Gate(model.model, option, GateVerdict.NOT_MET, least, reason=seeds)
+        reason = " collapsed to ".join(format_runs(collapsed))
+        return Gate(model.model, option, GateVerdict.NOT_MET, least, reason=reason)
     value = mean_interval([run.test_accuracy for run in runs], resolution, confidence)
     verdict = _verdict(value.mean - least, value.half_width)
     return Gate(model.model, option, verdict, least, value)

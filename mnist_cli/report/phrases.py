@@ -30,8 +30,8 @@ from mnist_cli.schema.protocol import Protocol
 IF_FIXED = "if all seeds were decided on before any result was seen"
 INTERVAL = f"{CONFIDENCE * 100:g} % confidence interval"
 RENEW = (
-    "The 5 % are over baselines too: a lucky one fails more good builds, so make a new one with "
-    "each accepted change."
+    "The 5 % error rate is a mean over baselines: a lucky one fails more good builds, so make a "
+    "new one with each accepted change."
 )
 PARETO = (
     "by these figures alone, no other network is more accurate for no more, or as accurate for "
@@ -328,6 +328,8 @@ def _since_baseline(result: CompareResult) -> list[str]:
             how = paired if change.paired else "seeds unpaired"
             if change.identical:
                 doubt = ", the same with each (± is at least the rounding to one image)"
+            if change.near_chance:
+                doubt += "; do not trust the ±: it has runs near chance"
             lines.append(f"{change.model}: {format_signed_points(change.difference)}, {how}{doubt}")
     return [*lines, RENEW] if known else lines
 

@@ -20,6 +20,7 @@ from mnist_cli.schema.results import Environment, EpochResult, Fraction, Seconds
 SCHEMA_VERSION: Literal[2] = 2
 ALPHA = 0.05  # the chance of any false verdict
 CONFIDENCE = 1 - ALPHA
+NEAR_CHANCE = 2 / NUM_CLASSES  # twice the accuracy of guessing: whatever has less did not learn
 LOOKS = (4, 5, 7, 10, 14, 20, 28, 40, 56, 80)  # numbers of seeds at which pairs may be looked at
 
 Count = Annotated[int, Ge(0)]
@@ -96,7 +97,7 @@ class Run(Record):
     @property
     def near_chance(self) -> bool:
         """Whether it did not learn: it is right on 20 % at most, where guessing is on 10 %."""
-        return self.test_accuracy <= 2 / NUM_CLASSES
+        return self.test_accuracy <= NEAR_CHANCE
 
 
 @dataclass(frozen=True)
@@ -238,6 +239,8 @@ class Change(Record):
     identical: bool = False
     """Whether each common seed has the accuracy it had: the interval is then that of rounding to
     one image, the least there is."""
+    near_chance: bool = False
+    """Whether a run now or then did not learn: no interval allows for that."""
 
 
 @dataclass(frozen=True)
