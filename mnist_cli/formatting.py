@@ -118,7 +118,7 @@ def _possible(
     low, high = value.mean - (value.half_width or 0), value.mean + (value.half_width or 0)
     mean = _number(value.mean, scale, decimals, least, most)
     if low >= least and high <= most:
-        return _with_half_width(mean, value, scale, decimals)
+        return _interval(value, scale, decimals, mean)
     ends = (
         _number(end, scale, decimals, least, most) if least < end < most else f"{end * scale:.0f}"
         for end in (max(low, least), min(high, most))
@@ -136,11 +136,8 @@ def _number(value: float, scale: float, decimals: int, least: float = 0, most: f
     return text
 
 
-def _interval(value: Estimate, scale: float, decimals: int = 2) -> str:
-    return _with_half_width(f"{value.mean * scale:,.{decimals}f}", value, scale, decimals)
-
-
-def _with_half_width(mean: str, value: Estimate, scale: float, decimals: int) -> str:
+def _interval(value: Estimate, scale: float, decimals: int, mean: str = "") -> str:
+    mean = mean or f"{value.mean * scale:,.{decimals}f}"
     if value.half_width is None:
         return mean
     return f"{mean} ± {value.half_width * scale:,.{decimals}f}"

@@ -61,43 +61,51 @@ def with_baseline(
         accuracies: those of each network in `file`, by seed.
         note: how networks were trained otherwise then.
     """
-    resolution = 1 / result.dataset.num_test
-    samples, identical = {}, {}
-    for model in result.models:
-        runs = at_last_look(model.runs, result.settling)
-        now = {run.seed: run.test_accuracy for run in runs}
-        then = accuracies.get(model.model, {})
-        if not model.figures or len(now) < 2 or len(then) < 2:
-            continue
-        seeds = [seed for seed in now if seed in then]
-        if len(seeds) >= LEAST_RUNS:
-            one, other = [now[seed] for seed in seeds], [then[seed] for seed in seeds]
-            identical[model.model] = one == other
-            samples[model.model] = statistics.paired(one, other, resolution)
-        else:
-            samples[model.model] = statistics.welch(
-                list(now.values()), list(then.values()), resolution
-            )
-    decisions = {
-        name: statistics.judge(sample, len(samples) * result.number_of_looks)
-        for name, sample in samples.items()
+    known = {
+        model.model: (_accuracies(at_last_look(model.runs, result.settling)), then)
+        for model in result.models
+        if model.figures and len(then := accuracies.get(model.model, {})) > 1
     }
+    known = {name: (now, then) for name, (now, then) in known.items() if len(now) > 1}
+    comparisons = len(known) * result.number_of_looks
     changes = [
-        Change(
-            model.model,
-            difference=decision.estimate,
-            adjusted_p=decision.adjusted_p,
-            paired=model.model in identical,
-            regressed=decision.differs and decision.estimate.mean < 0,
-            identical=identical.get(model.model, False),
-            near_chance=any(run.near_chance for run in model.runs)
-            or min(accuracies[model.model].values()) <= NEAR_CHANCE,
-        )
-        if (decision := decisions.get(model.model))
+        _change(model, *known[model.model], comparisons, 1 / result.dataset.num_test)
+        if model.model in known
         else Change(model.model, None, None, paired=False, regressed=False)
         for model in result.models
     ]
     return replace(result, baseline=Baseline(file, note, tuple(changes)))
+
+
+def _change(
+    model: ModelRuns,
+    now: Mapping[int, float],
+    then: Mapping[int, float],
+    comparisons: int,
+    resolution: float,
+) -> Change:
+    """One of so many `comparisons` of accuracies, by seed, that are judged together."""
+    common = sorted(now.keys() & then.keys())
+    one, other = [now[seed] for seed in common], [then[seed] for seed in common]
+    paired = len(common) >= LEAST_RUNS
+    if paired:
+        sample = statistics.paired(one, other, resolution)
+    else:
+        sample = statistics.welch(list(now.values()), list(then.values()), resolution)
+    decision = statistics.judge(sample, comparisons)
+    return Change(
+        model.model,
+        difference=decision.estimate,
+        adjusted_p=decision.adjusted_p,
+        paired=paired,
+        regressed=decision.differs and decision.estimate.mean < 0,
+        identical=paired and one == other,
+        near_chance=any(run.near_chance for run in model.runs) or min(then.values()) <= NEAR_CHANCE,
+    )
+
+
+def _accuracies(runs: Sequence[Run]) -> dict[int, float]:
+    return {run.seed: run.test_accuracy for run in runs}
 
 
 def _figures(model: ModelRuns, alone: Sequence[Run], result: CompareResult) -> Aggregate:

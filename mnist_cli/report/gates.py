@@ -1,11 +1,6 @@
 """What is said of a gate: always what it concluded, and from which figures."""
 
-from mnist_cli.formatting import (
-    format_accuracy,
-    format_duration,
-    format_signed_points,
-    plural,
-)
+from mnist_cli.formatting import format_accuracy, format_duration, format_signed_points, plural
 from mnist_cli.schema.comparison import Estimate
 from mnist_cli.schema.gates import Gate, GateVerdict
 
