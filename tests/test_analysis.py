@@ -302,6 +302,22 @@ def test_a_baseline_that_is_as_good_fails_at_most_5_of_100_builds() -> None:
         assert 4 * regressed / trials < 0.025 + 2 * math.sqrt(0.025 / trials)
 
 
+def test_without_two_runs_now_and_then_no_change_is_known() -> None:
+    enough = dict(enumerate(GOOD))
+    for row, then in (
+        (network("a", GOOD, failure="no luck"), enough),
+        (network("a", GOOD[:1]), enough),
+        (network("a", GOOD), {0: 0.98}),
+        (network("a", ()), enough),
+    ):
+        baseline = with_baseline(comparison(row), "base.json", {"a": then}, None).baseline
+        assert baseline is not None
+        [change] = baseline.changes
+        assert (change.difference, change.regressed) == (None, False)
+    two = with_baseline(comparison(network("a", GOOD[:2])), "base.json", {"a": enough}, None)
+    assert two.baseline and two.baseline.changes[0].difference
+
+
 def test_runs_of_a_network_that_failed_are_no_baseline() -> None:
     then = comparison(network("a", GOOD, first_seed=3), network("b", BAD, failure="no luck"))
     assert accuracies(then) == {"a": dict(enumerate(GOOD, 3))}
@@ -466,6 +482,14 @@ def test_the_images_error_of_a_difference_is_that_of_the_pair() -> None:
     ):
         deviation = np.std([*differences, *[0] * (100 - len(differences))])
         assert by_pair[pair] == pytest.approx(1.96 * deviation / 10)
+    rows = [
+        replace(row, runs=tuple(replace(run, reached_target=True) for run in row.runs))
+        for row in three().models
+    ]
+    by_time = comparison(*rows, seeds=2, num_test=100, target=0.5)
+    assert by_time.verdicts
+    assert {v.sampling_error for v in by_time.verdicts} == {None}
+    assert phrases.sampling(by_time) == []
     [line] = phrases.sampling(three())
     assert line.endswith("and of ±2.40 (b and c) to ±3.65 (a and c) points to a difference.")
 
@@ -568,6 +592,8 @@ def test_one_collapsed_run_fails_a_gate_above_it() -> None:
         "gate not met: a: seeds 0, 2, 3 collapsed to 10.00-11.35 %, so --min-accuracy 0.95 is "
         "not met"
     ]
+    two = comparison(network("a", (0.97, 0.1135)))
+    assert "seed 1 collapsed" in str(failed_gates(two, GateOptions(min_accuracy=0.95)))
     once = comparison(network("a", (0.1135,)), seeds=1)
     [line] = failed_gates(once, GateOptions(min_accuracy=0.95))
     assert "11.35 % (1 seed, taken at its value) is below" in line
