@@ -447,6 +447,8 @@ def test_without_mistakes_the_images_error_of_a_difference_is_at_most_the_sum() 
         "The finite test set of 10,000 images adds an uncertainty of ±0.27 (a) to ±0.43 (b) points "
         "to an accuracy, and of at most ±0.70 points to a difference."
     )
+    rows = [network("a", GOOD), network("b", BAD), network("c", (0.99,) * 5)]
+    assert " at most ±0.70 " in phrases.sampling(comparison(*rows))[0]  # of the worst two
     one = phrases.sampling(comparison(network("a", GOOD)))
     assert one == [
         "The finite test set of 10,000 images adds an uncertainty of ±0.27 points to an accuracy."

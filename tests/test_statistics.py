@@ -194,12 +194,12 @@ def test_intervals_cover_the_truth_in_95_of_100_cases(n: int) -> None:
     assert hits / trials == pytest.approx(0.95, abs=3 * math.sqrt(0.95 * 0.05 / trials))
 
 
-@pytest.mark.parametrize(("first", "second"), [(5, 5), (5, 20), (5, 100), (100, 5)])
+@pytest.mark.parametrize(("first", "second"), [(5, 5), (5, 20), (20, 5)])
 def test_welch_is_wrong_in_at_most_5_of_100_cases_from_five_values_on(
     first: int, second: int
 ) -> None:
     random = np.random.default_rng(first + second)
-    trials = 2000
+    trials = 800
     for deviation in (0.3, 1.0):
         one = random.normal(0, deviation, (trials, first)).tolist()
         other = random.normal(0, 1, (trials, second)).tolist()
@@ -208,7 +208,6 @@ def test_welch_is_wrong_in_at_most_5_of_100_cases_from_five_values_on(
         assert 0.005 < wrong / trials < 0.05 + 3 * math.sqrt(0.05 * 0.95 / trials)
 
 
-# Five seeds are twice as many as two, 0.01 below the median is three sampling errors of 10,000.
 ORDINARY = (0.971, 0.9702, 0.9698, 0.9705)
 
 
@@ -227,12 +226,12 @@ def test_accuracies_far_below_the_others_are_named() -> None:
 
 
 @pytest.mark.parametrize("count", [4, 5, 6, 10, 20])
-@pytest.mark.parametrize("deviation", [0.0015, 0.01, 0.03])
+@pytest.mark.parametrize("deviation", [0.0015, 0.01, 0.1])
 def test_of_normal_accuracies_one_is_far_below_in_less_than_1_of_100_cases(
     count: int, deviation: float
 ) -> None:
     random = np.random.default_rng(count)
-    values = np.round(random.normal(0.9, deviation, (2000, count)) * 1000) / 1000
+    values = np.round(random.normal(0.6, deviation, (2000, count)) * 1000) / 1000
     spoken = sum(bool(statistics.far_below(row, 1000)) for row in values.tolist())
     assert spoken / len(values) < 0.01 + 2 * math.sqrt(0.01 / len(values))
 
