@@ -12,7 +12,7 @@ from mnist_cli.comparison import sequential
 from mnist_cli.comparison.analysis import with_baseline
 from mnist_cli.comparison.gates import judge_gates
 from mnist_cli.comparison.sequential import expected_half_width, judged, seeds_needed
-from mnist_cli.report import export, phrases
+from mnist_cli.report import cautions, export, phrases
 from mnist_cli.schema.comparison import (
     LOOKS,
     CompareResult,
@@ -161,6 +161,8 @@ def test_what_is_said_of_pairs_while_seeds_are_added() -> None:
     assert lines[2].startswith("b and c are not settled yet (b - c: +0.")
     assert lines[2].endswith(" points; 4 seeds, 99.83 %)")
     assert [model.settled for model in result.models] == [True, False, False]
+    # Networks have as many seeds as they need: none is missing.
+    assert cautions.UNFINISHED not in phrases.findings(result)
 
 
 def test_means_of_a_number_of_seeds_that_depends_on_them_have_no_interval() -> None:
