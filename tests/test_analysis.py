@@ -419,6 +419,12 @@ def test_fixed_in_advance_is_said_only_where_a_journal_knows_it() -> None:
     assert phrases.verdicts(settling)[0].endswith("confidence intervals over all looks:")
 
 
+def test_two_seeds_carry_a_caution() -> None:
+    for count in (1, 2, 3):
+        result = comparison(network("a", GOOD[:count]), network("b", BAD[:count]), seeds=count)
+        assert (cautions.TWO_SEEDS in phrases.findings(result)) == (count == 2)
+
+
 def test_networks_chosen_by_the_same_seeds_ask_for_other_seeds() -> None:
     narrowed = replace(comparison(network("a", GOOD), network("b", BAD)), narrowed_from=10)
     line = phrases.findings(narrowed)[-1]

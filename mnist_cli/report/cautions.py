@@ -11,6 +11,7 @@ SEEDS_ADDED = (
     "Seeds were added after results could be seen, so false verdicts are likelier than 5 %; use "
     "--until-settled for that."
 )
+TWO_SEEDS = "Two seeds tell hardly anything of the spread over seeds: give --seeds 5 or more."
 UNFINISHED = "Incomplete: the 5 % error rate applies once all runs are finished."
 RARE_SLOW_RUNS = "A mean time misses slow runs that do not happen to occur with these seeds."
 
@@ -23,6 +24,7 @@ def doubts(result: CompareResult) -> list[str]:
 
     missing = any(not m.failure and len(m.runs) < len(result.seeds) for m in result.models)
     lines = [UNFINISHED] if missing and result.verdicts and not result.settling else []
+    lines += [TWO_SEEDS] if result.verdicts and len(result.seeds) == 2 else []
     lines += [SEEDS_ADDED] if result.seeds_changed else []
     if result.settling and result.journal is None and not all(map(is_first, result.models)):
         lines.append("Pairs use their seeds up to the first that one network lacks.")
