@@ -636,13 +636,14 @@ def test_a_gate_says_what_it_concluded() -> None:
         assert line.endswith(sentence)
 
 
-@pytest.mark.parametrize("value", [0.97, 0.9, 0.1 + 0.2, 0.57])
+@pytest.mark.parametrize("value", [0.97, 0.9, 0.1 + 0.2, 0.57, 0.96])
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_values_that_meet_a_threshold_exactly_do_not_fail(value: float, count: int) -> None:
     result = comparison(network("a", (value,) * count, value), seeds=count)
     options = GateOptions(min_accuracy=value, max_seconds=value)
     verdicts = [gate.verdict for gate in judge_gates(result, options)]
     assert verdicts == [GateVerdict.MET if count == 1 else GateVerdict.NOT_PROVEN, GateVerdict.MET]
+    assert all(" equals --m" in line for line in said(result, options))
     beyond = GateOptions(min_accuracy=value + 0.0002, max_seconds=value - 0.0002)
     if count == 1:
         assert len(failed_gates(result, beyond)) == 2
