@@ -19,6 +19,7 @@ from mnist_cli.formatting import (
     format_seconds_range,
 )
 from mnist_cli.report import layout, phrases
+from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.text_bars import bar, interval, nice_scale
 from mnist_cli.schema.comparison import Aggregate, CheckpointComparison, CompareResult, ModelRuns
 
@@ -29,11 +30,10 @@ SHORT_BAR_WIDTH = 4  # beside more columns, within 80 characters
 
 def comparison_tables(result: CompareResult) -> list[RenderableType]:
     """What was learned and what it cost, network by network; then the verdicts."""
-    headline, *protocols = phrases.headline(result)
     tables = [_accuracies(result), _costs(result)] if result.target is None else [_times(result)]
     return [
-        layout.title(headline),
-        *protocols,
+        layout.title(conclusion(result)),
+        *phrases.headline(result),
         *tables,
         phrases.legend(result, accuracies=result.target is None),
         phrases.trained_on(result),

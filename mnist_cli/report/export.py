@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mnist_cli.report import phrases
+from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.console import json_document
 from mnist_cli.report.latex import to_latex
 from mnist_cli.report.rows import rows
@@ -67,13 +68,12 @@ def to_csv(result: CompareResult) -> str:
 
 def to_markdown(result: CompareResult) -> str:
     """A table of the networks, the findings as a list, and a table of all runs."""
-    headline, *protocols = phrases.headline(result)
     environment = result.environment
     table = rows(result)
     lines = [
-        f"**{headline}**",
+        f"**{_plain(conclusion(result))}**",
         "",
-        *[f"{line}  " for line in protocols],
+        *[f"{_plain(line)}  " for line in phrases.headline(result)],
         "",
         _row(table[0]),
         _row(["---", *["---:"] * (len(table[0]) - 1)]),
@@ -99,11 +99,13 @@ def to_markdown(result: CompareResult) -> str:
             for run in model.runs
         ],
         "",
-        phrases.trained_on(result),
-        *phrases.machines(result),
+        _plain(phrases.trained_on(result)),
+        *map(_plain, phrases.machines(result)),
         *phrases.duration(result),
-        f"mnist-cli {environment.mnist_cli}, Python {environment.python}, {environment.platform}, "
-        f"{environment.cpu_capability}.",
+        _plain(
+            f"mnist-cli {environment.mnist_cli}, Python {environment.python}, "
+            f"{environment.platform}, {environment.cpu_capability}."
+        ),
         f"SHA-256 of the images and labels: `{result.dataset.sha256}`.",
     ]
     return "\n".join(lines) + "\n"
@@ -115,9 +117,9 @@ def _row(cells: Iterable[str]) -> str:
 
 def _findings(result: CompareResult) -> list[str]:
     lines: list[str] = []
-    for head, items in phrases.grouped([_plain(line) for line in phrases.findings(result)]):
-        lines += [head, ""] if head else []
-        lines += [*[f"- {item}" for item in items], ""]
+    for section in phrases.sections(result):
+        lines += [_plain(section.head), ""] if section.head else []
+        lines += [*[f"- {_plain(line)}" for line in section.lines], ""]
     apart = [_plain(line) for line in phrases.sampling(result)]
     return [*lines, *apart, ""] if apart else lines
 

@@ -1,7 +1,8 @@
 """What a comparison says in sentences, for the terminal and for Markdown alike."""
 
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from mnist_cli.formatting import (
@@ -86,8 +87,22 @@ def legend(result: CompareResult, *, accuracies: bool = True) -> str:
     return " ".join([*lines, MULT_ADDS])
 
 
+@dataclass(frozen=True)
+class Section:
+    """Lines under a head, which may be empty; the first `judged` are of `result.verdicts`."""
+
+    head: str
+    lines: Sequence[str]
+    judged: int = 0
+
+
 def findings(result: CompareResult) -> list[str]:
-    """Failures, targets missed, verdicts, changes since a baseline and slow runs, a line each."""
+    """All sections, a line each."""
+    return [line for section in sections(result) for line in (section.head, *section.lines) if line]
+
+
+def sections(result: CompareResult) -> list[Section]:
+    """Failures, targets missed, verdicts, changes since a baseline, doubts and slow runs."""
     lines = failures(result)
     if result.target is not None:
         lines += [
@@ -102,11 +117,11 @@ def findings(result: CompareResult) -> list[str]:
             for model in result.models
             if any(run.reached_target for run in model.runs) and not model.always_reached_target
         ]
-    lines += verdicts(result)
-    lines += _alike(result)
-    lines += _since_baseline(result)
-    lines += _doubts(result)
-    lines += [
+    # verdicts and changes come with their head, or not at all
+    head, *judged = verdicts(result) or [""]
+    since, *changes = _since_baseline(result) or [""]
+    last = _doubts(result)
+    last += [
         f"{model.model}: seed {run.seed} took {format_seconds(run.train_seconds)}, far from the "
         f"median of {format_seconds(model.figures.times[0])}; was the machine busy?"
         for model in result.models
@@ -114,18 +129,14 @@ def findings(result: CompareResult) -> list[str]:
         for run in model.runs
         if run.seed in model.figures.outlier_seeds
     ]
-    return lines
-
-
-def grouped(lines: list[str]) -> list[tuple[str, list[str]]]:
-    """Lines under the one above them that ends in a colon; none is above the first ones."""
-    groups: list[tuple[str, list[str]]] = [("", [])]
-    for line in lines:
-        if line.endswith(":"):
-            groups.append((line, []))
-        else:
-            groups[-1][1].append(line)
-    return [group for group in groups if any(group)]
+    found = [
+        Section("", lines),
+        Section(head, judged, len(result.verdicts)),
+        Section("", _alike(result)),
+        Section(since, changes),
+        Section("", last),
+    ]
+    return [section for section in found if section.head or section.lines]
 
 
 def failures(result: CompareResult) -> list[str]:
@@ -142,13 +153,7 @@ def failures(result: CompareResult) -> list[str]:
 def verdicts(result: CompareResult) -> list[str]:
     """A line for each pair under one that says how they were judged."""
     if not result.verdicts and result.settling is None:
-        alone = sum(model.figures is not None for model in result.models) < 2
-        if len(result.seeds) > 1 or alone:
-            return []
-        return [
-            "One seed cannot rank: a small difference can be luck. "
-            "Give --seeds 5 for intervals and verdicts, or --until-settled."
-        ]
+        return []
     what = "Differences" if result.target is None else "Differences of mean times"
     if result.settling:
         seeds = f"looked at after {looks(result.settling)} seeds"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mnist_cli.errors import MnistCliError
 from mnist_cli.report import phrases
 from mnist_cli.report.command import repeating
+from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.html import GENERATOR, charts
 from mnist_cli.report.html.wrong_images import wrong_images
 from mnist_cli.report.rows import rows
@@ -48,7 +49,6 @@ def page(result: CompareResult, images: NDArray[np.uint8] | None) -> str:
     style = templates.get_template("style.css").render()
     accuracy_axis, strips = charts.accuracy_strips(result)
     ahead_axis, ahead = charts.verdict_strips(result.verdicts)
-    sentences = [phrases.verdict(v, result.margin, result.settling) for v in result.verdicts]
     try:
         networks, pairs = wrong_images(result, images)
     except ValueError as error:
@@ -59,11 +59,12 @@ def page(result: CompareResult, images: NDArray[np.uint8] | None) -> str:
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         result=result,
         phrases=phrases,
+        conclusion=conclusion(result),
         rows=rows(result),
         accuracy_axis=accuracy_axis,
         strips=strips,
         ahead_axis=ahead_axis,
-        ahead=dict(zip(sentences, ahead, strict=True)),
+        ahead=ahead,
         costs=charts.cost_panels(result),
         curves=charts.curve_panels(result),
         networks=networks,
