@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def verdict(text: str, mean: float = 0.03, half: float = 0.01, n: int = 5) -> Ve
     )
 
 
-def judged(verdicts: str, networks: str = "abc", failed: str = "", **facts: object) -> str:
+def judged(verdicts: str, networks: str = "abc", failed: str = "", **facts: Any) -> str:
     rows = [network(name, GOOD, failure="no luck" if name in failed else None) for name in networks]
     result = replace(comparison(*rows), verdicts=tuple(map(verdict, verdicts.split())), **facts)
     return conclusion(result)

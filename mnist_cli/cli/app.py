@@ -41,7 +41,7 @@ def main(
         console.show(f"mnist-cli {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        console.show(context.get_help())
+        console.show_verbatim(context.get_help())
         raise typer.Exit(ExitCode.USAGE)
 
 

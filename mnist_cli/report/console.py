@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from mnist_cli.schema.record import Sealed, sealed, to_json
+from mnist_cli.system.streams import visible
 
 WIDTH_OF_A_FILE = 200
 LEAST_WIDTH = 80  # what the tables need: a narrower terminal breaks lines, but no number is cut
@@ -30,12 +31,18 @@ def show(*parts: RenderableType) -> None:
     console = stdout_console()
     console.width = max(console.width, LEAST_WIDTH)
     for part in parts:
-        console.print(Padding(part, (1, 0), expand=False) if isinstance(part, Table) else part)
+        match part:
+            case Table():
+                console.print(Padding(part, (1, 0), expand=False))
+            case str():
+                console.print(visible(part))
+            case _:
+                console.print(part)
 
 
 def show_verbatim(text: str) -> None:
     """Print text that is laid out already."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.writelines(f"{visible(line)}\n" for line in text.split("\n"))
 
 
 def json_document(result: Any) -> str:

@@ -16,6 +16,7 @@ from mnist_cli.report.rows import rows
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.options import STDOUT, ExportOptions
 from mnist_cli.system.files import explaining, replacing
+from mnist_cli.system.streams import visible
 
 NOT_IN_CSV = {"history", "mistakes"}  # a run is a row, and these are no single figures
 
@@ -40,7 +41,12 @@ def write_stdout(result: CompareResult, options: ExportOptions) -> None:
 
 
 def to_csv(result: CompareResult) -> str:
-    """A row for each run, with everything that it depends on; its epochs are in the JSON."""
+    r"""A row for each run, with everything that it depends on; its epochs are in the JSON.
+
+    A text that begins with one of `= + - @ '` has a `'` before it, so that no spreadsheet takes it
+    for a formula: a program drops it. Other characters that are not shown are escapes such as
+    `\x1b`; the JSON has each name as it is.
+    """
     looks = " ".join(map(str, result.settling.looks)) if result.settling else None
     rows = [
         {
@@ -62,7 +68,7 @@ def to_csv(result: CompareResult) -> str:
     if rows:
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -126,8 +132,14 @@ def _findings(result: CompareResult) -> list[str]:
 
 def _plain(text: str) -> str:
     """A name or reason that others chose, escaped so that it is not taken for Markdown."""
-    shown = "".join(char for char in " ".join(text.split()) if char.isprintable())
-    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", shown)
+    return re.sub(r"^[-+=#](?=.)|[\\`*_<>|\[\]$&~]", r"\\\g<0>", visible(text))
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "'")) else text
 
 
 def _prefixed(name: str, values: dict[str, object]) -> dict[str, object]:

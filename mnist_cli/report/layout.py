@@ -11,19 +11,19 @@ from mnist_cli.formatting import plural
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol, Schedule
 from mnist_cli.schema.results import Environment
-from mnist_cli.system.streams import as_shown
+from mnist_cli.system.streams import as_shown, visible
 
 
 def title(text: str) -> Text:
     """A heading."""
-    return Text(text, "bold")
+    return Text(visible(text), "bold")
 
 
 class _Table(Table):
     """A table whose columns are as wide as what standard output will show in them."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
-        shown = (as_shown(cell) if isinstance(cell, str) else cell for cell in cells)
+        shown = (as_shown(visible(cell)) if isinstance(cell, str) else cell for cell in cells)
         super().add_row(*shown, **options)
 
 

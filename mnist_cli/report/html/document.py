@@ -18,6 +18,7 @@ from mnist_cli.report.html.wrong_images import wrong_images
 from mnist_cli.report.rows import rows
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.system.files import explaining, replacing
+from mnist_cli.system.streams import visible
 
 
 def write_report(path: Path, result: CompareResult, images: NDArray[np.uint8] | None) -> None:
@@ -34,7 +35,8 @@ def write_report(path: Path, result: CompareResult, images: NDArray[np.uint8] | 
 def page(result: CompareResult, images: NDArray[np.uint8] | None) -> str:
     """The page of `result`; without its test images, uint8 N×28×28, it says that they are missing.
 
-    All text of others is escaped, and the page's own policy lets nothing be loaded or run.
+    All text of others is made visible and escaped, and the page's own policy lets nothing be loaded
+    or run.
 
     Raises:
         MnistCliError: the mistakes of a run are damaged.
@@ -42,6 +44,7 @@ def page(result: CompareResult, images: NDArray[np.uint8] | None) -> str:
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("mnist_cli.report", "html"),
         autoescape=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,

@@ -10,7 +10,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from mnist_cli.report.phrases import looks
 from mnist_cli.schema.comparison import SETTLED, Aggregate, CompareResult, ModelRuns
+from mnist_cli.system.streams import visible
 
+END_OF_A_NAME = 20  # characters that a plot shows of a long one
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX*<>"
 
@@ -29,14 +31,25 @@ def title(result: CompareResult) -> str:
         bars = "one seed, no interval"
     else:
         bars = f"{len(result.seeds)} seeds: 95 % interval of accuracy, range of times"
-    return f"{result.dataset.name}, {result.dataset.num_test:,} test images{trained}, {bars}"
+    return (
+        f"{as_label(result.dataset.name)}, {result.dataset.num_test:,} test images{trained}, {bars}"
+    )
+
+
+def as_label(text: str) -> str:
+    """Others' text as a plot shows it: a $ is no formula, a long one has no middle."""
+    shown = visible(text)
+    if len(shown) > 2 * END_OF_A_NAME + 3:
+        shown = f"{shown[:END_OF_A_NAME]}...{shown[-END_OF_A_NAME:]}"
+    return shown.replace("$", r"\$")
 
 
 def point_label(model: ModelRuns) -> str:
     """A network's name; while seeds are added, with their number and whether it is settled."""
+    name = as_label(model.model)
     if model.settled is None:
-        return model.model
-    return f"{model.model} (n = {len(model.runs)}{'' if model.settled else ', open'})"
+        return name
+    return f"{name} (n = {len(model.runs)}{'' if model.settled else ', open'})"
 
 
 def accuracy_bar(figures: Aggregate) -> list[list[float]]:
