@@ -15,6 +15,7 @@ import pytest
 
 from mnist_cli.cli import compare as command_line
 from mnist_cli.errors import ExitCode, MnistCliError
+from mnist_cli.report import phrases
 from mnist_cli.report.command import repeating
 from mnist_cli.report.html.charts import (
     Line,
@@ -100,7 +101,8 @@ def test_sections_come_in_the_order_of_the_questions() -> None:
         "Trained on cpu (EPYC, 2 threads), torch 2.15, in fp32.",
         "3 of 20 images wrong in a run, most often 7 taken for 1: 2 times.",
         "In the mean of two runs, good alone is right on 2 images and bad alone on 0.",
-        "mnist-cli compare good bad --precision fp32 --seeds 5 --dataset mnist --device cpu",
+        "mnist-cli compare good bad --precision fp32 --dataset mnist --device cpu --threads 2 "
+        "--seeds 5</code>",
         "0" * 64,
     ):
         assert sentence in text, sentence
@@ -337,6 +339,8 @@ def test_every_kind_of_comparison_has_a_page() -> None:
     [
         ("mlp", "cnn", "--seeds", "5", "--precision", "fp32"),
         ("mlp", "nets.py:wide(hidden=64)", "--recipe", "fast", "--precision", "bf16"),
+        ("mlp", "--vary", "lr=0.001,0.0010000000000000002"),
+        ("mlp", "--seed", "7", "--target", "0.5"),
         ("cnn", "--vary", "lr=0.0005,0.001", "--vary", "precision=fp32,bf16", "--seed", "3"),
         ("mlp", "cnn", "--recipe", "fast", "--epochs", "3", "--precision", "fp32"),
         ("mlp", "cnn", "--until-settled", "--max-seeds", "10", "--margin", "0.002"),
@@ -353,7 +357,7 @@ def test_the_command_asks_for_the_same(
         return 0
 
     monkeypatch.setattr(command_line, "compare_networks", noted)
-    run_cli("compare", *arguments, "--dataset", "mnist", "--device", "cpu")
+    run_cli("compare", *arguments, "--dataset", "mnist", "--device", "cpu", "--threads", 2)
     rows = [
         replace(
             network(entry.name, ()),
@@ -376,14 +380,33 @@ def test_the_command_asks_for_the_same(
     )
     import shlex
 
-    run_cli(*shlex.split(repeating(result))[1:])
+    [command] = repeating(result)
+    run_cli(*shlex.split(command)[1:])
     assert asked[1] == asked[0]
 
 
 def test_formats_that_auto_chose_are_left_to_it() -> None:
     first, second = network("mlp", GOOD), replace(network("cnn", GOOD), precision="bf16")
-    assert "precision" not in repeating(comparison(first, second))
-    assert "--precision fp32" in repeating(comparison(first))
+    assert "precision" not in repeating(comparison(first, second))[0]
+    assert "--precision fp32" in repeating(comparison(first))[0]
+
+
+def test_seeds_with_gaps_take_several_commands() -> None:
+    rows = [replace(network(name, GOOD * 2), network=name) for name in ("a", "b")]
+    result = replace(comparison(*rows), seeds=(0, 1, 2, 3, 4, 10, 11, 12, 13, 14, 20))
+    assert phrases.headline(result)[1].endswith(", seeds 0 to 4, 10 to 14 and 20")
+    *parts, last = repeating(result)
+    assert [part.partition("--threads 2 ")[2] for part in parts] == [
+        "--seed 0 --seeds 5 --export-json seeds-0-to-4.json",
+        "--seed 10 --seeds 5 --export-json seeds-10-to-14.json",
+        "--seed 20 --seeds 1 --export-json seeds-20-to-20.json",
+    ]
+    assert last == (
+        "mnist-cli compare --from seeds-0-to-4.json seeds-10-to-14.json seeds-20-to-20.json"
+    )
+    assert f"<code>{parts[0]}</code><code>{parts[1]}</code>" in page(result, None)
+    two = replace(result, seeds=(0, 1, 10, 11))
+    assert phrases.headline(two)[1].endswith(", seeds 0 to 1 and 10 to 11")
 
 
 # The option

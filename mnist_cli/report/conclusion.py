@@ -5,6 +5,7 @@ from itertools import combinations
 from math import comb
 
 from mnist_cli.formatting import format_accuracy, plural
+from mnist_cli.report.layout import listed
 from mnist_cli.schema.comparison import CompareResult, Outcome
 from mnist_cli.schema.options import LEAST_RUNS
 
@@ -31,11 +32,6 @@ def conclusion(result: CompareResult) -> str:
     told = _ranking(result, ranked)
     sentence = f"So far, {told}" if waiting and not result.settling else _capital(told)
     return " ".join([sentence, *_cautions(result)])
-
-
-def listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _alone(result: CompareResult, ranked: Sequence[str]) -> str:

@@ -44,8 +44,7 @@ MULT_ADDS = f"Mult-adds are for a batch of {Protocol.batch_size} images."
 
 def headline(result: CompareResult) -> list[str]:
     """The dataset, then the protocol: one line where all networks share it, else a line each."""
-    first, last = result.seeds[0], result.seeds[-1]
-    seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
+    seeds = layout.seeds_line(result.seeds)
     most = "at most " if result.target is not None else ""
     lines = [f"{most}{layout.protocol_line(model.protocol)}, {seeds}" for model in result.models]
     if len(set(lines)) > 1:

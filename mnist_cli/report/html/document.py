@@ -73,7 +73,7 @@ def page(result: CompareResult, images: NDArray[np.uint8] | None) -> str:
         networks=networks,
         pairs=pairs,
         images_missing=images is None,
-        command=repeating(result),
+        commands=repeating(result),
         facts={
             **{key.replace("_", " "): value for key, value in asdict(result.environment).items()},
             "SHA-256 of the images and labels": result.dataset.sha256,
