@@ -5,7 +5,9 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +28,7 @@ from mnist_cli.report.html.charts import (
     verdict_strips,
 )
 from mnist_cli.report.html.document import page, write_report
-from mnist_cli.report.html.wrong_images import wrong_images
+from mnist_cli.report.html.wrong_images import _mean, wrong_images
 from mnist_cli.schema.comparison import CompareResult, Settling
 from tests.conftest import RunCli, made_images
 from tests.made_up import comparison, learned, network
@@ -86,7 +88,7 @@ class Document(HTMLParser):
 
 
 def test_sections_come_in_the_order_of_the_questions() -> None:
-    text = page(two(), IMAGES)
+    text = page(two(), IMAGES, "2026-11-24").replace("\N{NO-BREAK SPACE}", " ")
     titles = re.findall(r"<h[12][^>]*>(.*?)</h", text)
     assert titles == [
         "Which is better, and at what cost: good or bad?",
@@ -99,7 +101,8 @@ def test_sections_come_in_the_order_of_the_questions() -> None:
         "Differences on these test images, paired by seed, 5 seeds fixed in advance, at 95 %:",
         "<span>good beats bad by 3.00 ± 1.79 points</span>",
         "Trained on cpu (EPYC, 2 threads), torch 2.15, in fp32.",
-        "3 of 20 images wrong in a run, most often 7 taken for 1: 2 times.",
+        '<p class="kind">A comparison by mnist-cli, 2026-11-24</p>',
+        "3 of 20 images wrong in a run, most often 7 taken for 1: 2 times in a run, 10 in all 5.",
         "In the mean of two runs, good alone is right on 2 images and bad alone on 0.",
         "mnist-cli compare good bad --precision fp32 --dataset mnist --device cpu --threads 2 "
         "--seeds 5</code>",
@@ -266,7 +269,9 @@ def test_images_are_those_that_most_runs_get_wrong() -> None:
     networks, [pair] = wrong_images(two(), IMAGES)
     good, bad = networks
     assert (good.names, good.runs, good.confusion[4][9]) == (["good"], 5, 5)
-    assert good.sentence == ("1 of 20 images wrong in a run, most often 4 taken for 9: 1 times.")
+    assert good.sentence == (
+        "1 of 20 images wrong in a run, most often 4 taken for 9: once in a run, 5 in all 5."
+    )
     # Answers alternate: 4 is taken for 9 in three of five runs, for 7 in two.
     assert (bad.confusion[4][9], bad.confusion[4][7], bad.confusion[7][1]) == (3, 2, 10)
     assert [(image.label, image.answers) for image in bad.images] == [
@@ -279,6 +284,50 @@ def test_images_are_those_that_most_runs_get_wrong() -> None:
     ] * 2
     assert pair.sentence.endswith("good alone is right on 2 images and bad alone on 0.")
     assert len({image.source for image in bad.images}) == 3
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "seeds", "said"),
+    [((0.9,), 1, "once."), ((0.9,) * 3, 3, "once in a run, 3 in all 3.")],
+)
+def test_errors_are_counted_by_run_and_in_all(
+    accuracies: tuple[float, ...], seeds: int, said: str
+) -> None:
+    row = learned(network("a", accuracies), LABELS.tolist(), answers((4, 9)))
+    [[only], _] = wrong_images(comparison(row, seeds=seeds, num_test=20), None)
+    assert only.sentence.endswith(f"most often 4 taken for 9: {said}")
+    assert sum(map(sum, only.confusion)) == len(accuracies)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (5.52, "5.5"), (9.94, "9.9"), (10, "10"), (67.72, "68"), (1234.5, "1,234")],
+)
+def test_a_mean_of_images_has_no_figures_that_say_nothing(count: float, text: str) -> None:
+    assert _mean(count) == text
+
+
+def test_each_note_stands_under_the_table_that_it_explains() -> None:
+    text = unescape(page(two(), IMAGES)).replace("\N{NO-BREAK SPACE}", " ")
+    accuracy, cost = (text.partition(f"<h2>{title}</h2>")[2] for title in ("Accuracy", "Cost"))
+    accuracy = accuracy.partition("<h2>")[0]
+    cost = cost.partition("<h2>")[0]
+    assert phrases.MEANS in accuracy
+    assert phrases.MULT_ADDS not in accuracy and "Pareto" not in accuracy
+    assert phrases.MULT_ADDS in cost and f"* {phrases.PARETO}" in cost
+    assert "checksum" not in text
+
+
+def test_a_report_has_the_day_of_its_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "a.jsonl"
+    journal.touch()
+    os.utime(journal, (1_000_000_000, 1_000_000_000))
+    write_report(tmp_path / "a.html", replace(two(), journal=str(journal)), None)
+    assert "mnist-cli, 2001-09-" in (tmp_path / "a.html").read_text(encoding="utf-8")
+    journal.unlink()  # then it is the day on which the page is made
+    write_report(tmp_path / "a.html", replace(two(), journal=str(journal)), None)
+    today = time.strftime("%Y-%m-%d")
+    assert f"mnist-cli, {today}" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
 def test_pairs_that_disagree_on_more_images_come_first() -> None:
@@ -328,7 +377,7 @@ def test_every_kind_of_comparison_has_a_page() -> None:
         ),
     }
     for sentence, result in cases.items():
-        assert sentence in page(result, IMAGES), sentence
+        assert sentence in page(result, IMAGES).replace("\N{NO-BREAK SPACE}", " "), sentence
 
 
 # The command that repeats it
@@ -421,7 +470,7 @@ def test_a_finished_journal_makes_the_report_without_training(run_cli: RunCli) -
     text = Path("a.html").read_text(encoding="utf-8")
     [model] = json.loads(Path("a.json").read_text(encoding="utf-8"))["models"]
     for run in model["runs"]:
-        assert f"<td>{run['test_accuracy']}</td>" in text
+        assert f"<td>{run['test_accuracy'] * 100:.2f}\N{NO-BREAK SPACE}%</td>" in text
     assert text.count("<img ") == 12
     again = run_cli(*command, "--report", "a.html")
     assert again.code == ExitCode.OK

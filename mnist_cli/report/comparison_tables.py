@@ -30,12 +30,14 @@ SHORT_BAR_WIDTH = 4  # beside more columns, within 80 characters
 
 def comparison_tables(result: CompareResult) -> list[RenderableType]:
     """What was learned and what it cost, network by network; then the verdicts."""
-    tables = [_accuracies(result), _costs(result)] if result.target is None else [_times(result)]
+    tables: list[RenderableType] = [_times(result)]
+    if result.target is None:
+        tables = [_accuracies(result), *phrases.accuracy_legend(result), _costs(result)]
     return [
         layout.title(conclusion(result)),
         *phrases.headline(result),
         *tables,
-        phrases.legend(result, accuracies=result.target is None),
+        " ".join(phrases.cost_legend(result)),
         phrases.trained_on(result),
         *phrases.machines(result),
         *phrases.findings(result),

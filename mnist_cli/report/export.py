@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from mnist_cli.report import phrases
 from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.console import json_document
 from mnist_cli.report.latex import to_latex
-from mnist_cli.report.rows import rows
+from mnist_cli.report.rows import rows, run_rows
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.options import STDOUT, ExportOptions
 from mnist_cli.system.files import explaining, replacing
@@ -75,35 +75,17 @@ def to_csv(result: CompareResult) -> str:
 def to_markdown(result: CompareResult) -> str:
     """A table of the networks, the findings as a list, and a table of all runs."""
     environment = result.environment
-    table = rows(result)
     lines = [
         f"**{_plain(conclusion(result))}**",
         "",
         *[f"{_plain(line)}  " for line in phrases.headline(result)],
         "",
-        _row(table[0]),
-        _row(["---", *["---:"] * (len(table[0]) - 1)]),
-        *[_row(map(_plain, row.values())) for row in table],
+        *_table(rows(result)),
         "",
         _plain(phrases.legend(result)),
         "",
         *_findings(result),
-        _row(["network", "seed", "epochs", "test accuracy", "test loss", "training time (s)"]),
-        _row(["---", *["---:"] * 5]),
-        *[
-            _row(
-                [
-                    _plain(model.model),
-                    str(run.seed),
-                    str(run.epochs),
-                    str(run.test_accuracy),
-                    f"{run.test_loss:.6f}",
-                    f"{run.train_seconds:.6f}",
-                ]
-            )
-            for model in result.models
-            for run in model.runs
-        ],
+        *_table(run_rows(result)),
         "",
         _plain(phrases.trained_on(result)),
         *map(_plain, phrases.machines(result)),
@@ -117,8 +99,13 @@ def to_markdown(result: CompareResult) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _table(table: Sequence[dict[str, str]]) -> list[str]:
+    """The lines of a table, whose first column is text; none without a row."""
+    if not table:
+        return []
+    cells = [list(table[0]), ["---", *["---:"] * (len(table[0]) - 1)]]
+    cells += [list(map(_plain, row.values())) for row in table]
+    return [f"| {' | '.join(row)} |" for row in cells]
 
 
 def _findings(result: CompareResult) -> list[str]:

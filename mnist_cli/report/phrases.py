@@ -33,8 +33,8 @@ LOOKED_TWICE = (
 )
 UNFINISHED = "Runs are missing: the 5 % hold for what is said after the last one."
 PARETO = (
-    "by these figures alone, no other network is more accurate for no more, or as accurate for "
-    "less."
+    "Pareto-optimal by these means: no other network is better on one figure without being worse "
+    "on the other."
 )
 MEANS = f"± is the {CONFIDENCE * 100:g} % interval of a network's mean over its seeds."
 DEVIATIONS = "sd is the standard deviation of the accuracy over the seeds."
@@ -68,10 +68,20 @@ def question(result: CompareResult) -> str:
     return f"Which {asked}: {', '.join(names[:-1])} or {names[-1]}?"
 
 
-def legend(result: CompareResult, *, accuracies: bool = True) -> str:
-    """What the marks in a table mean, and ± or sd where it has `accuracies`."""
+def legend(result: CompareResult) -> str:
+    """What ± or sd, the marks and the counts in one table of all figures mean."""
+    return " ".join([*accuracy_legend(result), *cost_legend(result)])
+
+
+def accuracy_legend(result: CompareResult) -> list[str]:
+    """What ± or sd means in a table of accuracies."""
     spread = MEANS if result.settling is None else DEVIATIONS
-    lines = [spread] if accuracies and len(result.seeds) > 1 else []
+    return [spread] if len(result.seeds) > 1 else []
+
+
+def cost_legend(result: CompareResult) -> list[str]:
+    """What times, marks and mult-adds mean in a table of costs."""
+    lines = []
     if result.target is not None:
         lines.append(
             f"Training time to {result.target * 100:g} % of the test images, looked at after each "
@@ -83,7 +93,7 @@ def legend(result: CompareResult, *, accuracies: bool = True) -> str:
         if model.figures
     ):
         lines.append(f"* {PARETO}")
-    return " ".join([*lines, MULT_ADDS])
+    return [*lines, MULT_ADDS]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from mnist_cli.formatting import (
     format_accuracy,
     format_count,
+    format_loss,
     format_loss_estimate,
     format_parameters,
     format_percent,
@@ -16,6 +17,22 @@ from mnist_cli.schema.comparison import CompareResult, ModelRuns
 def rows(result: CompareResult) -> list[dict[str, str]]:
     """The cells of each network by the header of their column; a star marks `phrases.PARETO`."""
     return [_row(model, result) for model in result.models]
+
+
+def run_rows(result: CompareResult) -> list[dict[str, str]]:
+    """The cells of each run by the header of their column."""
+    return [
+        {
+            "network": model.model,
+            "seed": str(run.seed),
+            "epochs": str(run.epochs),
+            "accuracy": format_percent(run.test_accuracy),
+            "loss": format_loss(run.test_loss),
+            "training time": format_seconds(run.train_seconds),
+        }
+        for model in result.models
+        for run in model.runs
+    ]
 
 
 def _row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
