@@ -13,6 +13,7 @@ from mnist_cli.report.pictures.style import (
     as_label,
     plain,
     scale,
+    thin,
     title,
 )
 from mnist_cli.schema.comparison import Aggregate, CompareResult, ModelRuns
@@ -61,6 +62,9 @@ def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
         plain(axes)
         axes.legend(frameon=False)
     figure.suptitle(title(result), fontsize="medium")
+    figure.draw_without_rendering()
+    thin(accuracies)
+    thin(times)
     save_figure(figure, path)
 
 
