@@ -10,6 +10,7 @@ from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -378,6 +379,101 @@ def test_every_kind_of_comparison_has_a_page() -> None:
     }
     for sentence, result in cases.items():
         assert sentence in page(result, IMAGES).replace("\N{NO-BREAK SPACE}", " "), sentence
+
+
+def test_until_settled_bars_are_deviations_and_an_interval_goes_before_one() -> None:
+    settled: Any = comparison(network("a", GOOD), network("b", BAD), settling=Settling(10))
+    _, strips = accuracy_strips(settled)
+    strip, deviation = strips["a"], settled.models[0].figures.accuracy_deviation
+    assert strip.high - strip.mean == pytest.approx(deviation * 100) != 0
+    fixed: Any = comparison(network("a", GOOD), network("b", BAD))
+    half = fixed.models[0].figures.test_accuracy.half_width
+    _, strips = accuracy_strips(fixed)
+    assert strips["a"].mean - strips["a"].low == pytest.approx(half * 100)
+    assert half != pytest.approx(fixed.models[0].figures.accuracy_deviation)
+    [[panel, *_], one] = cost_panels(settled), comparison(network("a", GOOD[:1]), seeds=1)
+    (_, low), (_, high) = panel.bars[0]
+    assert high - low == pytest.approx(2 * deviation * 100)
+    _, strips = accuracy_strips(one)
+    assert strips["a"].low == strips["a"].mean == strips["a"].high == 98
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ((1, 3), False),
+        ((1, 3.0001), True),
+        ((3.0001, 1), True),
+        ((0, 9), False),
+        ((-1, 9), False),
+        ((1, float("inf"), 2), False),
+        ((1, float("nan"), 4), True),
+    ],
+)
+def test_an_axis_is_logarithmic_from_more_than_three_times_on(
+    values: tuple[float, ...], kind: bool
+) -> None:
+    made = axis("x", values)
+    assert made.logarithmic == kind
+    assert not axis("x", values, whole=True).logarithmic
+    known = [value for value in values if isfinite(value)]
+    ends = made.at(min(known)), made.at(max(known))
+    assert ends == pytest.approx((6.14, 93.86), abs=0.02)
+    assert (made.at(made.low), made.at(made.high)) == (0, 100)
+
+
+def test_hundred_times_have_a_tick_for_each_power_only() -> None:
+    assert [text for _, text in axis("x", (1, 100)).ticks] == [
+        "1",
+        "2",
+        "5",
+        *("10", "20", "50"),
+        "100",
+    ]
+    assert [text for _, text in axis("x", (1, 101)).ticks] == ["1", "10", "100"]
+    assert [text for _, text in axis("x", (999, 1001)).ticks] == [
+        "999",
+        "999.5",
+        "1k",
+        "1.0005k",
+        "1.001k",
+    ]
+
+
+def test_a_verdict_strip_is_where_the_sentence_says() -> None:
+    result: Any = comparison(network("b", BAD), network("a", GOOD), network("c", GOOD[::-1]))
+    scale, strips = verdict_strips(result.verdicts)
+    assert [pair.better for pair in result.verdicts] == ["a", "c", None]
+    means = [pair.difference.mean * 100 for pair in result.verdicts]
+    assert [strip.mean for strip in strips] == pytest.approx([-means[0], -means[1], means[2]])
+    for strip, pair in zip(strips, result.verdicts, strict=True):
+        assert strip.high - strip.mean == pytest.approx(pair.difference.half_width * 100)
+        assert 0 <= scale.at(strip.low) < scale.at(strip.high) <= 100
+    assert 0 < scale.at(0) < 100 and scale.label.endswith("(points)")
+    assert verdict_strips([]) == (axis(scale.label, [0]), [])
+
+
+def test_a_curve_has_the_epochs_that_all_seeds_have() -> None:
+    labels = LABELS.astype(int).tolist()
+    long, short = (learned(network("a", GOOD[:2]), labels, labels, epochs=n) for n in (3, 2))
+    both = replace(long, runs=(long.runs[0], replace(short.runs[0], seed=1)))
+    accuracy, *_ = curve_panels(comparison(both, seeds=2))
+    assert [len(line.places) for line in accuracy.lines] == [3, 2, 2]
+    assert rounded(accuracy.lines[-1])[0] == pytest.approx((1, (96 + 97) / 2), abs=0.1)
+    failed = replace(both, failure="no luck")
+    assert curve_panels(comparison(failed, seeds=2)) == []
+
+
+def test_no_front_where_nothing_is_known_to_compare() -> None:
+    unknown = replace(network("b", BAD), mult_adds=None)
+    labels = [panel.x.label for panel in cost_panels(comparison(network("a", GOOD), unknown))]
+    assert labels == ["parameters", "training time (s)"]
+    shared = network("b", BAD, runs_at_once=(2,))
+    labels = [panel.x.label for panel in cost_panels(comparison(network("a", GOOD), shared))]
+    assert labels == ["parameters", "mult-adds"]
+    yes = (True,) * 5
+    rows = (network(name, GOOD, reached=yes) for name in "ab")
+    assert cost_panels(comparison(*rows, target=0.9)) == []
 
 
 # The command that repeats it

@@ -127,8 +127,7 @@ OptionalModel = Annotated[
 Models = Annotated[
     list[str] | None,
     model_argument(
-        metavar="MODELS",
-        help=f"{MODEL_HELP} All if omitted. Or checkpoints, FILE.safetensors.",
+        metavar="MODELS", help=f"{MODEL_HELP} All if omitted. Or checkpoints, FILE.safetensors."
     ),
 ]
 CheckpointFile = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A file from train.")]
@@ -314,12 +313,10 @@ ExportCsv = Annotated[
     Path | None, file_option(help="Write all runs as CSV, after each run; - is standard output.")
 ]
 ExportMarkdown = Annotated[
-    Path | None,
-    file_option(help="Write tables as Markdown, after each run; - is standard output."),
+    Path | None, file_option(help="Write tables as Markdown, after each run; - is standard output.")
 ]
 ExportLatex = Annotated[
-    Path | None,
-    file_option(help="Write a table for LaTeX, after each run; - is standard output."),
+    Path | None, file_option(help="Write a table for LaTeX, after each run; - is standard output.")
 ]
 CostPlot = Annotated[
     Path | None,
@@ -329,8 +326,7 @@ CostPlot = Annotated[
     ),
 ]
 ReportFile = Annotated[
-    Path | None,
-    file_option("--report", help="Write a self-contained HTML report, FILE.html."),
+    Path | None, file_option("--report", help="Write a self-contained HTML report, FILE.html.")
 ]
 GridOutput = Annotated[
     Path | None, file_option("--output", help="Write a grid to FILE.png, .svg or .pdf instead.")
@@ -384,8 +380,7 @@ Codes = Annotated[
 ShowDisagreements = Annotated[
     bool,
     checkpoint_option(
-        "--show-disagreements",
-        help="Draw images that not all checkpoints get right or wrong.",
+        "--show-disagreements", help="Draw images that not all checkpoints get right or wrong."
     ),
 ]
 ShownCheckpoint = Annotated[
@@ -413,8 +408,7 @@ ImageCount = Annotated[
     int, typer.Option(parser=whole_number(1), metavar="N", help="How many images.")
 ]
 Raw = Annotated[
-    bool,
-    typer.Option("--raw", help="Take 28x28 pictures, light on dark, exactly as they are."),
+    bool, typer.Option("--raw", help="Take 28x28 pictures, light on dark, exactly as they are.")
 ]
 SplitOption = Annotated[
     Split | None,
@@ -458,6 +452,5 @@ Device = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="No progress and no notices on standard error."),
+    bool, typer.Option("--quiet", "-q", help="No progress and no notices on standard error.")
 ]

@@ -130,14 +130,13 @@ def cost_panels(result: CompareResult) -> list[Panel]:
         lines, bars, words, points = [], [], [], []
         for place, model in enumerate(result.models):
             figures = model.figures
-            size = model.total_parameters if label == "parameters" else model.mult_adds
-            if not figures or not size or result.target is not None:
+            if not figures or result.target is not None:
                 continue
-            least, cost, most = float(size), float(size), float(size)
-            if label == TIME:
-                if not figures.times:
-                    continue
-                cost, least, most = figures.times
+            size = model.total_parameters if label == "parameters" else model.mult_adds
+            known = figures.times if label == TIME else size and (size, size, size)
+            if not known:
+                continue
+            cost, least, most = map(float, known)
             mean, low, high = _accuracy(figures)
             lines.append(Line("mean", place, [(cost, mean)]))
             bars += [((cost, low), (cost, high)), ((least, mean), (most, mean))]
