@@ -158,7 +158,7 @@ def test_the_tables_have_what_they_must(run_cli: RunCli) -> None:
         "3",
     ]
     assert "●" in learned[-1]
-    assert cost[2:4] == ["1.63", "M"]
+    assert cost[1:5] == ["25,450", "*", "1.63", "M"]
     assert "(min-max)" in outcome.out
     assert "seeds 0 to 2" in outcome.out
     assert "Journal: " in outcome.out
@@ -177,7 +177,7 @@ def test_one_seed_has_no_interval_and_cannot_rank(run_cli: RunCli) -> None:
 def test_a_star_is_a_network_that_no_other_beats_at_its_cost(run_cli: RunCli) -> None:
     files = ("--export-json", "a.json", "--batch-size", 200, "--lr", 0.003)
     out = run_cli("compare", "mlp", "cnn", "tinycnn", *files, *FAST).out
-    assert "4,266*" in out
+    assert "4,266 *" in out
     assert "batch size 200, adam at 0.003" in out
     result = json.loads(Path("a.json").read_text(encoding="utf-8"))
     for mark, cost in (("pareto_parameters", "parameters"), ("pareto_seconds", None)):
@@ -199,7 +199,7 @@ def test_a_narrow_terminal_cuts_no_number(run_cli: RunCli, monkeypatch: pytest.M
     monkeypatch.setenv("COLUMNS", "40")
     out = run_cli("compare", "mlp", "--seeds", 2, *FAST).out
     rows = [line for line in out.splitlines() if line.startswith("mlp ")]
-    assert "25,450*" in rows[-1]
+    assert "25,450 *" in rows[-1]
     assert "1.63 M" in rows[-1]
     assert all(len(line) <= 80 for line in out.splitlines())
 
@@ -333,7 +333,7 @@ def test_what_cannot_be_imported_fails_before_anything_is_trained(run_cli: RunCl
 def test_exports_hold_every_run(run_cli: RunCli) -> None:
     files = ("--export-json", "a.json", "--export-csv", "a.csv", "--export-markdown", "a.md")
     outcome = run_cli("compare", "mlp", "own.py:a_linear", "--seeds", 2, *files, *FAST)
-    assert "Params" in outcome.out
+    assert "Parameters" in outcome.out
     document = json.loads(Path("a.json").read_text(encoding="utf-8"))
     jsonschema.validate(document, SCHEMA)
     assert document["schema_version"] == 2
