@@ -120,12 +120,7 @@ def _table(
     if any(drawn):
         made.add_column(head, no_wrap=True)
     for row, beside in zip(table, drawn, strict=True):
-        cells = [row[name] for name in names]
-        starred = [any(each[name].endswith(" *") for each in table) for name in names]
-        for place, cell in enumerate(cells):
-            if starred[place] and not cell.endswith(" *"):
-                cells[place] = f"{cell}  "  # so that figures stand below each other
-        made.add_row(*cells, *[beside for _ in made.columns[len(names) :]])
+        made.add_row(*[row[name] for name in names], *[beside for _ in made.columns[len(names) :]])
     return made
 
 

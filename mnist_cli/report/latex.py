@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from mnist_cli.report import phrases
+from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.rows import rows
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.system.streams import visible
@@ -24,12 +25,12 @@ SPECIAL = {
 
 
 def to_latex(result: CompareResult) -> str:
-    """A table of the networks for the booktabs package, and the findings as comments."""
+    """A table of the networks for the booktabs package, and what was found as comments."""
     table = rows(result)
     headline = "; ".join(phrases.headline(result))
     lines = [
         FIRST_LINE,
-        *[f"% {visible(line)}" for line in phrases.findings(result)],
+        *[f"% {visible(line)}" for line in (conclusion(result), *phrases.findings(result))],
         r"\begin{table}",
         r"  \centering",
         f"  \\caption{{{_escaped(headline)}. {_escaped(phrases.legend(result))}}}",

@@ -154,7 +154,7 @@ def _finish(axes: Axes, points: list[tuple[float, Aggregate]]) -> None:
         color="0.6",
         linestyle="--",
         zorder=1,
-        label="best at its cost",
+        label="Pareto-optimal by the means",
     )
     axes.margins(x=0.18, y=0.1)
     scale(axes)
