@@ -33,7 +33,7 @@ LOOKED_TWICE = (
 )
 UNFINISHED = "Runs are missing: the 5 % hold for what is said after the last one."
 PARETO = (
-    "Pareto-optimal by these means: no other network is better on one figure without being worse "
+    "Pareto-optimal by these figures: no other network is better on one figure without being worse "
     "on the other."
 )
 MEANS = f"± is the {CONFIDENCE * 100:g} % interval of a network's mean over its seeds."

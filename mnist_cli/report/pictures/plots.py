@@ -154,7 +154,7 @@ def _finish(axes: Axes, points: list[tuple[float, Aggregate]]) -> None:
         color="0.6",
         linestyle="--",
         zorder=1,
-        label="Pareto-optimal by the means",
+        label="Pareto-optimal by these figures",
     )
     axes.margins(x=0.18, y=0.1)
     scale(axes)
