@@ -158,7 +158,7 @@ def test_the_tables_have_what_they_must(run_cli: RunCli) -> None:
         "3",
     ]
     assert "●" in learned[-1]
-    assert cost[2:4] == ["1.63", "M"]
+    assert cost[1:5] == ["25,450", "*", "1.63", "M"]
     assert "(min-max)" in outcome.out
     assert "seeds 0 to 2" in outcome.out
     assert "Journal: " in outcome.out
@@ -177,7 +177,7 @@ def test_one_seed_has_no_interval_and_cannot_rank(run_cli: RunCli) -> None:
 def test_a_star_is_a_network_that_no_other_beats_at_its_cost(run_cli: RunCli) -> None:
     files = ("--export-json", "a.json", "--batch-size", 200, "--lr", 0.003)
     out = run_cli("compare", "mlp", "cnn", "tinycnn", *files, *FAST).out
-    assert "4,266*" in out
+    assert "4,266 *" in out
     assert "batch size 200, adam at 0.003" in out
     result = json.loads(Path("a.json").read_text(encoding="utf-8"))
     for mark, cost in (("pareto_parameters", "parameters"), ("pareto_seconds", None)):
@@ -199,8 +199,8 @@ def test_a_narrow_terminal_cuts_no_number(run_cli: RunCli, monkeypatch: pytest.M
     monkeypatch.setenv("COLUMNS", "40")
     out = run_cli("compare", "mlp", "--seeds", 2, *FAST).out
     rows = [line for line in out.splitlines() if line.startswith("mlp ")]
-    assert "25,450*" in rows[1]
-    assert "1.63 M" in rows[1]
+    assert "25,450 *" in rows[-1]
+    assert "1.63 M" in rows[-1]
     assert all(len(line) <= 80 for line in out.splitlines())
 
 
@@ -333,7 +333,7 @@ def test_what_cannot_be_imported_fails_before_anything_is_trained(run_cli: RunCl
 def test_exports_hold_every_run(run_cli: RunCli) -> None:
     files = ("--export-json", "a.json", "--export-csv", "a.csv", "--export-markdown", "a.md")
     outcome = run_cli("compare", "mlp", "own.py:a_linear", "--seeds", 2, *files, *FAST)
-    assert "Params" in outcome.out
+    assert "Parameters" in outcome.out
     document = json.loads(Path("a.json").read_text(encoding="utf-8"))
     jsonschema.validate(document, SCHEMA)
     assert document["schema_version"] == 2
@@ -354,7 +354,9 @@ def test_exports_hold_every_run(run_cli: RunCli) -> None:
         name = line["model"].replace("_", "\\_")
         for run in line["runs"]:
             accuracy, loss = run["test_accuracy"], run["test_loss"]
-            assert f"| {name} | {run['seed']} | 1 | {accuracy} | {loss:.6f} |" in markdown
+            assert (
+                f"| {name} | {run['seed']} | 1 | {accuracy * 100:.2f} % | {loss:.4f} |" in markdown
+            )
         assert f"| {name} | {line['figures']['test_accuracy']['mean'] * 100:.2f} ± " in (markdown)
 
 
@@ -481,8 +483,8 @@ def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--seeds", 0), "'--seeds': it should be greater than or equal to 1"),
-        (("--target", 98), "'--target': it should be less than or equal to 1"),
+        (("--seeds", 0), "'--seeds': must be from 1 to 1000, not 0;"),
+        (("--target", 98), "'--target': must be a fraction from 0 to 1, not 98;"),
         (("--max-seconds", -1), "'--max-seconds': must be a positive number, not -1"),
         (("--fail-on-regression",), "--fail-on-regression needs --baseline FILE.json"),
         (("--baseline", "base.json"), "--baseline needs --seeds 5 or more"),

@@ -5,9 +5,12 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 
 from mnist_cli.cli import compare as command_line
 from mnist_cli.errors import ExitCode, MnistCliError
+from mnist_cli.report import phrases
 from mnist_cli.report.command import repeating
 from mnist_cli.report.html.charts import (
     Line,
@@ -25,7 +29,7 @@ from mnist_cli.report.html.charts import (
     verdict_strips,
 )
 from mnist_cli.report.html.document import page, write_report
-from mnist_cli.report.html.wrong_images import wrong_images
+from mnist_cli.report.html.wrong_images import _mean, wrong_images
 from mnist_cli.schema.comparison import CompareResult, Settling
 from tests.conftest import RunCli, made_images
 from tests.made_up import comparison, learned, network
@@ -85,7 +89,7 @@ class Document(HTMLParser):
 
 
 def test_sections_come_in_the_order_of_the_questions() -> None:
-    text = page(two(), IMAGES)
+    text = page(two(), IMAGES, "2026-11-24").replace("\N{NO-BREAK SPACE}", " ")
     titles = re.findall(r"<h[12][^>]*>(.*?)</h", text)
     assert titles == [
         "Which is better, and at what cost: good or bad?",
@@ -99,9 +103,11 @@ def test_sections_come_in_the_order_of_the_questions() -> None:
         "if all seeds were decided on before any result was seen:",
         "<span>good beats bad by 3.00 ± 1.79 points</span>",
         "Trained on cpu (EPYC, 2 threads), torch 2.15, in fp32.",
-        "3 of 20 images wrong in a run, most often 7 taken for 1: 2 times.",
+        '<p class="kind">A comparison by mnist-cli, 2026-11-24</p>',
+        "3 of 20 images wrong in a run, most often 7 taken for 1: 2 times in a run, 10 in all 5.",
         "In the mean of two runs, good alone is right on 2 images and bad alone on 0.",
-        "mnist-cli compare good bad --precision fp32 --seeds 5 --dataset mnist --device cpu",
+        "mnist-cli compare good bad --precision fp32 --dataset mnist --device cpu --threads 2 "
+        "--seeds 5</code>",
         "0" * 64,
     ):
         assert sentence in text, sentence
@@ -265,7 +271,9 @@ def test_images_are_those_that_most_runs_get_wrong() -> None:
     networks, [pair] = wrong_images(two(), IMAGES)
     good, bad = networks
     assert (good.names, good.runs, good.confusion[4][9]) == (["good"], 5, 5)
-    assert good.sentence == ("1 of 20 images wrong in a run, most often 4 taken for 9: 1 times.")
+    assert good.sentence == (
+        "1 of 20 images wrong in a run, most often 4 taken for 9: once in a run, 5 in all 5."
+    )
     # Answers alternate: 4 is taken for 9 in three of five runs, for 7 in two.
     assert (bad.confusion[4][9], bad.confusion[4][7], bad.confusion[7][1]) == (3, 2, 10)
     assert [(image.label, image.answers) for image in bad.images] == [
@@ -278,6 +286,50 @@ def test_images_are_those_that_most_runs_get_wrong() -> None:
     ] * 2
     assert pair.sentence.endswith("good alone is right on 2 images and bad alone on 0.")
     assert len({image.source for image in bad.images}) == 3
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "seeds", "said"),
+    [((0.9,), 1, "once."), ((0.9,) * 3, 3, "once in a run, 3 in all 3.")],
+)
+def test_errors_are_counted_by_run_and_in_all(
+    accuracies: tuple[float, ...], seeds: int, said: str
+) -> None:
+    row = learned(network("a", accuracies), LABELS.tolist(), answers((4, 9)))
+    [[only], _] = wrong_images(comparison(row, seeds=seeds, num_test=20), None)
+    assert only.sentence.endswith(f"most often 4 taken for 9: {said}")
+    assert sum(map(sum, only.confusion)) == len(accuracies)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (5.52, "5.5"), (9.94, "9.9"), (10, "10"), (67.72, "68"), (1234.5, "1,234")],
+)
+def test_a_mean_of_images_has_no_figures_that_say_nothing(count: float, text: str) -> None:
+    assert _mean(count) == text
+
+
+def test_each_note_stands_under_the_table_that_it_explains() -> None:
+    text = unescape(page(two(), IMAGES)).replace("\N{NO-BREAK SPACE}", " ")
+    accuracy, cost = (text.partition(f"<h2>{title}</h2>")[2] for title in ("Accuracy", "Cost"))
+    accuracy = accuracy.partition("<h2>")[0]
+    cost = cost.partition("<h2>")[0]
+    assert phrases.MEANS in accuracy
+    assert phrases.MULT_ADDS not in accuracy and "Pareto" not in accuracy
+    assert phrases.MULT_ADDS in cost and f"* {phrases.PARETO}" in cost
+    assert "checksum" not in text
+
+
+def test_a_report_has_the_day_of_its_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "a.jsonl"
+    journal.touch()
+    os.utime(journal, (1_000_000_000, 1_000_000_000))
+    write_report(tmp_path / "a.html", replace(two(), journal=str(journal)), None)
+    assert "mnist-cli, 2001-09-" in (tmp_path / "a.html").read_text(encoding="utf-8")
+    journal.unlink()  # then it is the day on which the page is made
+    write_report(tmp_path / "a.html", replace(two(), journal=str(journal)), None)
+    today = time.strftime("%Y-%m-%d")
+    assert f"mnist-cli, {today}" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
 def test_pairs_that_disagree_on_more_images_come_first() -> None:
@@ -327,10 +379,102 @@ def test_every_kind_of_comparison_has_a_page() -> None:
         ),
     }
     for sentence, result in cases.items():
-        assert sentence in page(result, IMAGES), sentence
-    assert "One network alone: there is nothing to rank." in page(
-        comparison(network("alone", GOOD[:1]), seeds=1), None
-    )
+        assert sentence in page(result, IMAGES).replace("\N{NO-BREAK SPACE}", " "), sentence
+
+
+def test_until_settled_bars_are_deviations_and_an_interval_goes_before_one() -> None:
+    settled: Any = comparison(network("a", GOOD), network("b", BAD), settling=Settling(10))
+    _, strips = accuracy_strips(settled)
+    strip, deviation = strips["a"], settled.models[0].figures.accuracy_deviation
+    assert strip.high - strip.mean == pytest.approx(deviation * 100) != 0
+    fixed: Any = comparison(network("a", GOOD), network("b", BAD))
+    half = fixed.models[0].figures.test_accuracy.half_width
+    _, strips = accuracy_strips(fixed)
+    assert strips["a"].mean - strips["a"].low == pytest.approx(half * 100)
+    assert half != pytest.approx(fixed.models[0].figures.accuracy_deviation)
+    [[panel, *_], one] = cost_panels(settled), comparison(network("a", GOOD[:1]), seeds=1)
+    (_, low), (_, high) = panel.bars[0]
+    assert high - low == pytest.approx(2 * deviation * 100)
+    _, strips = accuracy_strips(one)
+    assert strips["a"].low == strips["a"].mean == strips["a"].high == 98
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ((1, 3), False),
+        ((1, 3.0001), True),
+        ((3.0001, 1), True),
+        ((0, 9), False),
+        ((-1, 9), False),
+        ((1, float("inf"), 2), False),
+        ((1, float("nan"), 4), True),
+    ],
+)
+def test_an_axis_is_logarithmic_from_more_than_three_times_on(
+    values: tuple[float, ...], kind: bool
+) -> None:
+    made = axis("x", values)
+    assert made.logarithmic == kind
+    assert not axis("x", values, whole=True).logarithmic
+    known = [value for value in values if isfinite(value)]
+    ends = made.at(min(known)), made.at(max(known))
+    assert ends == pytest.approx((6.14, 93.86), abs=0.02)
+    assert (made.at(made.low), made.at(made.high)) == (0, 100)
+
+
+def test_hundred_times_have_a_tick_for_each_power_only() -> None:
+    assert [text for _, text in axis("x", (1, 100)).ticks] == [
+        "1",
+        "2",
+        "5",
+        *("10", "20", "50"),
+        "100",
+    ]
+    assert [text for _, text in axis("x", (1, 101)).ticks] == ["1", "10", "100"]
+    assert [text for _, text in axis("x", (999, 1001)).ticks] == [
+        "999",
+        "999.5",
+        "1k",
+        "1.0005k",
+        "1.001k",
+    ]
+
+
+def test_a_verdict_strip_is_where_the_sentence_says() -> None:
+    result: Any = comparison(network("b", BAD), network("a", GOOD), network("c", GOOD[::-1]))
+    scale, strips = verdict_strips(result.verdicts)
+    assert [pair.better for pair in result.verdicts] == ["a", "c", None]
+    means = [pair.difference.mean * 100 for pair in result.verdicts]
+    assert [strip.mean for strip in strips] == pytest.approx([-means[0], -means[1], means[2]])
+    for strip, pair in zip(strips, result.verdicts, strict=True):
+        assert strip.high - strip.mean == pytest.approx(pair.difference.half_width * 100)
+        assert 0 <= scale.at(strip.low) < scale.at(strip.high) <= 100
+    assert 0 < scale.at(0) < 100 and scale.label.endswith("(points)")
+    assert verdict_strips([]) == (axis(scale.label, [0]), [])
+
+
+def test_a_curve_has_the_epochs_that_all_seeds_have() -> None:
+    labels = LABELS.astype(int).tolist()
+    long, short = (learned(network("a", GOOD[:2]), labels, labels, epochs=n) for n in (3, 2))
+    both = replace(long, runs=(long.runs[0], replace(short.runs[0], seed=1)))
+    accuracy, *_ = curve_panels(comparison(both, seeds=2))
+    assert [len(line.places) for line in accuracy.lines] == [3, 2, 2]
+    assert rounded(accuracy.lines[-1])[0] == pytest.approx((1, (96 + 97) / 2), abs=0.1)
+    failed = replace(both, failure="no luck")
+    assert curve_panels(comparison(failed, seeds=2)) == []
+
+
+def test_no_front_where_nothing_is_known_to_compare() -> None:
+    unknown = replace(network("b", BAD), mult_adds=None)
+    labels = [panel.x.label for panel in cost_panels(comparison(network("a", GOOD), unknown))]
+    assert labels == ["parameters", "training time (s)"]
+    shared = network("b", BAD, runs_at_once=(2,))
+    labels = [panel.x.label for panel in cost_panels(comparison(network("a", GOOD), shared))]
+    assert labels == ["parameters", "mult-adds"]
+    yes = (True,) * 5
+    rows = (network(name, GOOD, reached=yes) for name in "ab")
+    assert cost_panels(comparison(*rows, target=0.9)) == []
 
 
 # The command that repeats it
@@ -341,6 +485,8 @@ def test_every_kind_of_comparison_has_a_page() -> None:
     [
         ("mlp", "cnn", "--seeds", "5", "--precision", "fp32"),
         ("mlp", "nets.py:wide(hidden=64)", "--recipe", "fast", "--precision", "bf16"),
+        ("mlp", "--vary", "lr=0.001,0.0010000000000000002"),
+        ("mlp", "--seed", "7", "--target", "0.5"),
         ("cnn", "--vary", "lr=0.0005,0.001", "--vary", "precision=fp32,bf16", "--seed", "3"),
         ("mlp", "cnn", "--recipe", "fast", "--epochs", "3", "--precision", "fp32"),
         ("mlp", "cnn", "--until-settled", "--max-seeds", "10", "--margin", "0.002"),
@@ -357,7 +503,7 @@ def test_the_command_asks_for_the_same(
         return 0
 
     monkeypatch.setattr(command_line, "compare_networks", noted)
-    run_cli("compare", *arguments, "--dataset", "mnist", "--device", "cpu")
+    run_cli("compare", *arguments, "--dataset", "mnist", "--device", "cpu", "--threads", 2)
     rows = [
         replace(
             network(entry.name, ()),
@@ -380,14 +526,33 @@ def test_the_command_asks_for_the_same(
     )
     import shlex
 
-    run_cli(*shlex.split(repeating(result))[1:])
+    [command] = repeating(result)
+    run_cli(*shlex.split(command)[1:])
     assert asked[1] == asked[0]
 
 
 def test_formats_that_auto_chose_are_left_to_it() -> None:
     first, second = network("mlp", GOOD), replace(network("cnn", GOOD), precision="bf16")
-    assert "precision" not in repeating(comparison(first, second))
-    assert "--precision fp32" in repeating(comparison(first))
+    assert "precision" not in repeating(comparison(first, second))[0]
+    assert "--precision fp32" in repeating(comparison(first))[0]
+
+
+def test_seeds_with_gaps_take_several_commands() -> None:
+    rows = [replace(network(name, GOOD * 2), network=name) for name in ("a", "b")]
+    result = replace(comparison(*rows), seeds=(0, 1, 2, 3, 4, 10, 11, 12, 13, 14, 20))
+    assert phrases.headline(result)[1].endswith(", seeds 0 to 4, 10 to 14 and 20")
+    *parts, last = repeating(result)
+    assert [part.partition("--threads 2 ")[2] for part in parts] == [
+        "--seed 0 --seeds 5 --export-json seeds-0-to-4.json",
+        "--seed 10 --seeds 5 --export-json seeds-10-to-14.json",
+        "--seed 20 --seeds 1 --export-json seeds-20-to-20.json",
+    ]
+    assert last == (
+        "mnist-cli compare --from seeds-0-to-4.json seeds-10-to-14.json seeds-20-to-20.json"
+    )
+    assert f"<code>{parts[0]}</code><code>{parts[1]}</code>" in page(result, None)
+    two = replace(result, seeds=(0, 1, 10, 11))
+    assert phrases.headline(two)[1].endswith(", seeds 0 to 1 and 10 to 11")
 
 
 # The option
@@ -402,7 +567,7 @@ def test_a_finished_journal_makes_the_report_without_training(run_cli: RunCli) -
     text = Path("a.html").read_text(encoding="utf-8")
     [model] = json.loads(Path("a.json").read_text(encoding="utf-8"))["models"]
     for run in model["runs"]:
-        assert f"<td>{run['test_accuracy']}</td>" in text
+        assert f"<td>{run['test_accuracy'] * 100:.2f}\N{NO-BREAK SPACE}%</td>" in text
     assert text.count("<img ") == 12
     again = run_cli(*command, "--report", "a.html")
     assert again.code == ExitCode.OK

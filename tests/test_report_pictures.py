@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,58 @@ def test_an_axis_is_logarithmic_where_its_values_differ_much(
     shown = [label.get_text() for label in axes.get_xticklabels() if label.get_text()]
     assert len(shown) > 1
     assert not any("e" in text or "$" in text for text in shown)
+
+
+@pytest.mark.parametrize(
+    "costs",
+    [
+        *((25_400, 25_600), (25_450, 25_450), (100_000, 290_000), (100_000, 310_000)),
+        *(
+            (25_450, 26_698),
+            (467_800, 467_818),
+            (1_234_567, 1_234_999),
+            (4_266, 467_818),
+            (100, 301),
+            (5, 10**9),
+        ),
+    ],
+)
+def test_the_numbers_of_an_axis_do_not_run_together(
+    figures: list[Any], costs: tuple[int, int]
+) -> None:
+    small, large = (network(str(cost), GOOD, cost / 999, parameters=cost) for cost in costs)
+    plots.plot_comparison(PATH, comparison(small, large))
+    for axes in figures[0].axes:
+        assert len(apart(axes)) > 1
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((0.001, 0.003, 0.01), ["0.001", "0.003", "0.01"]),
+        ((0.001, 0.0011, 0.0012, 0.05), ["0.001", "0.05"]),
+        ((64, 65, 66, 128), ["64", "128"]),
+        ((1, 2, 3, 4, 5, 6, 7, 8), ["1", "2", "3", "4", "5", "6", "7", "8"]),
+    ],
+)
+def test_values_of_a_setting_that_lie_close_are_not_all_named(
+    figures: list[Any], values: tuple[float, ...], shown: list[str]
+) -> None:
+    rows = [varied(network(f"a x={x}", GOOD), "a", x=x) for x in values]
+    plots.plot_comparison(PATH, comparison(*rows))
+    for axes in figures[0].axes[:2]:
+        assert apart(axes) == shown
+
+
+def apart(axes: Any) -> list[str]:
+    """The numbers on the horizontal axis, none of which touches the next."""
+    axes.figure.draw_without_rendering()
+    left, right = axes.get_xlim()
+    ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+    labels = [label for tick, label in ticks if left <= tick <= right and label.get_text()]
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(before.x1 + 3 < after.x0 for before, after in pairwise(boxes))
+    return [label.get_text() for label in labels]
 
 
 def test_a_picture_that_cannot_be_written_is_one_line() -> None:

@@ -133,17 +133,16 @@ def test_a_comparison_has_each_figure_in_its_column() -> None:
     )
     accuracy, cost = cells(comparison_tables(result), "a")
     assert accuracy[:4] == ["a", "98.04 ± 0.14 %", "5", "0.1000 ± 0.0000"]
-    assert cost[:5] == ["a", "900*", "0.06 M", "2.10 s*", "(2.00-2.20)"]
-    assert cost[5] == "142,857"
-    assert cells(comparison_tables(result), "b")[1][:3] == ["b", "1,000", "0.06 M"]
+    assert cost[:5] == ["a", "900 *", "0.06 M", "2.10 s (2.00-2.20) *", "142,857"]
+    b = cells(comparison_tables(result), "b")[1]
+    assert b[:4] == ["b", "1,000", "0.06 M", "9.00 s (9.00-9.00)"]
     accuracies, costs = under_headers(comparison_tables(result))
     assert [*accuracies] == ["Network", "Accuracy", "n", "Loss", "94 to 99 %"]
     assert costs == {
         "Network": "a",
-        "Params": "900*",
+        "Parameters": "900 *",
         "Mult-adds": "0.06 M",
-        "Median time": "2.10 s*",
-        "(min-max)": "(2.00-2.20)",
+        "Median time (min-max)": "2.10 s (2.00-2.20) *",
         "Images/s": "142,857",
         "": "██▍",
     }
@@ -156,7 +155,19 @@ def test_a_comparison_has_each_figure_in_its_column() -> None:
         "Loss": "0.1000",
         "98 to 99 %": "●",
     }
-    assert costs["Time"] == "2.00 s*"
+    assert costs["Median time (min-max)"] == "2.00 s *"
+
+
+def test_a_bar_is_that_of_a_network_that_has_a_time() -> None:
+    yes, no = (True,) * 5, (True,) * 4 + (False,)
+    result = comparison(
+        network("a", GOOD, 2.0, reached=yes), network("b", GOOD, 9.0, reached=no), target=0.9
+    )
+    [table] = [part for part in comparison_tables(result) if isinstance(part, Table)]
+    assert [*table.columns[-1].cells] == ["████", ""]
+    shared = [network(name, GOOD, runs_at_once=(2,)) for name in "ab"]
+    headers = under_headers(comparison_tables(comparison(*shared)))[1]
+    assert "" not in headers and headers["Median time (min-max)"] == "-"
 
 
 def test_a_summary_counts_layers_and_bytes() -> None:
@@ -190,15 +201,15 @@ def test_with_a_target_those_that_arrived_come_first_by_time() -> None:
     assert names[:3] == ["quick", "slow", "never"]
     assert cells(comparison_tables(result), "quick")[0][1:5] == [
         "5/5",
-        "2.00 s",
-        "(2.00-2.00)",
+        "2.00 s (2.00-2.00)",
         "2",
+        "1,000",
     ]
     assert cells(comparison_tables(result), "never")[0][1:4] == ["0/5", "-", "-"]
     [headers] = under_headers(comparison_tables(result))
     assert [*headers] == [
-        *("Network", "Reached", "Median time", "(min-max)"),
-        *("Epochs", "Params", "Mult-adds", ""),
+        *("Network", "Reached", "Median time (min-max)"),
+        *("Epochs", "Parameters", "Mult-adds", ""),
     ]
 
 
@@ -322,7 +333,7 @@ def test_markdown_is_the_same_whatever_the_terminal(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
     assert export.to_markdown(result_of_two()) == plain
     assert "| a\\_b\\|c | 98.05 ± 0.64 % | 2 |" in plain
-    assert "± is the 95 % t-interval over seeds. " in plain
+    assert "± is the 95 % t-interval over seeds. \\* Pareto-optimal" in plain
 
 
 def test_in_markdown_a_time_is_that_of_networks_which_always_arrive() -> None:
@@ -332,7 +343,7 @@ def test_in_markdown_a_time_is_that_of_networks_which_always_arrive() -> None:
         target=0.97,
     )
     rows = [line.split(" | ") for line in export.to_markdown(result).splitlines()]
-    times = {row[0]: row[5] for row in rows if len(row) == 9}
+    times = {row[0]: row[6] for row in rows if len(row) == 10}
     assert times == {
         "| network": "median time (min-max)",
         "| ---": "---:",
@@ -354,26 +365,24 @@ ONE = network("a", GOOD[:1], parameters=900)
         (comparison(ONE, seeds=1), "a | 98.00 % | 1 | 0.1000 | 2.00 s \\* | 150,000 | 900 \\*"),
         (
             comparison(network("a", GOOD[:1], reached=(True,)), seeds=1, target=0.9),
-            "a | 98.00 % | 1 | 0.1000 | 1/1 | 2.00 s | 150,000 | 1,000",
+            "a | 98.00 % | 1 | 0.1000 | 1/1 | 5 | 2.00 s | 150,000 | 1,000",
         ),
         (
             comparison(network("a", GOOD[:1], failure="no luck"), seeds=2, target=0.9),
-            "a | failed | 1 | - | 0/1 | - | - | 1,000",
+            "a | failed | 1 | - | failed | - | - | - | 1,000",
         ),
     ],
 )
 def test_markdown_has_each_figure_in_its_column(result: CompareResult, expected: str) -> None:
     lines = export.to_markdown(result).splitlines()
     [headers] = [line for line in lines if line.startswith("| network | accuracy")]
-    reached = " | reached" if result.target is not None else ""
+    reached = " | reached | epochs" if result.target is not None else ""
     assert headers == (
         f"| network | accuracy | n | loss{reached} | median time (min-max) | images/s "
         "| parameters | mult-adds |"
     )
     assert f"| {expected} | 0.06 M |" in lines
-    assert (
-        f"| a | 0 | 5 | 0.98 | 0.100000 | {result.models[0].runs[0].train_seconds:.6f} |" in lines
-    )
+    assert "| a | 0 | 5 | 98.00 % | 0.1000 | 2.00 s |" in lines
     assert lines[lines.index(headers) + 1].count("|") == headers.count("|")
 
 
@@ -406,6 +415,7 @@ def test_latex_is_a_table_whose_names_are_text() -> None:
 def test_a_reason_of_two_lines_stays_a_comment_in_latex() -> None:
     text = latex.to_latex(comparison(network("a", (), parameters=None, failure="no\n\\luck")))
     [line] = [line for line in text.splitlines() if "luck" in line]
+    assert text.splitlines()[1] == "% a failed: there is nothing to rank."
     assert line == r"% a failed: no \luck"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from mnist_cli.report.console import stdout_console
 from mnist_cli.report.pictures.terminal import draw, picture_caption
 from mnist_cli.schema.results import PictureResult
 
@@ -28,3 +29,16 @@ def test_a_caption_is_no_wider_than_its_image(name: str) -> None:
     caption = picture_caption(PictureResult(name, 7, (0.0,) * 7 + (1.0, 0.0, 0.0)))
     assert caption.startswith("7 (100.00 %) ")
     assert len(caption) <= 28
+
+
+def test_without_a_terminal_images_are_no_wider_than_tables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    for columns, width in ((None, 80), ("120", 120)):
+        if columns:
+            monkeypatch.setenv("COLUMNS", columns)
+        else:
+            monkeypatch.delenv("COLUMNS", raising=False)
+        table = draw(stdout_console(), np.repeat(BRIGHT, 9, axis=0), ["7"] * 9)
+        assert len(table.columns) == (width + 2) // 30

@@ -1,47 +1,43 @@
 """The command line: the commands by name, and failures as one line and an exit code."""
 
-import re
 from typing import Annotated
 
 import typer
 
 from mnist_cli import __version__
 from mnist_cli.cli import compare, evaluate, export, predict, show_samples, summary, train
+from mnist_cli.cli.plain_help import PlainCommand, PlainGroup
 from mnist_cli.errors import ExitCode, MnistCliError
 from mnist_cli.report import console
 from mnist_cli.system.streams import say
 
-# What typer passes on from pydantic and says nothing to a person.
-PYDANTIC = r"Value error, |, unable to parse string as (an integer|a number)"
-
 app = typer.Typer(
     name="mnist-cli",
+    cls=PlainGroup,
     help="Train and compare small networks on MNIST: which is better, and at what cost?",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(train.train)
-app.command("eval")(evaluate.evaluate)
-app.command()(summary.summary)
-app.command()(compare.compare)
-app.command()(show_samples.show_samples)
-app.command()(predict.predict)
-app.command()(export.export)
+app.command(cls=PlainCommand)(train.train)
+app.command("eval", cls=PlainCommand)(evaluate.evaluate)
+app.command(cls=PlainCommand)(summary.summary)
+app.command(cls=PlainCommand)(compare.compare)
+app.command(cls=PlainCommand)(show_samples.show_samples)
+app.command(cls=PlainCommand)(predict.predict)
+app.command(cls=PlainCommand)(export.export)
 
 
 @app.callback(invoke_without_command=True)
 def main(
     context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", metavar="", help="Print the version.")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Print the version, or the help where there is no command."""
     if version:
         console.show(f"mnist-cli {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        console.show(context.get_help())
+        console.show_verbatim(context.get_help())
         raise typer.Exit(ExitCode.USAGE)
 
 
@@ -58,7 +54,9 @@ def run(arguments: list[str] | None = None) -> int:
     except typer.TyperException as error:
         context: typer.Context | None = getattr(error, "ctx", None)
         command = context.command_path if context else "mnist-cli"
-        message = re.sub(PYDANTIC, "", error.format_message()).replace("Input should", "it should")
+        # typer passes on what pydantic says.
+        message = error.format_message().replace("Value error, ", "")
+        message = message.replace("Input should", "it should")
         say(f"error: {message.rstrip('.')}; see {command} --help")
         return error.exit_code
     return code or ExitCode.OK

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +25,8 @@ gate_option = partial(typer.Option, rich_help_panel=GATES)
 checkpoint_option = partial(typer.Option, rich_help_panel=CHECKPOINTS)
 
 DEVICE_FORM = re.compile(r"auto|cpu|mps|xpu|cuda(:\d{1,3})?")
-DURATION_FORM = re.compile("".join(rf"(?:(\d+\.?\d*){unit})?" for unit in ("h", "m", "s?")))
+NUMBER = r"([0-9]+\.?[0-9]*)"
+DURATION_FORM = re.compile("".join(f"(?:{NUMBER}{unit})?" for unit in "hms"))
 MODEL_HELP = f"{', '.join(MODELS)}, package.module:Name or path/file.py:Name."
 
 
@@ -44,6 +46,33 @@ def positive_number(text: str) -> float:
     return value
 
 
+def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
+    """What parses a whole number from `least` to `most`; raises ValueError like above."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise ValueError(f"'{text}' is not a whole number") from None
+        if not least <= value <= most:
+            range_ = f"{least} or more" if most == math.inf else f"from {least} to {most:.0f}"
+            raise ValueError(f"must be {range_}, not {text}")
+        return value
+
+    return parse
+
+
+def fraction(text: str) -> float:
+    """Parse a number from 0 to 1; raises ValueError like above."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"'{text}' is not a number") from None
+    if not 0 <= value <= 1:
+        raise ValueError(f"must be a fraction from 0 to 1, not {text}")
+    return value
+
+
 def positive_fraction(text: str) -> float:
     """Parse a number above 0 and up to 1; raises ValueError like above."""
     value = positive_number(text)
@@ -53,8 +82,12 @@ def positive_fraction(text: str) -> float:
 
 
 def duration(text: str) -> float:
-    """Parse `90`, `90s`, `10m` or `1h30m` as seconds; raises ValueError like above."""
-    match = DURATION_FORM.fullmatch(text.lower())
+    """Parse `90`, `90s`, `10m` or `1h30m` as seconds; raises ValueError like above.
+
+    A number without a unit is seconds only where it stands alone: `1h30` may be meant otherwise.
+    """
+    lone = re.fullmatch(NUMBER, text)
+    match = DURATION_FORM.fullmatch(f"{text}s" if lone else text.lower())
     hours, minutes, seconds = map(float, match.groups("0")) if match else (0.0, 0.0, 0.0)
     total = hours * 3600 + minutes * 60 + seconds
     if not 0 < total < math.inf:
@@ -89,13 +122,12 @@ def within_generators(seed: int) -> int:
 model_argument = partial(typer.Argument, autocompletion=complete_model)
 Model = Annotated[str, model_argument(metavar="MODEL", help=MODEL_HELP)]
 OptionalModel = Annotated[
-    str | None, model_argument(metavar="[MODEL]", help=f"{MODEL_HELP} All if omitted.")
+    str | None, model_argument(metavar="MODEL", help=f"{MODEL_HELP} All if omitted.")
 ]
 Models = Annotated[
     list[str] | None,
     model_argument(
-        metavar="[MODELS]...",
-        help=f"{MODEL_HELP} All if omitted. Or checkpoints, FILE.safetensors.",
+        metavar="MODELS", help=f"{MODEL_HELP} All if omitted. Or checkpoints, FILE.safetensors."
     ),
 ]
 CheckpointFile = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A file from train.")]
@@ -125,27 +157,28 @@ Vary = Annotated[
 Epochs = Annotated[
     int | None,
     training_option(
-        min=1,
+        parser=whole_number(1),
+        metavar="N",
         help="Passes over the training images.",
-        show_default=f"{Protocol.epochs}, or the recipe's",
+        show_default=f"from the recipe: {Protocol.epochs}",
     ),
 ]
 BatchSize = Annotated[
     int | None,
     training_option(
-        min=1,
-        max=MAX_BATCH_SIZE,
+        parser=whole_number(1, MAX_BATCH_SIZE),
+        metavar="N",
         help="Images in a training step.",
-        show_default=f"{Protocol.batch_size}, or the recipe's",
+        show_default=f"from the recipe: {Protocol.batch_size}",
     ),
 ]
 LearningRate = Annotated[
     float | None,
     training_option(
         parser=positive_number,
-        metavar="FLOAT",
+        metavar="NUMBER",
         help="Adam's learning rate, or its peak.",
-        show_default=f"{Protocol.lr}, or the recipe's",
+        show_default=f"from the recipe: {Protocol.lr}",
     ),
 ]
 PrecisionOption = Annotated[
@@ -159,9 +192,9 @@ PrecisionOption = Annotated[
 Threads = Annotated[
     int | None,
     training_option(
-        min=1,
-        max=MAX_THREADS,
-        help="Threads of a training step; they decide its last bits, and so the result.",
+        parser=whole_number(1, MAX_THREADS),
+        metavar="N",
+        help="CPU threads per run; another number changes results slightly.",
         show_default="all cores, or 1 for each of several jobs",
     ),
 ]
@@ -171,7 +204,7 @@ Jobs = Annotated[
         parser=number_of_jobs,
         metavar="N|auto",
         help="Worker processes that train at the same time; auto is as many as there is room for. "
-        "More than 1 leaves times out.",
+        "Times are not reported for runs that shared a machine.",
         show_default="1",
     ),
 ]
@@ -187,18 +220,18 @@ RunLimit = Annotated[
     training_option(
         parser=duration,
         metavar="TIME",
-        help="End a run that takes longer as failed, e.g. 10m; one job has a process of its own "
-        "then.",
+        help="Kill a run after this long, e.g. 10m; it counts as failed.",
     ),
 ]
 Resume = Annotated[
-    Path | None, training_option(help="Checkpoint to continue, up to --epochs in all.")
+    Path | None,
+    training_option(metavar="FILE", help="Checkpoint to continue, up to --epochs in all."),
 ]
 Seeds = Annotated[
     int,
     training_option(
-        min=1,
-        max=MAX_SEEDS,
+        parser=whole_number(1, MAX_SEEDS),
+        metavar="N",
         help="Runs of each network, from --seed on; 5 or more tell close networks apart.",
     ),
 ]
@@ -206,15 +239,15 @@ UntilSettled = Annotated[
     bool,
     training_option(
         "--until-settled",
-        metavar="",
-        help="Add seeds until each pair has a verdict, or --max-seeds would hardly give it one.",
+        help="Add seeds until each pair has a verdict; gives up on pairs that --max-seeds is "
+        "unlikely to decide.",
     ),
 ]
 MaxSeeds = Annotated[
     int,
     training_option(
-        min=LOOKS[0],
-        max=LOOKS[-1],
+        parser=whole_number(LOOKS[0], LOOKS[-1]),
+        metavar="N",
         help=f"Most runs of each network with --until-settled, which looks at pairs after "
         f"{', '.join(map(str, LOOKS))}.",
     ),
@@ -224,7 +257,7 @@ TimeLimit = Annotated[
     training_option(
         parser=duration,
         metavar="TIME",
-        help="Begin no run of --until-settled that would end later, e.g. 90s, 10m or 1h30m.",
+        help="Stop --until-settled after about this long, e.g. 90s, 10m or 1h30m.",
     ),
 ]
 Margin = Annotated[
@@ -232,14 +265,13 @@ Margin = Annotated[
     training_option(
         parser=positive_fraction,
         metavar="FRACTION",
-        help="Call networks equivalent whose accuracies surely differ by less, e.g. 0.002.",
+        help="Call networks equivalent whose accuracies differ by less, e.g. 0.002.",
     ),
 ]
 Target = Annotated[
     float | None,
     training_option(
-        min=0,
-        max=1,
+        parser=fraction,
         metavar="FRACTION",
         help="Train each network until it has this test accuracy, and rank by time.",
     ),
@@ -257,7 +289,6 @@ FromExports = Annotated[
     bool,
     typer.Option(
         "--from",
-        metavar="",
         help="The arguments are exports of one comparison with other seeds, a.json b.json: put "
         "them together.",
     ),
@@ -268,7 +299,7 @@ CheckpointOutput = Annotated[
     file_option(
         "--output",
         help="Checkpoint to write, after every epoch.",
-        show_default="MODEL.safetensors",
+        show_default="the network's name, e.g. mlp.safetensors",
     ),
 ]
 CurvePlot = Annotated[
@@ -282,12 +313,10 @@ ExportCsv = Annotated[
     Path | None, file_option(help="Write all runs as CSV, after each run; - is standard output.")
 ]
 ExportMarkdown = Annotated[
-    Path | None,
-    file_option(help="Write tables as Markdown, after each run; - is standard output."),
+    Path | None, file_option(help="Write tables as Markdown, after each run; - is standard output.")
 ]
 ExportLatex = Annotated[
-    Path | None,
-    file_option(help="Write a table for LaTeX, after each run; - is standard output."),
+    Path | None, file_option(help="Write a table for LaTeX, after each run; - is standard output.")
 ]
 CostPlot = Annotated[
     Path | None,
@@ -297,8 +326,7 @@ CostPlot = Annotated[
     ),
 ]
 ReportFile = Annotated[
-    Path | None,
-    file_option("--report", help="Write all there is to see on one page, FILE.html."),
+    Path | None, file_option("--report", help="Write a self-contained HTML report, FILE.html.")
 ]
 GridOutput = Annotated[
     Path | None, file_option("--output", help="Write a grid to FILE.png, .svg or .pdf instead.")
@@ -311,18 +339,18 @@ NetworkOutput = Annotated[
 MinAccuracy = Annotated[
     float | None,
     gate_option(
-        min=0,
-        max=1,
+        parser=fraction,
         metavar="FRACTION",
-        help="Exit with code 3 if the test accuracy is lower, e.g. 0.97.",
+        help="Exit with code 3 if the test accuracy is lower, or with several seeds significantly "
+        "lower, e.g. 0.97.",
     ),
 ]
 MaxSeconds = Annotated[
     float | None,
     gate_option(
         parser=positive_number,
-        metavar="FLOAT",
-        help="Exit with code 3 if a network's training time is surely longer.",
+        metavar="SECONDS",
+        help="Exit with code 3 if a network's training time is significantly longer.",
     ),
 ]
 BaselineFile = Annotated[
@@ -333,8 +361,7 @@ FailOnRegression = Annotated[
     bool,
     gate_option(
         "--fail-on-regression",
-        metavar="",
-        help="Exit with code 3 if an accuracy is surely lower than in --baseline.",
+        help="Exit with code 3 if an accuracy is significantly lower than in --baseline.",
     ),
 ]
 
@@ -353,42 +380,51 @@ Codes = Annotated[
 ShowDisagreements = Annotated[
     bool,
     checkpoint_option(
-        "--show-disagreements",
-        metavar="",
-        help="Draw images that not all checkpoints get right or wrong.",
+        "--show-disagreements", help="Draw images that not all checkpoints get right or wrong."
     ),
 ]
 ShownCheckpoint = Annotated[
     Path | None,
-    checkpoint_option("--checkpoint", help="Show what this network predicts for each image."),
+    checkpoint_option(
+        "--checkpoint", metavar="FILE", help="Show what this network predicts for each image."
+    ),
 ]
 Errors = Annotated[
-    bool, checkpoint_option("--errors", metavar="", help="Only images that the network gets wrong.")
+    bool, checkpoint_option("--errors", help="Only images that the network gets wrong.")
 ]
 
-seed_option = partial(typer.Option, min=0, callback=within_generators)
+seed_option = partial(typer.Option, parser=whole_number(0), metavar="N", callback=within_generators)
 Seed = Annotated[int, seed_option(help="Decides the first weights and the order of images.")]
 ImageSeed = Annotated[int, seed_option(help="Decides which images.")]
 SummaryBatchSize = Annotated[
     int,
     typer.Option(
-        min=1, max=MAX_BATCH_SIZE, help="Images for which operations and memory are counted."
+        parser=whole_number(1, MAX_BATCH_SIZE),
+        metavar="N",
+        help="Images for which operations and memory are counted.",
     ),
 ]
-ImageCount = Annotated[int, typer.Option(min=1, help="How many images.")]
+ImageCount = Annotated[
+    int, typer.Option(parser=whole_number(1), metavar="N", help="How many images.")
+]
 Raw = Annotated[
-    bool,
-    typer.Option(
-        "--raw", metavar="", help="Take 28x28 pictures, light on dark, exactly as they are."
-    ),
+    bool, typer.Option("--raw", help="Take 28x28 pictures, light on dark, exactly as they are.")
 ]
 SplitOption = Annotated[
     Split | None,
-    typer.Option(help="Which images to choose from.", show_default="train; test with --checkpoint"),
+    typer.Option(
+        metavar="NAME",
+        help="Which images to choose from: train or test.",
+        show_default="train; test with --checkpoint",
+    ),
 ]
 Label = Annotated[
     int | None,
-    typer.Option(min=0, max=NUM_CLASSES - 1, help="Only images of this class, 0 to 9."),
+    typer.Option(
+        parser=whole_number(0, NUM_CLASSES - 1),
+        metavar="N",
+        help="Only images of this class, 0 to 9.",
+    ),
 ]
 
 Dataset = Annotated[
@@ -404,6 +440,7 @@ DataDir = Annotated[
     Path | None,
     typer.Option(
         envvar="MNIST_CLI_DATA_DIR",
+        metavar="FOLDER",
         readable=False,  # looked at where it is read, with a better message
         help="Folder with MNIST/raw in it, as torchvision has it.",
         show_default="the user cache",
@@ -413,10 +450,7 @@ Device = Annotated[
     str,
     typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, mps or xpu.", parser=device_name),
 ]
-Json = Annotated[
-    bool, typer.Option("--json", metavar="", help="Print one JSON document instead of tables.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", metavar="", help="No progress and no notices on standard error."),
+    bool, typer.Option("--quiet", "-q", help="No progress and no notices on standard error.")
 ]

@@ -1,25 +1,27 @@
-"""The command that makes a comparison again, from its result alone."""
+"""The commands that make a comparison again, from its result alone."""
 
 import shlex
+from collections.abc import Mapping
 
+from mnist_cli.report import layout
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import Recipe, Settings
 from mnist_cli.training.recipes import protocol_of
 
 
-def repeating(result: CompareResult) -> str:
-    """`mnist-cli compare ...` with the same networks, seeds, images, protocols and formats.
+def repeating(result: CompareResult) -> list[str]:
+    """`mnist-cli compare ...` with the same networks, seeds, images, settings, device and threads.
 
-    What --until-settled reached by its time limit is not repeated: seeds go on to their end.
+    Where seeds have gaps it takes a command for each range, and one that puts them together. What
+    --until-settled reached by its time limit is not repeated: seeds go on to their end.
     """
     networks = dict.fromkeys(model.network or model.model for model in result.models)
     varied: dict[str, dict[str, None]] = {}  # the values of each setting, in their order
     options: dict[str, object] = {}
     for model in result.models:
         for key, value in model.varied.items():
-            text = f"{value:.10g}" if isinstance(value, float) else str(value)
-            varied.setdefault(key, {})[text] = None
+            varied.setdefault(key, {})[str(value)] = None
         recipe = model.protocol.recipe
         usual = protocol_of(Settings(recipe), ModelSpec(model.network or model.model, ""))
         options |= {"recipe": recipe} if recipe != Recipe.ARTICLE else {}
@@ -31,18 +33,33 @@ def repeating(result: CompareResult) -> str:
     formats = {model.precision for model in result.models if model.precision}
     options |= {"precision": formats.pop()} if len(formats) == 1 else {}
     options = {key: value for key, value in options.items() if key not in varied}
-    first, count, settling = result.seeds[0], len(result.seeds), result.settling
+    settling, ranges = result.settling, layout.seed_ranges(result.seeds)
     options |= {
-        "seed": first or None,
-        "seeds": count if count > 1 and not settling else None,
         "max-seeds": settling.max_seeds if settling else None,
         "margin": result.margin,
         "target": result.target,
         "dataset": result.dataset.name,
         "device": result.environment.device,
+        "threads": result.environment.threads,
     }
     words = [word for key in varied for word in ("--vary", f"{key}={','.join(varied[key])}")]
     words += ["--until-settled"] if settling else []
-    for key, given in options.items():
-        words += [f"--{key}", str(given)] if given is not None else []
-    return shlex.join(["mnist-cli", "compare", *networks, *words])
+    words = ["mnist-cli", "compare", *networks, *words, *_words(options)]
+    if settling or len(ranges) == 1:
+        count = len(result.seeds) if len(result.seeds) > 1 and not settling else None
+        return [shlex.join([*words, *_words({"seed": result.seeds[0] or None, "seeds": count})])]
+    files = [f"seeds-{part[0]}-to-{part[-1]}.json" for part in ranges]
+    parts = [
+        [*words, *_words({"seed": part[0], "seeds": len(part), "export-json": file})]
+        for part, file in zip(ranges, files, strict=True)
+    ]
+    return list(map(shlex.join, [*parts, ["mnist-cli", "compare", "--from", *files]]))
+
+
+def _words(options: Mapping[str, object]) -> list[str]:
+    return [
+        word
+        for key, given in options.items()
+        if given is not None
+        for word in (f"--{key}", str(given))
+    ]

@@ -10,32 +10,39 @@ from rich.padding import Padding
 from rich.table import Table
 
 from mnist_cli.schema.record import Sealed, sealed, to_json
+from mnist_cli.system.streams import visible
 
-WIDTH_OF_A_FILE = 200
+WIDTH_OF_A_FILE = 200  # so that no sentence is broken there
 LEAST_WIDTH = 80  # what the tables need: a narrower terminal breaks lines, but no number is cut
 
 Result = TypeVar("Result")
 
 
-def stdout_console() -> Console:
-    """A console as wide as its terminal; a pipe or a file is wide, so that nothing is cut."""
+def stdout_console(width_of_a_file: int = LEAST_WIDTH) -> Console:
+    """A console as wide as its terminal, or as COLUMNS says; a pipe or a file has no width."""
     fixed = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     return Console(
-        file=sys.stdout, width=WIDTH_OF_A_FILE if fixed else None, highlight=False, markup=False
+        file=sys.stdout, width=width_of_a_file if fixed else None, highlight=False, markup=False
     )
 
 
 def show(*parts: RenderableType) -> None:
     """Print for a person, tables between blank lines."""
-    console = stdout_console()
+    console = stdout_console(WIDTH_OF_A_FILE)
     console.width = max(console.width, LEAST_WIDTH)
     for part in parts:
-        console.print(Padding(part, (1, 0), expand=False) if isinstance(part, Table) else part)
+        match part:
+            case Table():
+                console.print(Padding(part, (1, 0), expand=False))
+            case str():
+                console.print(visible(part))
+            case _:
+                console.print(part)
 
 
 def show_verbatim(text: str) -> None:
     """Print text that is laid out already."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.writelines(f"{visible(line)}\n" for line in text.split("\n"))
 
 
 def json_document(result: Any) -> str:

@@ -4,17 +4,19 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from mnist_cli.report import phrases
+from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.console import json_document
 from mnist_cli.report.latex import to_latex
-from mnist_cli.report.rows import rows
+from mnist_cli.report.rows import rows, run_rows
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.options import STDOUT, ExportOptions
 from mnist_cli.system.files import explaining, replacing
+from mnist_cli.system.streams import visible
 
 NOT_IN_CSV = {"history", "mistakes"}  # a run is a row, and these are no single figures
 
@@ -39,7 +41,12 @@ def write_stdout(result: CompareResult, options: ExportOptions) -> None:
 
 
 def to_csv(result: CompareResult) -> str:
-    """A row for each run, with everything that it depends on; its epochs are in the JSON."""
+    r"""A row for each run, with everything that it depends on; its epochs are in the JSON.
+
+    A text that begins with one of `= + - @ '` has a `'` before it, so that no spreadsheet takes it
+    for a formula: a program drops it. Other characters that are not shown are escapes such as
+    `\x1b`; the JSON has each name as it is.
+    """
     looks = " ".join(map(str, result.settling.looks)) if result.settling else None
     rows = [
         {
@@ -61,71 +68,65 @@ def to_csv(result: CompareResult) -> str:
     if rows:
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
 def to_markdown(result: CompareResult) -> str:
     """A table of the networks, the findings as a list, and a table of all runs."""
-    headline, *protocols = phrases.headline(result)
     environment = result.environment
-    table = rows(result)
     lines = [
-        f"**{headline}**",
+        f"**{_plain(conclusion(result))}**",
         "",
-        *[f"{line}  " for line in protocols],
+        *[f"{_plain(line)}  " for line in phrases.headline(result)],
         "",
-        _row(table[0]),
-        _row(["---", *["---:"] * (len(table[0]) - 1)]),
-        *[_row(map(_plain, row.values())) for row in table],
+        *_table(rows(result)),
         "",
         _plain(phrases.legend(result)),
         "",
         *_findings(result),
-        _row(["network", "seed", "epochs", "test accuracy", "test loss", "training time (s)"]),
-        _row(["---", *["---:"] * 5]),
-        *[
-            _row(
-                [
-                    _plain(model.model),
-                    str(run.seed),
-                    str(run.epochs),
-                    str(run.test_accuracy),
-                    f"{run.test_loss:.6f}",
-                    f"{run.train_seconds:.6f}",
-                ]
-            )
-            for model in result.models
-            for run in model.runs
-        ],
+        *_table(run_rows(result)),
         "",
-        phrases.trained_on(result),
-        *phrases.machines(result),
+        _plain(phrases.trained_on(result)),
+        *map(_plain, phrases.machines(result)),
         *phrases.duration(result),
-        f"mnist-cli {environment.mnist_cli}, Python {environment.python}, {environment.platform}, "
-        f"{environment.cpu_capability}.",
+        _plain(
+            f"mnist-cli {environment.mnist_cli}, Python {environment.python}, "
+            f"{environment.platform}, {environment.cpu_capability}."
+        ),
         f"SHA-256 of the images and labels: `{result.dataset.sha256}`.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _table(table: Sequence[dict[str, str]]) -> list[str]:
+    """The lines of a table, whose first column is text; none without a row."""
+    if not table:
+        return []
+    cells = [list(table[0]), ["---", *["---:"] * (len(table[0]) - 1)]]
+    cells += [list(map(_plain, row.values())) for row in table]
+    return [f"| {' | '.join(row)} |" for row in cells]
 
 
 def _findings(result: CompareResult) -> list[str]:
     lines: list[str] = []
-    for head, items in phrases.grouped([_plain(line) for line in phrases.findings(result)]):
-        lines += [head, ""] if head else []
-        lines += [*[f"- {item}" for item in items], ""]
+    for section in phrases.sections(result):
+        lines += [_plain(section.head), ""] if section.head else []
+        lines += [*[f"- {_plain(line)}" for line in section.lines], ""]
     apart = [_plain(line) for line in phrases.sampling(result)]
     return [*lines, *apart, ""] if apart else lines
 
 
 def _plain(text: str) -> str:
     """A name or reason that others chose, escaped so that it is not taken for Markdown."""
-    shown = "".join(char for char in " ".join(text.split()) if char.isprintable())
-    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", shown)
+    return re.sub(r"^[-+=#](?=.)|[\\`*_<>|\[\]$&~]", r"\\\g<0>", visible(text))
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "'")) else text
 
 
 def _prefixed(name: str, values: dict[str, object]) -> dict[str, object]:

@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable
 
 from mnist_cli.report import phrases
+from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.rows import rows
 from mnist_cli.schema.comparison import CompareResult
+from mnist_cli.system.streams import visible
 
 FIRST_LINE = "% A comparison by mnist-cli. It needs \\usepackage{booktabs}."
 SPECIAL = {
@@ -23,12 +25,12 @@ SPECIAL = {
 
 
 def to_latex(result: CompareResult) -> str:
-    """A table of the networks for the booktabs package, and the findings as comments."""
+    """A table of the networks for the booktabs package, and what was found as comments."""
     table = rows(result)
     headline = "; ".join(phrases.headline(result))
     lines = [
         FIRST_LINE,
-        *[f"% {_shown(line)}" for line in phrases.findings(result)],
+        *[f"% {visible(line)}" for line in (conclusion(result), *phrases.findings(result))],
         r"\begin{table}",
         r"  \centering",
         f"  \\caption{{{_escaped(headline)}. {_escaped(phrases.legend(result))}}}",
@@ -50,8 +52,4 @@ def _row(cells: Iterable[str]) -> str:
 
 def _escaped(text: str) -> str:
     """Text of others, such as a name, so that LaTeX prints it as it is."""
-    return re.sub("|".join(map(re.escape, SPECIAL)), lambda m: SPECIAL[m[0]], _shown(text))
-
-
-def _shown(text: str) -> str:
-    return "".join(char for char in " ".join(text.split()) if char.isprintable())
+    return re.sub("|".join(map(re.escape, SPECIAL)), lambda m: SPECIAL[m[0]], visible(text))

@@ -1,5 +1,6 @@
 """What several reports have in common."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -11,19 +12,19 @@ from mnist_cli.formatting import plural
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol, Schedule
 from mnist_cli.schema.results import Environment
-from mnist_cli.system.streams import as_shown
+from mnist_cli.system.streams import as_shown, visible
 
 
 def title(text: str) -> Text:
     """A heading."""
-    return Text(text, "bold")
+    return Text(visible(text), "bold")
 
 
 class _Table(Table):
     """A table whose columns are as wide as what standard output will show in them."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
-        shown = (as_shown(cell) if isinstance(cell, str) else cell for cell in cells)
+        shown = (as_shown(visible(cell)) if isinstance(cell, str) else cell for cell in cells)
         super().add_row(*shown, **options)
 
 
@@ -52,6 +53,27 @@ def protocol_line(protocol: Protocol) -> str:
         f"{plural(protocol.epochs, 'epoch')}, batch size {protocol.batch_size}, "
         f"{protocol.optimizer} at {protocol.lr:g}{cycle}{dropout}"
     )
+
+
+def seed_ranges(seeds: Sequence[int]) -> list[range]:
+    """The seeds, which ascend, as ranges without a gap."""
+    known = set(seeds)
+    starts = [seed for seed in seeds if seed - 1 not in known]
+    ends = [seed + 1 for seed in seeds if seed + 1 not in known]
+    return list(map(range, starts, ends))
+
+
+def seeds_line(seeds: Sequence[int]) -> str:
+    """`seed 3`, `seeds 0 to 4`, `seeds 0 to 4 and 10 to 14`."""
+    texts = [
+        f"{part[0]} to {part[-1]}" if len(part) > 1 else f"{part[0]}" for part in seed_ranges(seeds)
+    ]
+    return f"seed{'s' if len(seeds) > 1 else ''} {listed(texts)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def machine_line(environment: Environment) -> str:

@@ -1,7 +1,8 @@
 """What a comparison says in sentences, for the terminal and for Markdown alike."""
 
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from mnist_cli.formatting import (
@@ -34,8 +35,8 @@ RENEW = (
     "new one with each accepted change."
 )
 PARETO = (
-    "by these figures alone, no other network is more accurate for no more, or as accurate for "
-    "less."
+    "Pareto-optimal by these figures: no other network is better on one figure without being worse "
+    "on the other."
 )
 MEANS = f"± is the {CONFIDENCE * 100:g} % t-interval over seeds."
 DEVIATIONS = "sd is the standard deviation of the accuracy over the seeds."
@@ -45,8 +46,7 @@ MULT_ADDS = f"Mult-adds are for a batch of {Protocol.batch_size} images."
 
 def headline(result: CompareResult) -> list[str]:
     """The dataset, then the protocol: one line where all networks share it, else a line each."""
-    first, last = result.seeds[0], result.seeds[-1]
-    seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
+    seeds = layout.seeds_line(result.seeds)
     most = "at most " if result.target is not None else ""
     lines = [f"{most}{layout.protocol_line(model.protocol)}, {seeds}" for model in result.models]
     if len(set(lines)) > 1:
@@ -70,10 +70,20 @@ def question(result: CompareResult) -> str:
     return f"Which {asked}: {', '.join(names[:-1])} or {names[-1]}?"
 
 
-def legend(result: CompareResult, *, accuracies: bool = True) -> str:
-    """What the marks in a table mean, and ± or sd where it has `accuracies`."""
+def legend(result: CompareResult) -> str:
+    """What ± or sd, the marks and the counts in one table of all figures mean."""
+    return " ".join([*accuracy_legend(result), *cost_legend(result)])
+
+
+def accuracy_legend(result: CompareResult) -> list[str]:
+    """What ± or sd means in a table of accuracies."""
     spread = MEANS if result.settling is None else DEVIATIONS
-    lines = [spread] if accuracies and len(result.seeds) > 1 else []
+    return [spread] if len(result.seeds) > 1 else []
+
+
+def cost_legend(result: CompareResult) -> list[str]:
+    """What times, marks and mult-adds mean in a table of costs."""
+    lines = []
     if result.target is not None:
         lines.append(
             f"Training time to {result.target * 100:g} % of the test images, looked at after each "
@@ -85,11 +95,25 @@ def legend(result: CompareResult, *, accuracies: bool = True) -> str:
         if model.figures
     ):
         lines.append(f"* {PARETO}")
-    return " ".join([*lines, MULT_ADDS])
+    return [*lines, MULT_ADDS]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Lines under a head, which may be empty; the first `judged` are of `result.verdicts`."""
+
+    head: str
+    lines: Sequence[str]
+    judged: int = 0
 
 
 def findings(result: CompareResult) -> list[str]:
-    """Failures, targets missed, verdicts, changes since a baseline and odd runs, a line each."""
+    """All sections, a line each."""
+    return [line for section in sections(result) for line in (section.head, *section.lines) if line]
+
+
+def sections(result: CompareResult) -> list[Section]:
+    """Failures, targets missed, verdicts, changes since a baseline, doubts and odd runs."""
     lines = failures(result) + cautions.collapsed(result)
     if result.target is not None:
         lines += [
@@ -104,11 +128,11 @@ def findings(result: CompareResult) -> list[str]:
             for model in result.models
             if any(run.reached_target for run in model.runs) and not model.always_reached_target
         ]
-    lines += verdicts(result)
-    lines += cautions.alike(result)
-    lines += _since_baseline(result)
-    lines += cautions.doubts(result)
-    lines += [
+    # verdicts and changes come with their head, or not at all
+    head, *judged = verdicts(result) or [""]
+    since, *changes = _since_baseline(result) or [""]
+    last = cautions.doubts(result)
+    last += [
         f"{model.model}: seed {run.seed} took {format_seconds(run.train_seconds)}, far from the "
         f"median of {format_seconds(model.figures.times[0])}; was the machine busy?"
         for model in result.models
@@ -116,18 +140,14 @@ def findings(result: CompareResult) -> list[str]:
         for run in model.runs
         if run.seed in model.figures.outlier_seeds
     ]
-    return lines
-
-
-def grouped(lines: list[str]) -> list[tuple[str, list[str]]]:
-    """Lines under the one above them that ends in a colon; none is above the first ones."""
-    groups: list[tuple[str, list[str]]] = [("", [])]
-    for line in lines:
-        if line.endswith(":"):
-            groups.append((line, []))
-        else:
-            groups[-1][1].append(line)
-    return [group for group in groups if any(group)]
+    found = [
+        Section("", lines),
+        Section(head, judged, len(result.verdicts)),
+        Section("", cautions.alike(result)),
+        Section(since, changes),
+        Section("", last),
+    ]
+    return [section for section in found if section.head or section.lines]
 
 
 def failures(result: CompareResult) -> list[str]:
@@ -144,13 +164,7 @@ def failures(result: CompareResult) -> list[str]:
 def verdicts(result: CompareResult) -> list[str]:
     """A line for each pair under one that says how they were judged."""
     if not result.verdicts and result.settling is None:
-        alone = sum(model.figures is not None for model in result.models) < 2
-        if len(result.seeds) > 1 or alone:
-            return []
-        return [
-            "One seed cannot rank: a small difference can be luck. "
-            "Give --seeds 5 for intervals and verdicts, or --until-settled."
-        ]
+        return []
     what = "Differences"
     if result.target is not None:
         what = "Differences in the mean time of networks that always got there,"

@@ -1,8 +1,11 @@
 """The table of networks that files have: one row for each, in words that every format shares."""
 
+from statistics import median
+
 from mnist_cli.formatting import (
     format_accuracy,
     format_count,
+    format_loss,
     format_loss_estimate,
     format_parameters,
     format_percent,
@@ -12,10 +15,28 @@ from mnist_cli.formatting import (
 from mnist_cli.report import phrases
 from mnist_cli.schema.comparison import CompareResult, ModelRuns
 
+TIME = "median time (min-max)"
+
 
 def rows(result: CompareResult) -> list[dict[str, str]]:
     """The cells of each network by the header of their column; a star marks `phrases.PARETO`."""
     return [_row(model, result) for model in result.models]
+
+
+def run_rows(result: CompareResult) -> list[dict[str, str]]:
+    """The cells of each run by the header of their column."""
+    return [
+        {
+            "network": model.model,
+            "seed": str(run.seed),
+            "epochs": str(run.epochs),
+            "accuracy": format_percent(run.test_accuracy),
+            "loss": format_loss(run.test_loss),
+            "training time": format_seconds(run.train_seconds),
+        }
+        for model in result.models
+        for run in model.runs
+    ]
 
 
 def _row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
@@ -31,7 +52,9 @@ def _row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
     row["n"] = str(len(model.runs))
     row["loss"] = format_loss_estimate(figures.test_loss) if figures else "-"
     if result.target is not None:
-        row["reached"] = phrases.reached(model)
+        row["reached"] = "failed" if model.failure else phrases.reached(model)
+        arrived = figures and model.always_reached_target
+        row["epochs"] = f"{median(run.epochs for run in model.runs):g}" if arrived else "-"
     time = "-"  # with a target it is not known where a run did not get there
     if figures and figures.times and (result.target is None or model.always_reached_target):
         middle, *extremes = figures.times
@@ -39,7 +62,7 @@ def _row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
         if len(model.runs) > 1:
             time = f"{time} {format_seconds_range(*extremes)}"
     small, quick = (figures.pareto_parameters, figures.pareto_seconds) if figures else (None, None)
-    row["median time (min-max)"] = f"{time} *" if quick else time
+    row[TIME] = f"{time} *" if quick else time
     speed = figures.images_per_second if figures else None
     row["images/s"] = f"{speed:,.0f}" if speed else "-"
     size = format_parameters(model.parameters, model.total_parameters)

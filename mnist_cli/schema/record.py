@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+# Escapes in JSON: a backslash, a character in two parts, and a part alone.
+SURROGATES = r"\\\\|\\ud[89ab]..\\ud[c-f]..|(?P<lone>\\ud[89a-f]..)"
 
 T = TypeVar("T", bound="Record")
 S = TypeVar("S", bound="Sealed")
@@ -61,10 +65,13 @@ def _checksum(text: str) -> str:
 def to_json(record: Any, indent: int | None = None) -> str:
     """A dataclass as one JSON document, on one line unless `indent` is given.
 
+    A byte of a name that is no UTF-8, which JSON does not have either, is written as its escape.
+
     Raises:
         ValueError: a number is NaN or infinite, which JSON does not have.
     """
-    return json.dumps(asdict(record), indent=indent, allow_nan=False)
+    text = json.dumps(asdict(record), indent=indent, allow_nan=False)
+    return re.sub(SURROGATES, lambda match: rf"\{match[0]}" if match["lone"] else match[0], text)
 
 
 def from_json(kind: type[T], text: str | bytes) -> T:

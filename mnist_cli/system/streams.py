@@ -4,7 +4,9 @@ import codecs
 import errno
 import io
 import os
+import re
 import sys
+import unicodedata
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 READABLE = "mnist-cli.readable"  # how characters that a stream does not have are written
 IN_ASCII = {"±": "+/-", "×": "x", "●": "o", "─": "-", "└": "`"}
+HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format, surrogate, line ends
 IN_ASCII |= dict.fromkeys("├│┤", "|") | dict.fromkeys("█▉▊▋▌▍▎▏", "#")
 
 
@@ -66,6 +69,20 @@ def protect() -> None:
             setattr(sys, name, safe)
 
 
+def visible(text: str) -> str:
+    r"""Text of others on one line, so that it is safe to show.
+
+    Control and format characters, direction marks and bytes that are no UTF-8 become escapes such
+    as `\x1b`, line breaks and tabs a space.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char.encode("unicode_escape").decode() if unicodedata.category(char) in HIDDEN else char
+        for char in re.sub(r"[\t\n\r]+", " ", text)
+    )
+
+
 def as_shown(text: str) -> str:
     """The text as standard output will show it, `+/-` for `±` in ASCII: to align columns by."""
     encoding = sys.stdout.encoding or "ascii"
@@ -74,5 +91,5 @@ def as_shown(text: str) -> str:
 
 def say(text: str) -> None:
     """One line on standard error."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{visible(text)}\n")
     sys.stderr.flush()

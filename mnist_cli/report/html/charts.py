@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
-
 from mnist_cli.comparison.statistics import pareto
 from mnist_cli.formatting import format_accuracy
+from mnist_cli.report.pictures.ticks import is_logarithmic, tick_locator, tick_text
 from mnist_cli.schema.comparison import Aggregate, CompareResult, Estimate, Measure, Verdict
 from mnist_cli.schema.results import EpochResult
 
@@ -23,7 +22,6 @@ CURVES: dict[str, Callable[[EpochResult], float]] = {
     "training loss": lambda epoch: epoch.train_loss,
 }
 MARGIN = 0.07  # of an axis, at both of its ends
-THOUSANDS = EngFormatter(sep="")
 
 Place = tuple[float, float]
 
@@ -79,18 +77,17 @@ def axis(label: str, values: Iterable[float], *, whole: bool = False) -> Axis:
     """A scale that holds all `values`, logarithmic where they differ much, with round ticks."""
     known = [value for value in values if math.isfinite(value)]
     least, most = min(known, default=0.0), max(known, default=1.0)
-    logarithmic = most > 3 * least > 0 and not whole
+    logarithmic = is_logarithmic(least, most) and not whole
     if logarithmic:
         factor = (most / least) ** MARGIN
         low, high = least / factor, most * factor
-        ticks = LogLocator(subs=(1,) if most > 100 * least else (1, 2, 5)).tick_values(low, high)
     else:
         room = (most - least) * MARGIN or 0.5
         low, high = least - room, most + room
-        ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
+    ticks = tick_locator(least, most, whole=whole).tick_values(low, high)
     made = Axis(label, low, high, logarithmic)
     inside = [tick for tick in ticks if low <= tick <= high and (not whole or tick % 1 == 0)]
-    texts = [THOUSANDS(tick) if tick >= 1000 else f"{tick:.6g}" for tick in inside]
+    texts = map(tick_text, inside)
     places = map(made.at, inside)
     return Axis(label, low, high, logarithmic, tuple(zip(places, texts, strict=True)))
 
@@ -133,14 +130,13 @@ def cost_panels(result: CompareResult) -> list[Panel]:
         lines, bars, words, points = [], [], [], []
         for place, model in enumerate(result.models):
             figures = model.figures
-            size = model.total_parameters if label == "parameters" else model.mult_adds
-            if not figures or not size or result.target is not None:
+            if not figures or result.target is not None:
                 continue
-            least, cost, most = float(size), float(size), float(size)
-            if label == TIME:
-                if not figures.times:
-                    continue
-                cost, least, most = figures.times
+            size = model.total_parameters if label == "parameters" else model.mult_adds
+            known = figures.times if label == TIME else size and (size, size, size)
+            if not known:
+                continue
+            cost, least, most = map(float, known)
             mean, low, high = _accuracy(figures)
             lines.append(Line("mean", place, [(cost, mean)]))
             bars += [((cost, low), (cost, high)), ((least, mean), (most, mean))]

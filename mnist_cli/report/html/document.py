@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import re
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,28 +14,36 @@ from numpy.typing import NDArray
 from mnist_cli.errors import MnistCliError
 from mnist_cli.report import phrases
 from mnist_cli.report.command import repeating
+from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.html import GENERATOR, charts
 from mnist_cli.report.html.wrong_images import wrong_images
-from mnist_cli.report.rows import rows
+from mnist_cli.report.rows import rows, run_rows
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.system.files import explaining, replacing
+from mnist_cli.system.streams import visible
 
 
 def write_report(path: Path, result: CompareResult, images: NDArray[np.uint8] | None) -> None:
-    """Write what `page` makes, in one step.
+    """Write what `page` makes, in one step, with the day on which the journal was written last.
 
     Raises:
         MnistCliError: the file cannot be written, or the mistakes of a run are damaged.
     """
-    content = page(result, images).encode()
+    journal = Path(result.journal) if result.journal else None
+    written = journal.stat().st_mtime if journal and journal.is_file() else time.time()
+    day = time.strftime("%Y-%m-%d", time.localtime(written))
+    content = page(result, images, day).encode()
     with explaining(f"write {path}", "choose another file"), replacing(path) as file:
         file.write(content)
 
 
-def page(result: CompareResult, images: NDArray[np.uint8] | None) -> str:
-    """The page of `result`; without its test images, uint8 N×28×28, it says that they are missing.
+def page(result: CompareResult, images: NDArray[np.uint8] | None, day: str = "") -> str:
+    """The page of `result`, of a `day`.
 
-    All text of others is escaped, and the page's own policy lets nothing be loaded or run.
+    Without its test images, uint8 N×28×28, it says that they are missing.
+
+    All text of others is made visible and escaped, and the page's own policy lets nothing be loaded
+    or run.
 
     Raises:
         MnistCliError: the mistakes of a run are damaged.
@@ -41,6 +51,7 @@ def page(result: CompareResult, images: NDArray[np.uint8] | None) -> str:
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("mnist_cli.report", "html"),
         autoescape=True,
+        finalize=lambda value: _shown(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -48,7 +59,6 @@ def page(result: CompareResult, images: NDArray[np.uint8] | None) -> str:
     style = templates.get_template("style.css").render()
     accuracy_axis, strips = charts.accuracy_strips(result)
     ahead_axis, ahead = charts.verdict_strips(result.verdicts)
-    sentences = [phrases.verdict(v, result.margin, result.settling) for v in result.verdicts]
     try:
         networks, pairs = wrong_images(result, images)
     except ValueError as error:
@@ -59,20 +69,28 @@ def page(result: CompareResult, images: NDArray[np.uint8] | None) -> str:
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         result=result,
         phrases=phrases,
+        conclusion=conclusion(result),
         rows=rows(result),
+        runs=run_rows(result),
+        day=day,
         accuracy_axis=accuracy_axis,
         strips=strips,
         ahead_axis=ahead_axis,
-        ahead=dict(zip(sentences, ahead, strict=True)),
+        ahead=ahead,
         costs=charts.cost_panels(result),
         curves=charts.curve_panels(result),
         networks=networks,
         pairs=pairs,
         images_missing=images is None,
-        command=repeating(result),
+        commands=repeating(result),
         facts={
             **{key.replace("_", " "): value for key, value in asdict(result.environment).items()},
             "SHA-256 of the images and labels": result.dataset.sha256,
-            "checksum of the figures": result.checksum or "none",
         },
     )
+
+
+def _shown(text: str) -> str:
+    """Text of others made visible; `n = 5`, `2.50 ± 3.42` and `2.14 s` stay on one line."""
+    space = r" (?=[=±] )|(?<= [=±]) |(?<=\d) (?=(?:[%MGs]|points)(?!\w))"
+    return re.sub(space, "\N{NO-BREAK SPACE}", visible(text))

@@ -64,8 +64,8 @@ def wrong_images(
         counts = confusion(its)
         label, answer = divmod(int(counts.argmax()), NUM_CLASSES)
         sentence = (
-            f"{counts.sum() / len(its):.4g} of {num_test:,} images wrong in a run, most often "
-            f"{label} taken for {answer}: {counts.max() / len(its):.2g} times."
+            f"{_mean(counts.sum() / len(its))} of {num_test:,} images wrong in a run, most often "
+            f"{label} taken for {answer}: {_times(int(counts.max()), len(its))}."
         )
         images = _shown(_largest(shares[name], IMAGES_OF_NETWORK), [its], pixels)
         networks.append(Mistakes([name], sentence, images, len(its), counts.tolist()))
@@ -75,14 +75,26 @@ def wrong_images(
         # Of two runs that have nothing to do with each other: one is right, the other wrong.
         only_first, only_second = ((1 - one) * other).sum(), (one * (1 - other)).sum()
         sentence = (
-            f"In the mean of two runs, {first} alone is right on {only_first:.4g} images and "
-            f"{second} alone on {only_second:.4g}."
+            f"In the mean of two runs, {first} alone is right on {_mean(only_first)} images and "
+            f"{second} alone on {_mean(only_second)}."
         )
         disputed = _largest(np.abs(one - other), IMAGES_OF_PAIR)
         images = _shown(disputed, [codes[first], codes[second]], pixels)
         pairs.append((only_first + only_second, Mistakes([first, second], sentence, images)))
     pairs.sort(key=lambda pair: -pair[0])
     return networks, [pair for _, pair in pairs[:PAIRS]]
+
+
+def _mean(count: float) -> str:
+    """A mean of counts, whole from 10 on, where tenths of an image say nothing."""
+    return f"{count:,.0f}" if count >= 10 else f"{round(count, 1):g}"
+
+
+def _times(count: int, runs: int) -> str:
+    """`11 times in a run, 57 in all 5`, or of one run `11 times`."""
+    per_run = _mean(count / runs)
+    said = "once" if per_run == "1" else f"{per_run} times"
+    return said if runs == 1 else f"{said} in a run, {count:,} in all {runs}"
 
 
 def _largest(values: NDArray[np.float64], count: int) -> list[int]:

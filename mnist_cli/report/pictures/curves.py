@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from mnist_cli.report.pictures.style import COLOURS, MARKERS, plain
+from mnist_cli.report.pictures.style import COLOURS, MARKERS, as_label, plain
 from mnist_cli.schema.comparison import CompareResult
 
 
@@ -37,7 +37,7 @@ def _draw(accuracies: Axes, losses: Axes, result: CompareResult) -> None:
                     alpha=0.7,
                     color=COLOURS[position % len(COLOURS)],
                     marker=MARKERS[position % len(MARKERS)],
-                    label=model.model if run is model.runs[0] else None,
+                    label=as_label(model.model) if run is model.runs[0] else None,
                 )
     accuracies.set(xlabel="epoch", ylabel="test accuracy (%)")
     accuracies.legend(frameon=False, loc="lower right")

@@ -16,6 +16,7 @@ from mnist_cli.report.pictures.style import (
     COLOURS,
     MARKERS,
     accuracy_bar,
+    as_label,
     plain,
     point_label,
     scale,
@@ -96,7 +97,7 @@ def plot_training(path: Path, result: TrainResult) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         plain(axes)
     figure.suptitle(
-        f"{result.model} on {result.dataset.name}, seed {result.seed}", fontsize="medium"
+        as_label(f"{result.model} on {result.dataset.name}, seed {result.seed}"), fontsize="medium"
     )
     save_figure(figure, path)
 
@@ -153,7 +154,7 @@ def _finish(axes: Axes, points: list[tuple[float, Aggregate]]) -> None:
         color="0.6",
         linestyle="--",
         zorder=1,
-        label="best at its cost",
+        label="Pareto-optimal by these figures",
     )
     axes.margins(x=0.18, y=0.1)
     scale(axes)

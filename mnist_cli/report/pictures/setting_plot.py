@@ -6,7 +6,16 @@ from matplotlib.axes import Axes
 
 from mnist_cli.report.pictures.curves import with_curves
 from mnist_cli.report.pictures.files import save_figure
-from mnist_cli.report.pictures.style import COLOURS, MARKERS, accuracy_bar, plain, scale, title
+from mnist_cli.report.pictures.style import (
+    COLOURS,
+    MARKERS,
+    accuracy_bar,
+    as_label,
+    plain,
+    scale,
+    thin,
+    title,
+)
 from mnist_cli.schema.comparison import Aggregate, CompareResult, ModelRuns
 
 MOST_TICKS = 8  # more than so many values would be written over each other
@@ -43,8 +52,8 @@ def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
         points.sort(key=lambda point: point[0])
         _line(accuracies, position, network, points, by_time=False)
         _line(times, position, network, points, by_time=True)
-    accuracies.set(xlabel=setting, ylabel="test accuracy (%)")
-    times.set(xlabel=setting, ylabel="training time (s)")
+    accuracies.set(xlabel=as_label(setting), ylabel="test accuracy (%)")
+    times.set(xlabel=as_label(setting), ylabel="training time (s)")
     values = sorted({value for points in networks.values() for value, _ in points})
     for axes in (accuracies, times):
         scale(axes)
@@ -53,6 +62,9 @@ def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
         plain(axes)
         axes.legend(frameon=False)
     figure.suptitle(title(result), fontsize="medium")
+    figure.draw_without_rendering()
+    thin(accuracies)
+    thin(times)
     save_figure(figure, path)
 
 
@@ -76,7 +88,7 @@ def _line(axes: Axes, position: int, network: str, points: Points, *, by_time: b
         markersize=7,
         color=COLOURS[position % len(COLOURS)],
         marker=MARKERS[position % len(MARKERS)],
-        label=network,
+        label=as_label(network),
     )
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from mnist_cli.formatting import format_percent
 from mnist_cli.schema.comparison import DisputedImage
 from mnist_cli.schema.results import PictureResult, ShownImage
+from mnist_cli.system.streams import visible
 
 ASCII_RAMP = " .:-=+*#%@"  # from black to white
 GAP = 2
@@ -31,7 +32,7 @@ def draw(console: Console, images: NDArray[np.uint8], captions: list[str]) -> Ta
     columns = max(1, (console.width + GAP) // (images.shape[2] + GAP))
     grid = Table.grid(padding=(0, GAP, 1, 0))
     cells = [
-        Text.assemble(caption, "\n", paint(image), no_wrap=True)
+        Text.assemble(visible(caption), "\n", paint(image), no_wrap=True)
         for image, caption in zip(images, captions, strict=True)
     ]
     for start in range(0, len(cells), columns):
@@ -50,7 +51,7 @@ def caption(sample: ShownImage) -> str:
 def picture_caption(picture: PictureResult) -> str:
     """`7 (98.6 %) three.png`, at most as wide as an image."""
     answer = f"{picture.prediction} ({format_percent(max(picture.probabilities))}) "
-    name, room = Path(picture.picture).name, 28 - len(answer)
+    name, room = visible(Path(picture.picture).name), 28 - len(answer)
     return answer + (name if len(name) <= room else f"{name[: room - 3]}...")
 
 

@@ -1,0 +1,169 @@
+"""What a comparison comes to, in one plain sentence: no more than the verdicts prove."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from math import comb
+
+from mnist_cli.formatting import format_accuracy, plural
+from mnist_cli.report.layout import listed
+from mnist_cli.schema.comparison import CompareResult, Outcome
+from mnist_cli.schema.options import LEAST_RUNS
+
+MOST_NAMED = 4  # networks, or pairs of them
+ONE_SEED = (
+    "One seed cannot rank: a small difference can be luck. "
+    "Give --seeds 5 for intervals and verdicts, or --until-settled."
+)
+
+
+def conclusion(result: CompareResult) -> str:
+    """Who is best, who cannot be told apart yet, and what would settle it."""
+    ranked = [model.model for model in result.models if not model.failure]
+    if result.target is not None:
+        ranked = [model.model for model in result.models if model.always_reached_target]
+        ranked = [name for name in ranked if name not in _failed(result)]
+    if len(ranked) < 2:
+        return _alone(result, ranked)
+    if len(result.seeds) == 1 and not result.settling:
+        return ONE_SEED
+    if not result.verdicts:
+        return "No network is ranked yet: more finished runs are needed."
+    waiting = any(not m.failure and len(m.runs) < len(result.seeds) for m in result.models)
+    told = _ranking(result, ranked)
+    sentence = f"So far, {told}" if waiting and not result.settling else _capital(told)
+    return " ".join([sentence, *_cautions(result)])
+
+
+def _alone(result: CompareResult, ranked: Sequence[str]) -> str:
+    """What is said where there are no two networks to rank."""
+    failed = _failed(result)
+    if len(failed) == len(result.models):
+        return f"{_named(failed)} failed: there is nothing to rank."
+    if result.target is not None:
+        who = "No network"
+        if ranked:
+            who = ranked[0] if len(result.models) == 1 else f"Only {ranked[0]}"
+        return f"{who} got to {result.target * 100:g} % with each seed: there is nothing to rank."
+    [model] = [model for model in result.models if not model.failure]
+    if model.figures is None:
+        return f"No run of {model.model} is finished yet."
+    why = f"as {_named(failed)} failed, no other is left" if failed else "no other is compared"
+    accuracy = format_accuracy(model.figures.test_accuracy)
+    return f"{model.model} gets {accuracy} of the test images right; {why}."
+
+
+def _ranking(result: CompareResult, ranked: Sequence[str]) -> str:
+    """The sentence itself; `ranked` are two networks or more that did not fail."""
+    beaten = {
+        (verdict.better, other)
+        for verdict in result.verdicts
+        for other in (verdict.first, verdict.second)
+        if verdict.better and other != verdict.better
+    }
+    equal = {
+        frozenset((verdict.first, verdict.second))
+        for verdict in result.verdicts
+        if verdict.outcome == Outcome.EQUIVALENT
+    }
+    top = [name for name in ranked if not any((other, name) in beaten for other in ranked)]
+    ahead = all((name, other) in beaten for name in top for other in ranked if other not in top)
+    open_pairs = [
+        pair
+        for pair in combinations(ranked, 2)
+        if pair not in beaten and pair[::-1] not in beaten and frozenset(pair) not in equal
+    ]
+    disputed = [pair for pair in open_pairs if set(pair) <= set(top)]
+    others = [pair for pair in open_pairs if pair not in disputed]
+    best = "best" if result.target is None else f"fastest to {result.target * 100:g} %"
+    equivalent = f"equivalent within {(result.margin or 0) * 100:g} points"
+    if not top:
+        said = f"the verdicts contradict each other, so no network is {best}"
+    elif len(top) == 1:
+        said = f"{top[0]} is {best}" if ahead else f"no other network beats {top[0]}"
+    elif len(top) == len(ranked):
+        apart = f"cannot {'all ' if equal else ''}be told apart yet"
+        said = f"{_named(top)} {apart if disputed else f'are {equivalent}'}"
+    elif disputed or not ahead:
+        which = "cannot be told apart yet" if disputed else f"are {equivalent}"
+        said = f"the {best} is among {_named(top)}, which {which}"
+    else:
+        said = f"{_named(top)} are {best} and {equivalent}"
+    if others:
+        said += f"; {_untold(others)} yet"
+    return f"{said}{_left_out(result, ranked)}{_way_on(result, open_pairs)}."
+
+
+def _left_out(result: CompareResult, ranked: Sequence[str]) -> str:
+    """Which networks have no part in the ranking."""
+    failed = _failed(result)
+    late = [m.model for m in result.models if m.model not in (*ranked, *failed)]
+    left = [f"{_named(failed)} failed"] if failed else []
+    left += [f"{_named(late)} did not get there with each seed"] if late else []
+    return f" ({'; '.join(left)})" if left else ""
+
+
+def _way_on(result: CompareResult, open_pairs: Sequence[tuple[str, str]]) -> str:
+    """What would tell the pairs apart that are open."""
+    if not open_pairs:
+        return ""
+    if result.target is not None:
+        return ": a new comparison with more --seeds may tell"
+    if not result.settling:
+        return ": --until-settled adds seeds to find out"
+    given_up = {
+        (verdict.first, verdict.second)
+        for verdict in result.verdicts
+        if verdict.outcome == Outcome.SET_ASIDE
+    }
+    if given_up.issuperset(open_pairs):
+        other = "" if result.margin else ", or a --margin"
+        return f": {plural(result.settling.max_seeds, 'seed')} hardly do; more --max-seeds{other}"
+    return ": more seeds are needed"
+
+
+def _cautions(result: CompareResult) -> list[str]:
+    """Why the sentence is less sure than it sounds: runs that did not learn, or few seeds."""
+    lines = []
+    if any(verdict.better and verdict.near_chance for verdict in result.verdicts):
+        lines.append("Some runs did not learn, which no interval allows for: see below.")
+    elif result.seeds_changed or result.narrowed_from:
+        lines.append("This is less sure than 95 %: see below.")
+    narrow = [
+        each.difference.n
+        for each in result.verdicts
+        if each.better and each.difference.n < LEAST_RUNS and not result.settling
+        if abs(each.difference.mean) < 2 * (each.difference.half_width or 0)
+    ]
+    if narrow:
+        lines.append(
+            f"{plural(min(narrow), 'seed')} show it narrowly: confirm it with others, "
+            f"--seed {max(result.seeds) + 1} --seeds {LEAST_RUNS}."
+        )
+    return lines
+
+
+def _failed(result: CompareResult) -> list[str]:
+    return [model.model for model in result.models if model.failure]
+
+
+def _named(names: Sequence[str]) -> str:
+    return listed(names) if len(names) <= MOST_NAMED else f"{len(names)} networks"
+
+
+def _untold(pairs: Sequence[tuple[str, str]]) -> str:
+    """Which pairs are open: all of some networks, those of one with others, or their number."""
+    names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    if len(pairs) == comb(len(names), 2):
+        return f"{_named(names)} cannot be told apart"
+    for name in names:
+        if all(name in pair for pair in pairs):
+            return f"{name} cannot be told apart from {_named([n for n in names if n != name])}"
+    return f"{len(pairs)} pairs cannot be told apart"
+
+
+def _capital(text: str) -> str:
+    """The sentence; a name at its start stays as it is."""
+    for start in ("the ", "no other network "):
+        if text.startswith(start):
+            return text[0].upper() + text[1:]
+    return text

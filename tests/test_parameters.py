@@ -1,0 +1,82 @@
+"""What a person writes on the command line, and what its help says."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mnist_cli.cli import parameters as p
+from tests.conftest import RunCli
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("0.5", 0.5),
+        ("1.5h", 5400),
+        ("10m", 600),
+        ("1h30m", 5400),
+        ("1H30M", 5400),
+        ("1h30s", 3630),
+        ("1h2m3s", 3723),
+        ("2m3.5s", 123.5),
+        ("0h1s", 1),
+        ("7.", 7),
+    ],
+)
+def test_a_duration_in_seconds(text: str, seconds: float) -> None:
+    assert p.duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1h30", "1m30", "1h2m3", "30 m", "1 h", "m", "s", "", " ", "0", "0s", "0h0m", "-5", "+5"),
+        *("1m1h", "1s1m", "1h1h", "1e3", "inf", "nan", ".5h", "1:30", "90sec", "9" * 400, "٣"),
+    ],
+)
+def test_what_is_no_duration_or_could_be_two_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no time such as 90s, 10m or 1h30m$"):
+        p.duration(text)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "expected"),
+    [
+        (p.whole_number(1), "1", 1),
+        (p.whole_number(1, 80), "80", 80),
+        (p.whole_number(1), "0", "must be 1 or more, not 0"),
+        (p.whole_number(4, 80), "81", "must be from 4 to 80, not 81"),
+        (p.whole_number(4, 80), "3", "must be from 4 to 80, not 3"),
+        (p.whole_number(1), "1.5", "'1.5' is not a whole number"),
+        (p.whole_number(1), "9" * 5000, "is not a whole number"),
+        (p.fraction, "0", 0),
+        (p.fraction, "1", 1),
+        (p.fraction, "1.01", "must be a fraction from 0 to 1, not 1.01"),
+        (p.fraction, "-0.1", "must be a fraction from 0 to 1, not -0.1"),
+        (p.fraction, "nan", "must be a fraction from 0 to 1, not nan"),
+        (p.fraction, "x", "'x' is not a number"),
+        (p.positive_fraction, "0", "must be a positive number, not 0"),
+    ],
+)
+def test_a_number_within_its_range(
+    parse: Callable[[str], Any], text: str, expected: float | str
+) -> None:
+    if isinstance(expected, str):
+        with pytest.raises(ValueError, match=re.escape(expected)):
+            parse(text)
+    else:
+        assert parse(text) == expected
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["", "train", "eval", "summary", "compare", "show-samples", "predict", "export"],
+)
+def test_help_names_what_to_write_and_no_types(run_cli: RunCli, command: str) -> None:
+    text = run_cli(*command.split(), "--help").out
+    assert not re.findall(r"<[a-z]|\{|\[\[|x<=|<=x|x>=|FLOAT|INTEGER|PATH\b", text)
+    assert "Usage:" in text and "--help" in text
