@@ -5,7 +5,9 @@ import errno
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -64,6 +66,39 @@ def protect() -> None:
                 io.BufferedWriter(raw), stream.encoding, READABLE, line_buffering=True
             )
             setattr(sys, name, safe)
+
+
+class _Unclosable:
+    """A stream for code that may not close it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def close(self) -> None:
+        """Write what is buffered, and stay open."""
+        self._stream.flush()
+
+
+@contextmanager
+def lent() -> Iterator[None]:
+    """Lend the standard streams: what the code within closes or replaces is restored."""
+    streams = sys.stdin, sys.stdout, sys.stderr
+    copies = {}
+    for number in range(3):
+        with suppress(OSError):  # closed by the caller
+            copies[number] = os.dup(number)
+    sys.stdout, sys.stderr = map(_Unclosable, streams[1:])
+    try:
+        yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = streams
+        for number, copy in copies.items():
+            with suppress(OSError):  # the code closed the copy too
+                os.dup2(copy, number)
+                os.close(copy)
 
 
 def as_shown(text: str) -> str:
