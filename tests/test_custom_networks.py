@@ -271,7 +271,7 @@ def test_networks_with_arguments(run_cli: RunCli) -> None:
     assert "\nsized.py:net(8) " in outcome.out
     refused = run_cli("compare", "sized.py:net(hiden=8)", "mlp", *FAST)
     assert refused.code == ExitCode.FAILURE
-    assert refused.err == "error: sized.py:net: got an unexpected keyword argument 'hiden'\n"
+    assert refused.err == "error: sized.py:net has no argument 'hiden'; did you mean hidden?\n"
 
 
 def test_a_checkpoint_is_of_a_network_with_its_arguments(run_cli: RunCli) -> None:

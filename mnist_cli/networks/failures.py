@@ -24,7 +24,7 @@ def describe(error: BaseException) -> str:
     if isinstance(error, AssertionError | RuntimeError) and NO_SUCH_DEVICE.search(message):
         text = DEVICE_HINT
     else:
-        text = " ".join(f"{type(error).__name__}: {message}".split())
+        text = " ".join(f"{type(error).__name__}: {message}".split()).rstrip(":")
     if len(text) > MOST_CHARACTERS:
         text = f"{text[:MOST_CHARACTERS]}..."
     if isinstance(error, SyntaxError):  # its text names the place already

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import nn
@@ -189,20 +189,21 @@ def _places(module: ModuleType | None) -> list[str]:
 def _no_exit() -> Iterator[None]:
     """Have os._exit and os.abort raise an exception: they would end the process without a word."""
     real = {name: getattr(os, name) for name in ("_exit", "abort")}
-    process, thread = os.getpid(), threading.get_ident()
+    process, thread, over = os.getpid(), threading.get_ident(), False
 
-    def ending(name: str, *arguments: int) -> NoReturn:
-        # Threads of others may end the process, and so may a child that the code forked.
-        ours = threading.get_ident() == thread or is_users(sys._getframe(1).f_code.co_filename)  # noqa: SLF001
-        if os.getpid() == process and ours:
-            raise SystemExit(f"os.{name}({', '.join(map(str, arguments))})")
+    def end(name: str, *arguments: int) -> None:
+        # Threads of others may end the process, and so may a child that the code forked. What is
+        # called when the context is over was kept by the code, for atexit say.
+        users = is_users(sys._getframe(1).f_code.co_filename)  # noqa: SLF001 - who calls
+        if os.getpid() == process and (over or users or threading.get_ident() == thread):
+            raise SystemExit(f"it called os.{name}({', '.join(map(str, arguments))})")
         real[name](*arguments)
-        raise AssertionError
 
     for name in real:
-        setattr(os, name, partial(ending, name))
+        setattr(os, name, partial(end, name))
     try:
         yield
     finally:
+        over = True
         for name, function in real.items():
             setattr(os, name, function)

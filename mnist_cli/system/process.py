@@ -60,6 +60,7 @@ def leave(code: int) -> NoReturn:
     _working = False
     for name in ("_exit", "abort"):
         setattr(os, name, sys.exit)
+    sys.unraisablehook = lambda raised: say(f"notice: {raised.exc_type.__name__} at the exit")
     functions = Thread(target=atexit._run_exitfuncs, daemon=True)  # noqa: SLF001 - the only way
     functions.start()
     functions.join(EXIT_SECONDS)

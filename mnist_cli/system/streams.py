@@ -85,16 +85,20 @@ class _Unclosable:
 @contextmanager
 def lent() -> Iterator[None]:
     """Lend the standard streams: what the code within closes or replaces is restored."""
-    streams = sys.stdin, sys.stdout, sys.stderr
+    names = ("stdin", "stdout", "stderr", "__stdout__", "__stderr__")
+    streams = {name: getattr(sys, name) for name in names}
     copies = {}
     for number in range(3):
         with suppress(OSError):  # closed by the caller
             copies[number] = os.dup(number)
-    sys.stdout, sys.stderr = map(_Unclosable, streams[1:])
+    for name in names[1:]:
+        if streams[name]:
+            setattr(sys, name, _Unclosable(streams[name]))
     try:
         yield
     finally:
-        sys.stdin, sys.stdout, sys.stderr = streams
+        for name, stream in streams.items():
+            setattr(sys, name, stream)
         for number, copy in copies.items():
             with suppress(OSError):  # the code closed the copy too
                 os.dup2(copy, number)
