@@ -33,7 +33,7 @@ def parsed(texts: Sequence[str]) -> dict[str, Values]:
             raise UsageError(f"--vary {key} is given twice; list all its values in one")
         varied[key] = tuple(_value(key, value) for value in listed.split(","))
         if len(set(map(written, varied[key]))) < len(varied[key]):
-            raise UsageError(f"--vary {text} has a value twice, as ten digits tell; give each once")
+            raise UsageError(f"--vary {text} has a value twice (ten digits count); give each once")
     return varied
 
 

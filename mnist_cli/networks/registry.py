@@ -52,9 +52,9 @@ def resolve(name: str) -> ModelSpec:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean cnn?` where one of the `known` names is close, or nothing."""
+    """` (did you mean cnn?)` where one of the `known` names is close, or nothing."""
     close = get_close_matches(name, list(known), 1)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def call_of(name: str) -> str:
@@ -75,11 +75,13 @@ def _literals(target: str, call: str) -> tuple[tuple[Any, ...], dict[str, Any], 
     """The values of a call's arguments, and the call in one way: `(128, act='relu')`, or nothing.
 
     Raises:
-        UsageError: an argument is no literal.
+        UsageError: an argument is no literal, or stands twice.
     """
     with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         match ast.parse(f"_{call}", mode="eval").body:
-            case ast.Call(ast.Name(), values, words) if all(word.arg for word in words):
+            case ast.Call(ast.Name(), values, words) if len(
+                {word.arg for word in words} - {None}
+            ) == len(words):
                 arguments = tuple(map(ast.literal_eval, values))
                 keywords = {str(word.arg): ast.literal_eval(word.value) for word in words}
                 words.sort(key=lambda word: str(word.arg))
