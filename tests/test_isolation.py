@@ -14,12 +14,19 @@ import numpy as np
 import pytest
 import torch
 
+from mnist_cli.data.datasets import LabelledImages
 from mnist_cli.errors import ExitCode, Interrupted, MnistCliError, Terminated
+from mnist_cli.execution.trainer import Trainer
 from mnist_cli.networks.building import build, count_parameters, seed_all
 from mnist_cli.networks.isolation import Surroundings, running
 from mnist_cli.networks.registry import resolve
+from mnist_cli.schema.options import Entry
+from mnist_cli.schema.protocol import Precision, Settings
+from mnist_cli.schema.runs import RunTask
 from mnist_cli.training.evaluation import predict
-from tests.conftest import RunCli, run_process
+from mnist_cli.training.examples import to_device
+from mnist_cli.training.recipes import protocol_of
+from tests.conftest import RunCli, made_images, run_process
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--threads", 1)
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX processes")
@@ -315,6 +322,63 @@ def test_code_of_one_network_may_run_within_itself() -> None:
             torch.set_default_dtype(torch.float64)
         assert torch.get_default_dtype() == torch.float64
     assert torch.get_default_dtype() == torch.float32
+
+
+FAILING = """
+import torch
+from torch import nn
+
+
+class Net(nn.Sequential):
+    def __init__(self, error, where="forward", epoch=1):
+        super().__init__(nn.Flatten(), nn.Linear(784, 10))
+        self.error, self.where, self.epoch = error, where, epoch
+        self.made = True
+
+    def forward(self, images):
+        self.fail("forward")
+        return super().forward(images)
+
+    def train(self, mode=True):
+        self.epoch -= mode
+        self.fail("train")
+        return super().train(mode)
+
+    def to(self, *arguments, **options):
+        self.fail("to", early=True)
+        return super().to(*arguments, **options)
+
+    def parameters(self, recurse=True):
+        self.fail("parameters", early=True)
+        return super().parameters(recurse)
+
+    def fail(self, where, early=False):
+        if getattr(self, "made", False) and where == self.where:
+            if early and self.error or self.training and self.epoch == 0:
+                raise {"quit": GeneratorExit, "exit": SystemExit}[self.error]
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("('quit')", "the network failed in epoch 1: GeneratorExit ("),
+        ("('exit', epoch=2)", "the network failed in epoch 2: SystemExit ("),
+        ("('quit', 'train', 2)", "the network failed in epoch 2: GeneratorExit ("),
+        ("('quit', 'to')", "the network cannot be moved to cpu: GeneratorExit ("),
+        ("('exit', 'parameters')", " failed on a batch of 2x1x28x28 float32 images: SystemExit ("),
+    ],
+)
+def test_a_run_that_fails_says_why(call: str, message: str) -> None:
+    write({"own.py": FAILING})
+    spec = resolve(f"own.py:Net{call}")
+    entry = Entry(spec, protocol_of(Settings(epochs=2), spec), Precision.FP32)
+    images, labels = made_images(70)
+    examples = to_device(LabelledImages(images, labels), torch.device("cpu"))
+    told = Trainer("cpu", 1).train(RunTask(entry, 0, None), examples, examples, lambda *steps: None)
+    assert isinstance(told, str)
+    assert message in told
+    assert told.endswith("own.py:32)")
 
 
 HOSTILE = """
