@@ -1,5 +1,6 @@
 """What the code of a network may do to the process, and to other networks: nothing."""
 
+import importlib
 import os
 import random
 import re
@@ -17,6 +18,7 @@ import torch
 from mnist_cli.data.datasets import LabelledImages
 from mnist_cli.errors import ExitCode, Interrupted, MnistCliError, Terminated
 from mnist_cli.execution.trainer import Trainer
+from mnist_cli.networks import isolation
 from mnist_cli.networks.building import build, count_parameters, seed_all
 from mnist_cli.networks.isolation import Surroundings, running
 from mnist_cli.networks.registry import resolve
@@ -55,6 +57,11 @@ def make():
     {lazy}
     return Net(nn.Flatten(), nn.Linear(784, WIDTH), nn.Linear(WIDTH, 10))
 """
+SIZES = """
+WIDTH = {size}
+with open("{folder}.log", "a") as log:
+    log.write("1")
+"""
 LAZY = "def net():\n    import blocks\n    return blocks.make()\n"
 EAGER = "import blocks\n\ndef net():\n    return blocks.make()\n"
 
@@ -70,7 +77,7 @@ def test_networks_have_modules_of_their_own(net: str, package: bool, run_cli: Ru
             {
                 f"{folder}/nets.py": net,
                 f"{inner}/__init__.py" if package else f"{inner}/blocks.py": made,
-                f"{inner}/sizes.py": f"WIDTH = {size}\n",
+                f"{inner}/sizes.py": SIZES.format(size=size, folder=folder),
             }
         )
     before, path = dict(sys.modules), list(sys.path)
@@ -78,6 +85,7 @@ def test_networks_have_modules_of_their_own(net: str, package: bool, run_cli: Ru
     for model, parameters in zip(models * 2, [6370, 50890] * 2, strict=True):
         assert count_parameters(model) == parameters
         assert predict(model, torch.zeros(3, 1, 28, 28)).shape == (3, 10)
+    assert [len(Path(f"{folder}.log").read_text()) for folder in "ab"] == [1, 1]  # imported once
     assert {name: sys.modules.get(name) for name in before} == before
     assert not {"blocks", "sizes", "nets"} & sys.modules.keys()
     assert sys.path == path
@@ -112,6 +120,17 @@ def test_what_is_shared_stays_imported_and_what_was_removed_comes_back() -> None
         build(resolve("own.py:net"), 0)
     assert "colorsys" in sys.modules
     assert (sys.modules["json"], sys.modules["os"]) == (json, os_module)
+
+
+def test_a_package_that_the_program_has_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    write({"isolated_pack/__init__.py": "", "isolated_pack/more.py": ""})
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    importlib.import_module("isolated_pack")
+    with Surroundings().running("it failed"):
+        more = importlib.import_module("isolated_pack.more")
+    assert sys.modules["isolated_pack.more"] is more
+    for name in ("isolated_pack.more", "isolated_pack"):
+        del sys.modules[name]
 
 
 class Mine(BaseException):
@@ -186,9 +205,10 @@ def changes() -> Iterator[tuple[str, object]]:
     yield "device", torch.get_default_device()
     yield "gradients", torch.is_grad_enabled()
     yield "threads", torch.get_num_threads()
-    yield "precision", torch.get_float32_matmul_precision()
+    yield "precision", [part.fp32_precision for part in isolation.PRECISIONS]
     yield "deterministic", torch.get_deterministic_debug_mode()
     yield "anomaly", torch.is_anomaly_enabled()
+    yield "together", torch.get_float32_matmul_precision()
     yield "cudnn", (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic)
     yield "warnings", list(warnings.filters)
     yield "handlers", [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
@@ -215,7 +235,17 @@ def change_everything(folder: Path) -> None:
     sys.stdin, sys.stdout, sys.stderr = None, None, None
 
 
-KEPT = {"directory", "path", "limit", "dtype", "device", "precision", "deterministic", "anomaly"}
+KEPT = {
+    "directory",
+    "path",
+    "limit",
+    "dtype",
+    "device",
+    "precision",
+    "together",
+    "deterministic",
+    "anomaly",
+}
 
 
 @pytest.mark.parametrize("failing", [False, True])
@@ -242,6 +272,18 @@ def test_settings_are_a_networks_own(tmp_path: Path, failing: bool) -> None:
     different = {key for key in before if again[key] != before[key]} - same
     assert different == KEPT | {"warnings", "cudnn"}
     assert again["cudnn"] == (not before["cudnn"][0], before["cudnn"][1])  # type: ignore[index]
+    assert dict(changes()) == before
+
+
+@pytest.mark.parametrize("part", range(len(isolation.PRECISIONS)))
+def test_precisions_of_parts_are_a_networks_own(part: int) -> None:
+    """Where a part is set, torch tells no precision of all."""
+    surroundings, before = Surroundings(), dict(changes())
+    with surroundings.running("it failed"):
+        isolation.PRECISIONS[part].fp32_precision = "ieee"
+    assert dict(changes()) == before
+    with surroundings.running("it failed"):
+        assert isolation.PRECISIONS[part].fp32_precision == "ieee"
     assert dict(changes()) == before
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.backends import cudnn
+from torch.backends import cudnn, mkldnn
 
 from mnist_cli.errors import SIGNALS, MnistCliError
 from mnist_cli.networks.failures import describe
@@ -150,11 +150,31 @@ def _compute_on(device: torch.device) -> None:
     torch.set_default_device(None if device.type == "cpu" else device)
 
 
+def _precisions() -> tuple[str | None, list[str]]:
+    parts = [part.fp32_precision for part in PRECISIONS]
+    with suppress(RuntimeError):  # only the parts were set
+        return torch.get_float32_matmul_precision(), parts
+    return None, parts
+
+
+def _multiply_with(precisions: tuple[str | None, list[str]]) -> None:
+    together, parts = precisions
+    if together:
+        torch.set_float32_matmul_precision(together)
+    for part, precision in zip(PRECISIONS, parts, strict=True):
+        part.fp32_precision = precision
+
+
 def _handle(number: int, handler: Any) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(number, handler)
 
 
+# Where torch keeps how float32 is multiplied; the first is for all.
+PRECISIONS: tuple[Any, ...] = (
+    *(torch.backends, torch.backends.cuda.matmul, cudnn, cudnn.conv, cudnn.rnn),  # type: ignore[attr-defined]
+    *(mkldnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn),  # type: ignore[attr-defined]
+)
 SEARCH_PATH = _Setting(lambda: list(sys.path), _search_in)
 SETTINGS = (
     SEARCH_PATH,
@@ -163,10 +183,11 @@ SETTINGS = (
     _Setting(sys.getrecursionlimit, sys.setrecursionlimit),
     _Setting(torch.get_default_dtype, torch.set_default_dtype),
     _Setting(torch.get_default_device, _compute_on),
-    _Setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    _Setting(_precisions, _multiply_with),
     _Setting(torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
     _Setting(torch.is_anomaly_enabled, torch.set_anomaly_enabled),
     _Setting(lambda: cudnn.benchmark, partial(setattr, cudnn, "benchmark")),
+    _Setting(lambda: cudnn.enabled, partial(setattr, cudnn, "enabled")),
     # These are not the network's affair: --threads decides, and a training needs gradients.
     _Setting(torch.get_num_threads, torch.set_num_threads, kept=False),
     _Setting(torch.is_grad_enabled, torch.set_grad_enabled, kept=False),
