@@ -322,27 +322,27 @@ def test_random_states_are_set_whatever_the_code_did(monkeypatch: pytest.MonkeyP
     assert drawn() == expected
 
 
-@pytest.mark.parametrize(("call", "text"), [("_exit", "os._exit(0)"), ("abort", "os.abort()")])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(("call", "text"), [("_exit", "os._exit(3)"), ("abort", "os.abort()")])
 def test_ending_the_process_is_a_failure(call: str, text: str) -> None:
-    arguments, kept = ((0,) if call == "_exit" else ()), []
+    """Where it is none, the process of this test is gone."""
+    arguments, kept = ((3,) if call == "_exit" else ()), []
 
     def end() -> None:
         kept.append(getattr(os, call))
         kept[0](*arguments)
 
+    def end_in(thread: threading.Thread) -> None:
+        thread.start()
+        thread.join()
+
+    with Surroundings().running("it failed"):
+        end_in(threading.Thread(target=end))  # which ends the thread
     with pytest.raises(MnistCliError) as caught, Surroundings().running("it failed"):
         end()
     assert str(caught.value).startswith(f"it failed: SystemExit: it called {text} (")
-    with pytest.raises(SystemExit):  # as a function for the exit does
-        kept[0](*arguments)
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_ending_the_process_from_a_thread_ends_the_thread() -> None:
-    with Surroundings().running("it failed"):
-        thread = threading.Thread(target=lambda: os._exit(0))
-        thread.start()
-        thread.join()
+    for ending in kept:  # as functions for the exit do later
+        end_in(threading.Thread(target=ending, args=arguments))
 
 
 @posix

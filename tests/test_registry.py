@@ -80,6 +80,7 @@ def test_the_working_directory_is_searched_first(monkeypatch: pytest.MonkeyPatch
         ("absent.py:Net", r"cannot import absent\.py: .*no such file"),
         ("absent_module:Net", "ModuleNotFoundError: No module named 'absent_module'$"),
         ("own.py:Other", "own.py has no 'Other'"),
+        ("own.py:Nett", r"own.py has no 'Nett' \(did you mean Net\?\); give own.py:NAME"),
         ("own.py:number", "own.py:number is not callable"),
         ("own.py:none", "own.py:none returned NoneType, not an nn.Module"),
         ("own.py:frozen", "no trainable parameters"),

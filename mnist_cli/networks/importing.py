@@ -41,6 +41,7 @@ def factory(spec: ModelSpec) -> Callable[[], Any]:
             module = _import_file(Path(source)) if is_file else importlib.import_module(source)
             made = getattr(module, attribute, None)
             taken = _parameters(made) if spec.arguments or spec.keywords else None
+            hint = did_you_mean(attribute, dir(module))
     except MnistCliError as error:
         if is_file and "attempted relative import" in str(error):
             package = ".".join(Path(source).with_suffix("").parts)
@@ -50,7 +51,7 @@ def factory(spec: ModelSpec) -> Callable[[], Any]:
             ) from error
         raise
     if made is None:
-        raise MnistCliError(f"{source} has no '{attribute}'; give {source}:NAME")
+        raise MnistCliError(f"{source} has no '{attribute}'{hint}; give {source}:NAME")
     if isinstance(made, nn.Module):
         raise MnistCliError(f"{spec.name} is a network; name the class or function that makes one")
     if not callable(made):
