@@ -1,12 +1,12 @@
 """Making a network with the weights of a seed, and checking that it is one for these images."""
 
-import random
 from collections.abc import Callable
+from random import seed as seed_python
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.random import seed as seed_numpy
+from torch import Tensor, manual_seed, nn
 
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.importing import factory
@@ -96,9 +96,6 @@ def count_parameters(model: nn.Module) -> int:
 
 def seed_all(seed: int) -> None:
     """Set torch's random state, and those of numpy and Python, which a network's code may use."""
-    for seed_one, most in _SEEDERS:
-        seed_one(seed % most)
-
-
-# Kept, as a network's code may put others in their place.
-_SEEDERS = ((torch.manual_seed, 2**64), (np.random.seed, 2**32), (random.seed, 2**64))
+    manual_seed(seed)  # imported by name, as a network's code may put others in their place
+    seed_numpy(seed % 2**32)  # noqa: NPY002 - the global one is what is meant
+    seed_python(seed)

@@ -88,10 +88,10 @@ def _train_and_save(
             evaluation = evaluate(model, test)
             epochs.append(fitted.judged(evaluation))
             with running(model, f"cannot save {name}"):
-                tensors = collect(model, optimizer)
+                tensors, parameters = collect(model, optimizer), count_parameters(model)
             record = TrainResult(
                 model=name,
-                parameters=count_parameters(model),
+                parameters=parameters,
                 dataset=dataset,
                 environment=environment(training.device),
                 protocol=options.protocol,
