@@ -165,11 +165,6 @@ def _multiply_with(precisions: tuple[str | None, list[str]]) -> None:
         part.fp32_precision = precision
 
 
-def _handle(number: int, handler: Any) -> None:
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(number, handler)
-
-
 # Where torch keeps how float32 is multiplied; the first is for all.
 PRECISIONS: tuple[Any, ...] = (
     *(torch.backends, torch.backends.cuda.matmul, cudnn, cudnn.conv, cudnn.rnn),  # type: ignore[attr-defined]
@@ -193,7 +188,7 @@ SETTINGS = (
     _Setting(torch.is_grad_enabled, torch.set_grad_enabled, kept=False),
     _Setting(lambda: cudnn.deterministic, partial(setattr, cudnn, "deterministic"), kept=False),
     *(
-        _Setting(partial(signal.getsignal, number), partial(_handle, number), kept=False)
+        _Setting(partial(signal.getsignal, number), partial(signal.signal, number), kept=False)
         for number in (signal.SIGINT, signal.SIGTERM)
     ),
 )
@@ -202,8 +197,9 @@ _adopted: dict[int, Surroundings] = {}
 
 def _places(module: ModuleType | None) -> list[str]:
     """Where the code of a module is: a file, or the folders of a package without one."""
-    file = getattr(module, "__file__", None)
-    return [file] if file else list(getattr(module, "__path__", ()))
+    names = getattr(module, "__dict__", {})  # asking the module may run code of its own
+    places = (names.get("__file__"), *names.get("__path__", ()))
+    return [place for place in places if isinstance(place, str)]
 
 
 @contextmanager
