@@ -136,3 +136,9 @@ def test_a_journal_and_a_checkpoint_see_what_an_imported_file_became(run_cli: Ru
     assert evaluated.err == "notice: late.py changed since net.safetensors was trained\n"
     write({"late.py": ""})
     assert run_cli(*checkpoint).err == ""
+
+
+def test_files_of_a_user_are_told_from_all_others() -> None:
+    assert identity.is_users(str(Path("net.py").resolve()))
+    for other in (identity.__file__, os.__file__, pytest.__file__, "<string>"):
+        assert not identity.is_users(other)

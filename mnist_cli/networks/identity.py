@@ -43,15 +43,13 @@ def code_files(spec: ModelSpec) -> dict[str, Path]:
     if not spec.custom:
         return {}
     source, _, _ = spec.target.rpartition(":")
-    roots = [*spec.folders, *own_folders()]
+    roots = own_folders()
     if source.endswith(".py"):
         first = Path(os.path.realpath(source))
         found = {first: ""}
         roots.insert(0, str(first.parent))
     else:
-        found = dict(
-            reversed(_files_of(source, [*spec.folders, str(Path.cwd()), *sys.path]).items())
-        )
+        found = dict(reversed(_files_of(source, [str(Path.cwd()), *sys.path]).items()))
     waiting = list(found.items())
     while waiting:
         path, package = waiting.pop()
