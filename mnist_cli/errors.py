@@ -24,5 +24,12 @@ class UsageError(MnistCliError):
     exit_code = ExitCode.USAGE
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C; a network's own code may raise a plain KeyboardInterrupt."""
+
+
 class Terminated(BaseException):
     """SIGTERM. Like KeyboardInterrupt no Exception, so that no handler of failures takes it."""
+
+
+SIGNALS = (Interrupted, Terminated)

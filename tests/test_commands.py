@@ -446,16 +446,16 @@ def test_eval_warns_of_images_seen_in_training(
 
 def test_a_custom_checkpoint_needs_its_code_named(run_cli: RunCli, own_network: str) -> None:
     trained = run_cli("train", own_network, "--epochs", 2, "--json", *FAST)
-    assert trained.json["checkpoint"] == "net.safetensors"
+    assert trained.json["checkpoint"] == "Net.safetensors"
     assert trained.json["test_accuracy"] > 0.7
     Path("own.py").write_text("from pathlib import Path\nPath('ran').touch()\n" + OWN)
-    refused = run_cli("eval", "net.safetensors")
+    refused = run_cli("eval", "Net.safetensors")
     assert refused.code == ExitCode.USAGE
     assert "--model" in refused.err
     assert not Path("ran").exists()
-    result = run_cli("eval", "net.safetensors", "--model", own_network, "--json").json
+    result = run_cli("eval", "Net.safetensors", "--model", own_network, "--json").json
     assert result["test_accuracy"] == trained.json["test_accuracy"]
-    wrong = run_cli("eval", "net.safetensors", "--model", "mlp")
+    wrong = run_cli("eval", "Net.safetensors", "--model", "mlp")
     assert (wrong.code, len(wrong.err.splitlines())) == (ExitCode.FAILURE, 1)
     assert "weights of another network" in wrong.err
 

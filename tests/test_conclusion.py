@@ -205,5 +205,5 @@ def test_a_section_has_only_what_its_head_says() -> None:
     text = to_markdown(with_baseline(result, "base.json", then, None))
     assert "- b failed: it ends in a colon:" in text
     since = text.partition("Since base.json")[2].split("\n\n")
-    assert [line[:4] for line in since[1].splitlines()] == ["- a:", "- c:", "- b:"]
+    assert [line[:4] for line in since[1].splitlines()] == ["- a:", "- c:", "- b:", "- Th"]
     assert since[2] == f"- {SEEDS_ADDED}"

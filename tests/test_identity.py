@@ -1,11 +1,13 @@
 """A custom network is all the files that it consists of."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from mnist_cli.errors import ExitCode
-from mnist_cli.networks.identity import changed_files, code_sha256
+from mnist_cli.networks import identity
+from mnist_cli.networks.identity import changed_files, code_files, code_sha256
 from mnist_cli.networks.registry import resolve
 from tests.conftest import RunCli
 
@@ -80,6 +82,33 @@ def test_renamed_files_are_the_same_code() -> None:
     assert changed_files({"a.py": "1", "b.py": "2"}, {"a.py": "2", "b.py": "1"}) == ["a.py", "b.py"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_no_code(run_cli: RunCli) -> None:
+    os.mkfifo("net.py")
+    assert code_files(resolve("net.py:net")) == {"net.py": Path("net.py").resolve()}
+    outcome = run_cli("compare", "net.py:net", *FAST)
+    assert outcome.code == ExitCode.FAILURE
+    assert "cannot import net.py: FileNotFoundError: [Errno 2] no such file" in outcome.err
+    write({"own.py": "import net"})
+    assert code_sha256(resolve("own.py:net")).keys() == {"own.py"}
+
+
+def test_a_file_of_code_has_a_size(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "MOST_MEGABYTES", 1)
+    write({"net.py": "#" * 2**20, "own.py": "import net"})
+    assert code_sha256(resolve("own.py:net")).keys() == {"net.py", "own.py"}
+    write({"net.py": "#" * 2**20 + "#"})
+    for name in ("net.py:net", "own.py:net"):
+        outcome = run_cli("compare", name, *FAST)
+        assert outcome.code == ExitCode.FAILURE
+        assert outcome.err.endswith("/net.py is too large for code: a file may have 1 MB\n")
+
+
+def test_code_that_python_cannot_parse_has_no_imports() -> None:
+    write({"net.py": f"import a\nx = {'-' * 100_000}1", "a.py": ""})
+    assert code_sha256(resolve("net.py:net")).keys() == {"net.py"}
+
+
 @pytest.mark.parametrize("folder", ["user/site-packages", "debian/dist-packages"])
 def test_packages_that_are_installed_elsewhere_are_left_out(
     monkeypatch: pytest.MonkeyPatch, folder: str
@@ -107,3 +136,9 @@ def test_a_journal_and_a_checkpoint_see_what_an_imported_file_became(run_cli: Ru
     assert evaluated.err == "notice: late.py changed since net.safetensors was trained\n"
     write({"late.py": ""})
     assert run_cli(*checkpoint).err == ""
+
+
+def test_files_of_a_user_are_told_from_all_others() -> None:
+    assert identity.is_users(str(Path("net.py").resolve()))
+    for other in (identity.__file__, os.__file__, pytest.__file__, "<string>"):
+        assert not identity.is_users(other)

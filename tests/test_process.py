@@ -155,12 +155,25 @@ def test_colour_comes_only_when_asked_for(run_cli: RunCli, monkeypatch: pytest.M
     assert "\x1b" not in run_cli("summary", "--json").out
 
 
+STAYING = """
+import atexit, sys, threading, time
+from torch import nn
+
+def cnn():
+    if "train" in sys.argv:  # and not in the process of the tests
+        threading.Thread(target=time.sleep, args=(3600,)).start()
+        atexit.register(time.sleep, 3600)
+    return nn.Sequential(nn.Conv2d(1, 8, 5), nn.Flatten(), nn.Linear(8 * 24 * 24, 10))
+"""
+
+
 @posix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_quietly_and_loses_nothing(
     number: signal.Signals, code: int, run_cli: RunCli
 ) -> None:
-    process = start(*TRAIN)
+    Path("nets.py").write_text(STAYING, encoding="utf-8")
+    process = start("train", "nets.py:cnn", *TRAIN[2:])
     assert process.stderr is not None
     first = process.stderr.readline()
     assert "epoch 1/5000" in first
@@ -171,8 +184,8 @@ def test_a_signal_ends_quietly_and_loses_nothing(
     assert "Traceback" not in err
     assert "go on with --resume cnn.safetensors" in err
     assert err.endswith("interrupted\n" if number == signal.SIGINT else "terminated\n")
-    assert files() == ["cnn.safetensors"]
-    assert run_cli("eval", "cnn.safetensors").code == 0
+    assert files() == ["cnn.safetensors", "nets.py"]
+    assert run_cli("eval", "cnn.safetensors", "--model", "nets.py:cnn").code == 0
 
 
 @posix

@@ -80,6 +80,7 @@ def test_the_working_directory_is_searched_first(monkeypatch: pytest.MonkeyPatch
         ("absent.py:Net", r"cannot import absent\.py: .*no such file"),
         ("absent_module:Net", "ModuleNotFoundError: No module named 'absent_module'$"),
         ("own.py:Other", "own.py has no 'Other'"),
+        ("own.py:Nett", r"own.py has no 'Nett' \(did you mean Net\?\); give own.py:NAME"),
         ("own.py:number", "own.py:number is not callable"),
         ("own.py:none", "own.py:none returned NoneType, not an nn.Module"),
         ("own.py:frozen", "no trainable parameters"),
@@ -108,6 +109,19 @@ def test_one_line_says_what_is_wrong_with_the_code(source: str, message: str) ->
     with pytest.raises(MnistCliError, match=message) as caught:
         custom("own.py:Net", source)
     assert "\n" not in str(caught.value)
+
+
+def test_a_mistyped_name_gets_a_proposal() -> None:
+    with pytest.raises(UsageError, match=r"'StrongCN' \(did you mean strongcnn\?\): choose from"):
+        registry.resolve("StrongCN")
+    with pytest.raises(UsageError, match="'resnet': choose from"):
+        registry.resolve("resnet")
+
+
+@pytest.mark.parametrize("name", ["n\udcff.py:net", "f\udcff/n.py:net(3)"])
+def test_a_name_that_is_no_unicode_is_refused_before_any_work(name: str) -> None:
+    with pytest.raises(UsageError, match="the name is not UTF-8; rename the file or its folder"):
+        registry.resolve(name)
 
 
 def test_files_of_two_folders_have_their_own_neighbours() -> None:

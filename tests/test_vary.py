@@ -72,6 +72,8 @@ def test_nothing_varied_is_the_network_itself() -> None:
         (["dropout=-1"], "it should be greater than or equal to 0"),
         (["precision=fp16"], "it should be 'auto', 'fp32' or 'bf16'"),
         (["lr=0.001,1e-3"], "has a value twice"),
+        (["lr=0.001,0.00100000000001"], "has a value twice"),
+        (["precision=fp32,FP32"], "has a value twice"),
         (["lr=1", "lr=2"], "--vary lr is given twice"),
     ],
 )

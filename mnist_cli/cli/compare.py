@@ -1,5 +1,6 @@
 """`mnist-cli compare`: networks that are trained, or checkpoints as they are."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,9 @@ def is_checkpoint(name: str) -> bool:
     """Whether an argument of `compare` is a file from `train` rather than a network."""
     if name.lower() in registry.MODELS or name.endswith(".py"):
         return False
-    return name.endswith(".safetensors") or Path(name).is_file()
+    with suppress(OSError):  # it is too long for a file
+        return name.endswith(".safetensors") or Path(name).is_file()
+    return False
 
 
 def refuse(context: typer.Context, panels: set[str], purpose: str) -> None:

@@ -6,7 +6,7 @@ from itertools import product
 
 from mnist_cli.errors import UsageError
 from mnist_cli.schema.networks import ModelSpec
-from mnist_cli.schema.options import Entry
+from mnist_cli.schema.options import Entry, written
 from mnist_cli.schema.protocol import Settings
 from mnist_cli.schema.record import from_strings
 from mnist_cli.training.recipes import protocol_of
@@ -32,8 +32,8 @@ def parsed(texts: Sequence[str]) -> dict[str, Values]:
         if key in varied:
             raise UsageError(f"--vary {key} is given twice; list all its values in one")
         varied[key] = tuple(_value(key, value) for value in listed.split(","))
-        if len(set(varied[key])) < len(varied[key]):
-            raise UsageError(f"--vary {text} has a value twice; give each once")
+        if len(set(map(written, varied[key]))) < len(varied[key]):
+            raise UsageError(f"--vary {text} has a value twice (ten digits count); give each once")
     return varied
 
 

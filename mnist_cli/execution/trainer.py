@@ -16,13 +16,13 @@ from mnist_cli.networks.building import (
     shares_memory,
 )
 from mnist_cli.networks.complexity import count_operations
-from mnist_cli.networks.failures import naming_failures
 from mnist_cli.networks.importing import factory
+from mnist_cli.networks.isolation import running
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.events import OutputIsProbability, SeedIgnored
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import Entry
-from mnist_cli.schema.results import Environment, EpochResult
+from mnist_cli.schema.results import Environment
 from mnist_cli.schema.runs import Measurement, RunTask
 from mnist_cli.training.device import environment, resolve_device, resolve_precision, use_threads
 from mnist_cli.training.evaluation import predict, score
@@ -55,13 +55,12 @@ class Trainer:
         self._maker(entry.model)
         oddities: list[OutputIsProbability | SeedIgnored] = []
         try:
-            with naming_failures(f"{name} cannot be measured"):
-                model = self._built(entry, seed=0)
-                cost, _ = count_operations(name, model)
-                if custom and outputs_probabilities(model):
-                    oddities.append(OutputIsProbability(name))
-                if custom and same_weights(model, self._built(entry, seed=1)):
-                    oddities.append(SeedIgnored(name))
+            model = self._built(entry, seed=0)
+            cost, _ = count_operations(name, model)
+            if custom and outputs_probabilities(model):
+                oddities.append(OutputIsProbability(name))
+            if custom and same_weights(model, self._built(entry, seed=1)):
+                oddities.append(SeedIgnored(name))
         except MnistCliError as error:
             return Measurement(failure=str(error))
         precision = resolve_precision(entry.precision, self.device, cost.mult_adds_per_image)
@@ -74,33 +73,22 @@ class Trainer:
         entry = task.entry
         history, cpu_seconds = [], 0.0
         try:
-            with naming_failures("the network failed"):
-                model = self._built(entry, task.seed)
-                training = set_up(model, examples, entry.protocol, task.seed, entry.precision)
-                for fitted in fit(training, on_step=on_step):
-                    cpu_seconds += fitted.cpu_seconds
-                    logits = predict(model, test.images)
-                    evaluation = score(logits, test.labels)
-                    accuracy = evaluation.test_accuracy
-                    history.append(
-                        EpochResult(
-                            epoch=fitted.epoch,
-                            train_loss=fitted.train_loss,
-                            test_loss=evaluation.test_loss,
-                            test_accuracy=accuracy,
-                            train_seconds=fitted.train_seconds,
-                        )
-                    )
-                    reached = None if task.target is None else accuracy >= task.target
-                    if reached:
-                        break
+            model = self._built(entry, task.seed)
+            training = set_up(model, examples, entry.protocol, task.seed, entry.precision)
+            for fitted in fit(training, on_step=on_step):
+                cpu_seconds += fitted.cpu_seconds
+                logits = predict(model, test.images)
+                history.append(last := fitted.judged(score(logits, test.labels)))
+                reached = None if task.target is None else last.test_accuracy >= task.target
+                if reached:
+                    break
         except MnistCliError as error:
             return str(error)
         return Run(
             seed=task.seed,
-            epochs=fitted.epoch,
-            test_accuracy=accuracy,
-            test_loss=evaluation.test_loss,
+            epochs=last.epoch,
+            test_accuracy=last.test_accuracy,
+            test_loss=last.test_loss,
             train_seconds=sum(epoch.train_seconds for epoch in history),
             reached_target=reached,
             history=tuple(history),
@@ -119,10 +107,11 @@ class Trainer:
     def _built(self, entry: Entry, seed: int) -> nn.Module:
         name = entry.name
         model = instantiate(name, self._maker(entry.model), seed)
-        if name in self._last and shares_memory(model, self._last[name]):
-            raise MnistCliError(
-                f"{name} returns the same weights or buffers each time; "
-                "it must make new ones, or no seed starts anew"
-            )
+        with running(model, f"{name} failed"):
+            if name in self._last and shares_memory(model, self._last[name]):
+                raise MnistCliError(
+                    f"{name} returns the same weights or buffers each time; "
+                    "it must make new ones, or no seed starts anew"
+                )
         self._last[name] = model
         return model

@@ -18,7 +18,7 @@ from mnist_cli.data import datasets
 from mnist_cli.data.datasets import Dataset
 from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution.trainer import Trainer
-from mnist_cli.networks.luggage import Luggage, forget, unpacked
+from mnist_cli.networks.bundle import Bundle, unpack
 from mnist_cli.schema.datasets import DatasetInfo, DatasetName
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import DataOptions, Entry
@@ -39,7 +39,7 @@ class Job:
     device: str
     threads: int
     data_dir: str | None
-    models: dict[str, tuple[ModelSpec, Luggage]]
+    models: dict[str, tuple[ModelSpec, Bundle]]
     """By the names of the entries."""
 
 
@@ -52,10 +52,8 @@ class _Comparison:
         self.examples: tuple[Examples, Examples] | None = None
         folder = Path(get_worker().local_directory) / "mnist-cli"
         self._models = {
-            name: unpacked(spec, luggage, folder) for name, (spec, luggage) in job.models.items()
+            name: unpack(spec, bundle, folder) for name, (spec, bundle) in job.models.items()
         }
-        for spec in self._models.values():
-            forget(folder, spec)
 
     def here(self, entry: Entry) -> Entry:
         """The entry with its code where this process can import it."""
@@ -120,7 +118,7 @@ def label(name: int | str) -> str:
 
 
 def _comparison(job: bytes) -> _Comparison:
-    """The comparison at hand. Its modules are imported anew when it begins."""
+    """The comparison at hand. Code is imported anew when it begins."""
     global _current  # noqa: PLW0603 - a worker process works for one at a time
     shared: Job = pickle.loads(job)
     if _current is None or _current.topic != shared.topic:

@@ -35,7 +35,7 @@ from mnist_cli.data.datasets import Dataset, to_bytes
 from mnist_cli.errors import MnistCliError
 from mnist_cli.execution import worker
 from mnist_cli.execution.executor import OnProgress
-from mnist_cli.networks.luggage import packed
+from mnist_cli.networks.bundle import pack
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.events import OnEvent, WorkersAwaited
 from mnist_cli.schema.options import CompareOptions, Entry
@@ -183,7 +183,7 @@ class Workers:
             options.device,
             threads,
             str(data_dir.absolute()) if data_dir else None,
-            {entry.name: (entry.model, packed(entry.model)) for entry in options.entries},
+            {entry.name: (entry.model, pack(entry.model)) for entry in options.entries},
         )
         self._job = pickle.dumps(job)
         self._dataset: Dataset | None = None

@@ -1,16 +1,16 @@
 """Making a network with the weights of a seed, and checking that it is one for these images."""
 
-import random
 from collections.abc import Callable
+from random import seed as seed_python
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.random import seed as seed_numpy
+from torch import Tensor, manual_seed, nn
 
 from mnist_cli.errors import MnistCliError
-from mnist_cli.networks.failures import naming_failures
 from mnist_cli.networks.importing import factory
+from mnist_cli.networks.isolation import running
 from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.networks import ModelSpec
 
@@ -25,21 +25,25 @@ def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
 
     Args:
         name: what messages call it.
-        make: returns the network.
+        make: returns the network, as `factory` makes it.
         seed: of the random states of torch, numpy and Python, all set anew.
 
     Raises:
         MnistCliError: it cannot be made, or does not map N×1×28×28 to N×10.
     """
-    if isinstance(make, nn.Module):
-        raise MnistCliError(f"{name} is a network; name the class or function that makes one")
     seed_all(seed)
-    with naming_failures(f"{name} cannot be made"):
-        model = make()
+    model = make()
     if not isinstance(model, nn.Module):
         raise MnistCliError(f"{name} returned {type(model).__name__}, not an nn.Module")
-    with naming_failures(f"{name} failed on a batch of 2x1x28x28 float32 images"), torch.no_grad():
-        output = model.eval()(torch.zeros(2, 1, 28, 28))
+    with running(model, f"{name} failed on a batch of 2x1x28x28 float32 images"):
+        _check(name, model)
+    return model
+
+
+@torch.no_grad()
+def _check(name: str, model: nn.Module) -> None:
+    """Raise MnistCliError where a network is none for these images."""
+    output = model.eval()(torch.zeros(2, 1, 28, 28))
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if shape != (2, NUM_CLASSES):
         raise MnistCliError(
@@ -54,14 +58,14 @@ def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
     if others:
         format_ = str(others.pop()).removeprefix("torch.")
         raise MnistCliError(f"{name} has {format_} weights; make them float32, as the images are")
-    return model
 
 
 @torch.no_grad()
 def outputs_probabilities(model: nn.Module) -> bool:
     """Whether the outputs for two random images are positive and add up to 1."""
     generator = torch.Generator().manual_seed(0)
-    output = model.eval()(torch.rand(2, 1, 28, 28, generator=generator)).float()
+    with running(model, "the network failed on random images"):
+        output = model.eval()(torch.rand(2, 1, 28, 28, generator=generator)).float()
     return bool((output >= 0).all() and torch.allclose(output.sum(1), torch.ones(2), atol=1e-4))
 
 
@@ -92,6 +96,6 @@ def count_parameters(model: nn.Module) -> int:
 
 def seed_all(seed: int) -> None:
     """Set torch's random state, and those of numpy and Python, which a network's code may use."""
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global one is what is meant
-    random.seed(seed)
+    manual_seed(seed)  # imported by name, as a network's code may put others in their place
+    seed_numpy(seed % 2**32)  # noqa: NPY002 - the global one is what is meant
+    seed_python(seed)

@@ -6,9 +6,8 @@ import torch
 from torch import nn
 from torchinfo import summary as torchinfo_summary
 
-from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.building import count_parameters
-from mnist_cli.networks.failures import describe
+from mnist_cli.networks.isolation import running
 from mnist_cli.schema.protocol import Protocol
 from mnist_cli.schema.results import LayerSummary, ModelSummary
 
@@ -26,14 +25,13 @@ def count_operations(
     Raises:
         MnistCliError: torchinfo cannot follow this network.
     """
-    try:
-        stats = torchinfo_summary(
-            model, input_size=(batch_size, 1, 28, 28), mode="eval", device="cpu", verbose=0
-        )
-    except RuntimeError as error:
-        raise MnistCliError(
-            f"torchinfo cannot summarize {name}: {describe(error.__cause__ or error)}"
-        ) from error
+    with running(model, f"torchinfo cannot summarize {name}"):
+        try:
+            stats = torchinfo_summary(
+                model, input_size=(batch_size, 1, 28, 28), mode="eval", device="cpu", verbose=0
+            )
+        except RuntimeError as error:  # its own, which says less
+            raise error.__cause__ or error from None
     parameters = list(model.parameters())  # each once, where torchinfo counts a shared one twice
     stats.total_params = sum(parameter.numel() for parameter in parameters)
     stats.trainable_params = count_parameters(model)

@@ -1,39 +1,37 @@
 """Failures of a network's own code, in one line."""
 
 import importlib
+import re
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from mnist_cli.errors import MnistCliError
+from mnist_cli.networks.identity import PACKAGE, is_users
 
-
-@contextmanager
-def naming_failures(what: str) -> Iterator[None]:
-    """Turn whatever a network's own code raises into one line that starts with `what`.
-
-    Raises:
-        MnistCliError: the code within failed, or called sys.exit.
-    """
-    try:
-        yield
-    except MnistCliError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise MnistCliError(f"{what}: {describe(error)}") from error
+MOST_CHARACTERS = 1000
+NO_SUCH_DEVICE = re.compile(r"NVIDIA driver|not (compiled|linked) with")  # as torch says it
+DEVICE_HINT = "its code asks for a device that this machine does not have: leave that to --device"
 
 
 def describe(error: BaseException) -> str:
-    """An exception in one line, with the innermost place outside this package that raised it."""
+    """An exception in one line, with the place that raised it.
+
+    That is the innermost line of the user's files, or else the innermost outside this package.
+    """
     try:
         message = str(error)
-    except Exception:  # a network's own exception may be broken too
+    except BaseException:  # a network's own exception may be broken too
         message = "an exception without a message"
-    text = " ".join(f"{type(error).__name__}: {message}".split())
+    if isinstance(error, AssertionError | RuntimeError) and NO_SUCH_DEVICE.search(message):
+        text = DEVICE_HINT
+    else:
+        text = " ".join(f"{type(error).__name__}: {message}".split()).rstrip(":")
+    if len(text) > MOST_CHARACTERS:
+        text = f"{text[:MOST_CHARACTERS]}..."
     if isinstance(error, SyntaxError):  # its text names the place already
         return text
     frames = traceback.extract_tb(error.__traceback__)
-    ours = (str(Path(__file__).parents[1]), str(Path(importlib.__file__).parent), "<frozen")
+    ours = (str(PACKAGE), str(Path(importlib.__file__).parent), "<frozen")
     outside = [frame for frame in frames if not frame.filename.startswith(ours)]
-    return f"{text} ({outside[-1].filename}:{outside[-1].lineno})" if outside else text
+    users = [frame for frame in outside if is_users(frame.filename)]
+    place = (users or outside)[-1:]
+    return f"{text} ({place[0].filename}:{place[0].lineno})" if place else text

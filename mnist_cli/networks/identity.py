@@ -1,24 +1,28 @@
 """Which code a custom network consists of: two networks are the same only if all of it is."""
 
 import ast
+import errno
 import hashlib
 import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.networks import ModelSpec
 
 PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLED = {"site-packages", "dist-packages"}  # of an environment, a user and Debian
+MOST_MEGABYTES = 16  # of a file of code
 
 
 def code_sha256(spec: ModelSpec) -> dict[str, str]:
     """The SHA-256 of each of the `code_files` of a network, by the same paths."""
     return {
-        name: hashlib.sha256(file.read_bytes()).hexdigest()
+        name: hashlib.sha256(read_source(file)).hexdigest()
         for name, file in code_files(spec).items()
     }
 
@@ -32,6 +36,9 @@ def code_files(spec: ModelSpec) -> dict[str, Path]:
 
     Returns:
         Files by path, relative to the folder of the first one; empty for a registered network.
+
+    Raises:
+        MnistCliError: one of them is too large for code.
     """
     if not spec.custom:
         return {}
@@ -64,21 +71,47 @@ def changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 def own_folders() -> list[str]:
     """Where Python looks for modules, without the standard library and installed packages."""
-    library = [Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib")]
     return [
         folder
         for folder in [str(Path.cwd()), *sys.path]
-        if (place := Path(folder).resolve()).is_dir()
-        and not INSTALLED & set(place.parts)
-        and not any(place.is_relative_to(path) for path in library)
+        if Path(folder).is_dir() and is_users(os.path.abspath(folder))  # noqa: PTH100
     ]
+
+
+@cache
+def is_users(path: str) -> bool:
+    """Whether a file or folder belongs to the user: not to Python, a package or this program.
+
+    What is no path, such as the `<string>` of code that was made by code, does not.
+    """
+    if path.startswith("<"):
+        return False
+    place = Path(path).resolve()
+    libraries = [Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib")]
+    return not INSTALLED & set(place.parts) and not any(
+        place.is_relative_to(folder) for folder in (*libraries, PACKAGE)
+    )
+
+
+def read_source(path: Path) -> bytes:
+    """The bytes of a file of code.
+
+    Raises:
+        OSError: it is not there, cannot be read, or is no regular file: a pipe would never end.
+        MnistCliError: it is too large.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+    if path.stat().st_size > MOST_MEGABYTES << 20:
+        raise MnistCliError(f"{path} is too large for code: a file may have {MOST_MEGABYTES} MB")
+    return path.read_bytes()
 
 
 def _imported(path: Path, package: str) -> Iterator[str]:
     """The absolute names of modules, and of what may be modules, that a file imports."""
     try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        tree = ast.parse(read_source(path))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return
     for node in ast.walk(tree):
         match node:

@@ -6,70 +6,94 @@ import inspect
 import sys
 import zlib
 from collections.abc import Callable
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from torch import nn
+
 from mnist_cli.errors import MnistCliError
-from mnist_cli.networks.failures import naming_failures
+from mnist_cli.networks.identity import read_source
+from mnist_cli.networks.isolation import Surroundings
+from mnist_cli.networks.registry import did_you_mean
 from mnist_cli.schema.networks import ModelSpec
 
 
 def factory(spec: ModelSpec) -> Callable[[], Any]:
     """Import what `spec` points at, with its arguments: a callable that returns the network.
 
+    What is imported is imported anew, and belongs to this callable and the networks it makes.
+
     Raises:
         MnistCliError: there is no such file, module or name, importing it fails, or it does not
             take these arguments.
     """
     source, _, attribute = spec.target.rpartition(":")
+    # The file may import its neighbours, as a script may. A console script does not search the
+    # working directory, but people expect that of a module.
+    is_file = source.endswith(".py")
+    folder = str(Path(source).resolve().parent) if is_file else str(Path.cwd())
+    surroundings = Surroundings([folder, *spec.folders] if is_file else [*spec.folders, folder])
+    importlib.invalidate_caches()
     try:
-        with naming_failures(f"cannot import {source}"):
-            module = _import_file(Path(source)) if source.endswith(".py") else _import_name(source)
+        with surroundings.running(f"cannot import {source}"):
+            module = _import_file(Path(source)) if is_file else importlib.import_module(source)
+            made = getattr(module, attribute, None)
+            taken = _parameters(made) if spec.arguments or spec.keywords else None
+            hint = did_you_mean(attribute, dir(module))
     except MnistCliError as error:
-        if source.endswith(".py") and "attempted relative import" in str(error):
+        if is_file and "attempted relative import" in str(error):
             package = ".".join(Path(source).with_suffix("").parts)
             raise MnistCliError(
                 f"{source} imports its neighbours as a part of a package; "
                 f"name it as one: {package}:{attribute}"
             ) from error
         raise
-    try:
-        made = getattr(module, attribute)
-    except AttributeError:
-        raise MnistCliError(f"{source} has no '{attribute}'; give {source}:NAME") from None
+    if made is None:
+        raise MnistCliError(f"{source} has no '{attribute}'{hint}; give {source}:NAME")
+    if isinstance(made, nn.Module):
+        raise MnistCliError(f"{spec.name} is a network; name the class or function that makes one")
     if not callable(made):
         raise MnistCliError(f"{spec.target} is not callable; name a class or a function")
-    if spec.arguments or spec.keywords:
-        try:
-            inspect.signature(made).bind(*spec.arguments, **spec.keywords)
-        except TypeError as error:
-            raise MnistCliError(f"{spec.target}: {error}") from None
-        return partial(made, *spec.arguments, **spec.keywords)
-    return made  # type: ignore[no-any-return]
+    if taken:
+        _check_arguments(spec, taken)
 
+    def make() -> Any:
+        with surroundings.running(f"{spec.name} cannot be made"):
+            model = made(*spec.arguments, **spec.keywords)
+        surroundings.adopt(model)
+        return model
 
-def _import_name(name: str) -> ModuleType:
-    # A console script does not search the working directory; people expect `python -m` rules.
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    return importlib.import_module(name)
+    return make
 
 
 def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError("no such file")
-    folder = path.resolve().parent
-    sys.path.insert(0, str(folder))  # the file may import its neighbours, as a script may
+    read_source(path)
     name = f"mnist_cli_custom_{zlib.crc32(bytes(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # the suffix is .py
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    before = set(sys.modules)
     spec.loader.exec_module(module)
-    for neighbour in set(sys.modules) - before:  # another file may have others of the same name
-        if Path(getattr(sys.modules[neighbour], "__file__", None) or "/").parent == folder:
-            del sys.modules[neighbour]
     return module
+
+
+def _parameters(made: Any) -> inspect.Signature | None:
+    with suppress(ValueError, TypeError):  # some that are written in C do not tell
+        return inspect.signature(made)
+    return None
+
+
+def _check_arguments(spec: ModelSpec, signature: inspect.Signature) -> None:
+    """Raise MnistCliError where the network does not take the arguments of `spec`."""
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
+    if inspect.Parameter.VAR_KEYWORD not in kinds:
+        for name in spec.keywords:
+            if name not in signature.parameters:
+                hint = did_you_mean(name, signature.parameters)
+                raise MnistCliError(f"{spec.target} has no argument '{name}'{hint}")
+    try:
+        signature.bind(*spec.arguments, **spec.keywords)
+    except TypeError as error:
+        raise MnistCliError(f"{spec.target}: {error}") from None

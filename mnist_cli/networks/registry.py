@@ -2,7 +2,9 @@
 
 import ast
 import re
+from collections.abc import Iterable
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ MODELS = {
     "cnn": ModelSpec("cnn", "mnist_cli.networks.article:CNN"),
     "strongcnn": ModelSpec("strongcnn", "mnist_cli.networks.article:StrongCNN"),
 }
+MOST_SHOWN = 60  # characters of a call that cannot be read
 # `nets.py:Net` or `nets.py:Net(hidden=128)`: where the code is, its name, and a call if any.
 TARGET = re.compile(r"(?P<source>.+?):(?P<attribute>[^\W\d]\w*)(?P<call>\(.*\))?", re.DOTALL)
 
@@ -33,17 +36,25 @@ def resolve(name: str) -> ModelSpec:
         return spec
     if match := TARGET.fullmatch(name):
         source, attribute, call = match.groups()
+        if not _is_unicode(name):
+            raise UsageError(f"{name}: the name is not UTF-8; rename the file or its folder")
         if source.endswith(".py"):  # ./nets.py and nets.py are one file
             source = str(Path(source))
         target = f"{source}:{attribute}"
-        arguments, keywords = _literals(target, call) if call else ((), {})
-        return ModelSpec(target + _written(arguments, keywords), target, True, arguments, keywords)
+        arguments, keywords, written = _literals(target, call) if call else ((), {}, "")
+        return ModelSpec(target + written, target, True, arguments, keywords)
     if name.endswith(".py"):
         raise UsageError(f"write {name}:NAME to say which network of the file")
     raise UsageError(
-        f"unknown model '{name}': choose from {', '.join(MODELS)}, "
-        "or give package.module:Name or path/file.py:Name"
+        f"unknown model '{name}'{did_you_mean(name.lower(), MODELS)}: choose from "
+        f"{', '.join(MODELS)}, or give package.module:Name or path/file.py:Name"
     )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` (did you mean cnn?)` where one of the `known` names is close, or nothing."""
+    close = get_close_matches(name, list(known), 1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def call_of(name: str) -> str:
@@ -52,22 +63,41 @@ def call_of(name: str) -> str:
     return (match["call"] or "") if match else ""
 
 
-def _literals(target: str, call: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The values of a call's arguments; raises UsageError where one is no literal."""
+class _InOrder(ast.NodeTransformer):
+    """Sorts the items of sets, whose own order changes from process to process."""
+
+    def visit_Set(self, node: ast.Set) -> ast.Set:
+        items = {ast.unparse(item): item for item in node.elts}
+        return ast.Set([items[text] for text in sorted(items)])
+
+
+def _literals(target: str, call: str) -> tuple[tuple[Any, ...], dict[str, Any], str]:
+    """The values of a call's arguments, and the call in one way: `(128, act='relu')`, or nothing.
+
+    Raises:
+        UsageError: an argument is no literal, or stands twice.
+    """
     with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         match ast.parse(f"_{call}", mode="eval").body:
-            case ast.Call(ast.Name(), values, words) if all(word.arg for word in words):
-                return (
-                    tuple(map(ast.literal_eval, values)),
-                    {str(word.arg): ast.literal_eval(word.value) for word in words},
-                )
+            case ast.Call(ast.Name(), values, words) if len(
+                {word.arg for word in words} - {None}
+            ) == len(words):
+                arguments = tuple(map(ast.literal_eval, values))
+                keywords = {str(word.arg): ast.literal_eval(word.value) for word in words}
+                words.sort(key=lambda word: str(word.arg))
+                texts = [ast.unparse(_InOrder().visit(part)) for part in (*values, *words)]
+                return arguments, keywords, f"({', '.join(texts)})" if texts else ""
+    shown = call if len(call) <= MOST_SHOWN else f"{call[:MOST_SHOWN]}...)"
     raise UsageError(
-        f"cannot read {target}{call}: arguments are literals, such as "
+        f"cannot read {target}{shown}: arguments are literals, such as "
         f'{target}(hidden=128, act="relu")'
     )
 
 
-def _written(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
-    """A call in one way, so that a network has one name: `(128, act='relu')`, or nothing."""
-    words = [*map(repr, arguments), *(f"{key}={keywords[key]!r}" for key in sorted(keywords))]
-    return f"({', '.join(words)})" if words else ""
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written as UTF-8: bytes of a command line that are none are surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -9,7 +9,8 @@ from typing import Any
 class ModelSpec:
     """A network by name. `target` is `package.module:Name` or `path/file.py:Name`.
 
-    Name is called with `arguments` and `keywords`, which are literals; `name` has them too.
+    Name is called with `arguments` and `keywords`, which are literals; `name` has them too. What
+    its code imports is looked for in `folders` as well.
     """
 
     name: str
@@ -17,8 +18,9 @@ class ModelSpec:
     custom: bool = False
     arguments: tuple[Any, ...] = ()
     keywords: Mapping[str, Any] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
 
     @property
     def short_name(self) -> str:
-        """The name as part of a file name: `strongcnn`, or `net` for `my/file.py:Net(3)`."""
-        return (self.target if self.custom else self.name).rpartition(":")[2].lower()
+        """The name as part of a file name: `strongcnn`, or `Net` for `my/file.py:Net(3)`."""
+        return (self.target if self.custom else self.name).rpartition(":")[2]

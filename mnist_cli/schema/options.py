@@ -105,11 +105,13 @@ class Entry:
     @property
     def name(self) -> str:
         """What a person reads: `cnn`, or `cnn lr=0.003`."""
-        settings = (
-            f"{key}={value:.10g}" if isinstance(value, float) else f"{key}={value}"
-            for key, value in self.varied.items()
-        )
+        settings = (f"{key}={written(value)}" for key, value in self.varied.items())
         return " ".join([self.model.name, *settings])
+
+
+def written(value: str | float) -> str:
+    """A value of a setting as a person reads it, ten digits at most."""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)

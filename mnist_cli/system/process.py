@@ -11,13 +11,16 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from threading import Thread
 from types import FrameType
 from typing import NoReturn
 
-from mnist_cli.errors import Terminated
+from mnist_cli.errors import Interrupted, Terminated
 from mnist_cli.system.streams import say
 
+EXIT_SECONDS = 2.0
 _working = False
+_end = os._exit  # a network's code may replace it
 
 
 def get_ready() -> None:
@@ -49,17 +52,25 @@ def signal_exit_code(number: int) -> int:
 def leave(code: int) -> NoReturn:
     """End the process without taking it apart, which takes 0.1 to 0.4 s once torch is imported.
 
-    The functions registered with `atexit` are called and both streams are flushed; the system
-    frees the rest. A thread that a network's code left behind cannot keep the process alive.
+    The functions registered with `atexit` are called, for 2 s at most, and both streams are
+    flushed; the system frees the rest. What a network's code left behind, a thread or such a
+    function, can neither keep the process alive nor choose its exit code. A signal ends it at once.
     """
-    atexit._run_exitfuncs()  # noqa: SLF001 - the only way to call them without ending
+    global _working  # noqa: PLW0603 - a process has one phase
+    _working = False
+    for name in ("_exit", "abort"):
+        setattr(os, name, sys.exit)
+    sys.unraisablehook = lambda raised: say(f"notice: {raised.exc_type.__name__} at the exit")
+    functions = Thread(target=atexit._run_exitfuncs, daemon=True)  # noqa: SLF001 - the only way
+    functions.start()
+    functions.join(EXIT_SECONDS)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # what could not be written was said before
             stream.flush()
-    os._exit(code)
+    _end(code)
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
     if not _working:
-        os._exit(signal_exit_code(number))
-    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+        _end(signal_exit_code(number))
+    raise Interrupted if number == signal.SIGINT else Terminated

@@ -7,7 +7,9 @@ import os
 import re
 import sys
 import unicodedata
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -67,6 +69,43 @@ def protect() -> None:
                 io.BufferedWriter(raw), stream.encoding, READABLE, line_buffering=True
             )
             setattr(sys, name, safe)
+
+
+class _Unclosable:
+    """A stream for code that may not close it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def close(self) -> None:
+        """Write what is buffered, and stay open."""
+        self._stream.flush()
+
+
+@contextmanager
+def lent() -> Iterator[None]:
+    """Lend the standard streams: what the code within closes or replaces is restored."""
+    names = ("stdin", "stdout", "stderr", "__stdout__", "__stderr__")
+    streams = {name: getattr(sys, name) for name in names}
+    copies = {}
+    for number in range(3):
+        with suppress(OSError):  # closed by the caller
+            copies[number] = os.dup(number)
+    for name in names[1:]:
+        if streams[name]:
+            setattr(sys, name, _Unclosable(streams[name]))
+    try:
+        yield
+    finally:
+        for name, stream in streams.items():
+            setattr(sys, name, stream)
+        for number, copy in copies.items():
+            with suppress(OSError):  # the code closed the copy too
+                os.dup2(copy, number)
+                os.close(copy)
 
 
 def visible(text: str) -> str:

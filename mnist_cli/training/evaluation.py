@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mnist_cli.errors import MnistCliError
-from mnist_cli.networks.failures import naming_failures
+from mnist_cli.networks.isolation import running
 from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.results import ClassResult, Evaluation
 from mnist_cli.training.examples import Examples
@@ -27,8 +27,8 @@ def predict(model: nn.Module, images: Tensor) -> Tensor:
     Raises:
         MnistCliError: the network's code failed.
     """
-    model.eval()
-    with naming_failures("the network failed in evaluation"):
+    with running(model, "the network failed in evaluation"):
+        model.eval()
         return torch.cat([model(batch) for batch in images.split(BATCH_SIZE)]).float().cpu()
 
 

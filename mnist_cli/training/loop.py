@@ -19,8 +19,9 @@ from torch.nn import functional as F
 
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.building import seed_all
-from mnist_cli.networks.failures import naming_failures
+from mnist_cli.networks.isolation import running
 from mnist_cli.schema.protocol import Precision, Protocol, Schedule
+from mnist_cli.schema.results import EpochResult, Evaluation
 from mnist_cli.training.allocator import keep_freed
 from mnist_cli.training.cuda_graph import capture_on, recorded
 from mnist_cli.training.device import synchronize
@@ -45,6 +46,16 @@ class FittedEpoch:
     cpu_seconds: float
     """What all threads of the process computed meanwhile."""
 
+    def judged(self, evaluation: Evaluation) -> EpochResult:
+        """The epoch with what it was worth on test images."""
+        return EpochResult(
+            epoch=self.epoch,
+            train_loss=self.train_loss,
+            test_loss=evaluation.test_loss,
+            test_accuracy=evaluation.test_accuracy,
+            train_seconds=self.train_seconds,
+        )
+
 
 def fit(
     training: Training, first_epoch: int = 1, on_step: OnStep | None = None
@@ -66,7 +77,7 @@ def fit(
     """
     keep_freed()
     model, protocol = training.model, training.protocol
-    with naming_failures("the network failed in its first step"):
+    with running(model, "the network failed in its first step"):
         images = training.examples.images[: protocol.batch_size]
         fast = training.device.type == "cpu" and is_faithful(model, images)
         exchanged = rewritten if fast else nullcontext
@@ -78,9 +89,9 @@ def fit(
         order = shuffled(len(training.examples.labels), training.seed, epoch).to(training.device)
         seed_all(derived_seed(training.seed, epoch, "network"))
         training.optimizer.clear_gradients()
-        model.train()
-        failing = naming_failures(f"the network failed in epoch {epoch}")
-        with failing, dropout_scaled(model, protocol.dropout), exchanged(model):
+        apart = running(model, f"the network failed in epoch {epoch}")
+        with apart, dropout_scaled(model, protocol.dropout), exchanged(model):
+            model.train()
             losses, *seconds = _timed_epoch(training, step, order, epoch, report)
         yield FittedEpoch(epoch, _mean_loss(losses, order, protocol.batch_size, epoch), *seconds)
 

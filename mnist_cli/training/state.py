@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from mnist_cli.networks.building import trainable
+from mnist_cli.networks.isolation import running
 from mnist_cli.schema.protocol import Precision, Protocol
 from mnist_cli.training.adam import Adam
 from mnist_cli.training.device import place
@@ -36,7 +37,13 @@ class Training:
 def set_up(
     model: nn.Module, examples: Examples, protocol: Protocol, seed: int, precision: Precision
 ) -> Training:
-    """Move `model` to the device of `examples`, and give it an optimizer without any state yet."""
-    place(model, examples.labels.device)
-    optimizer = Adam(trainable(model), protocol.beta2)
+    """Move `model` to the device of `examples`, and give it an optimizer without any state yet.
+
+    Raises:
+        MnistCliError: the network's code failed.
+    """
+    device = examples.labels.device
+    with running(model, f"the network cannot be moved to {device}"):
+        place(model, device)
+        optimizer = Adam(trainable(model), protocol.beta2)
     return Training(model, optimizer, examples, protocol, seed, precision)

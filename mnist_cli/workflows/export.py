@@ -12,6 +12,7 @@ from mnist_cli.data import datasets
 from mnist_cli.errors import MnistCliError
 from mnist_cli.formatting import plural
 from mnist_cli.networks.formats import FORMATS, Run, metadata_of
+from mnist_cli.networks.isolation import running
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import ExportNetworkOptions
 from mnist_cli.schema.record import to_json
@@ -41,10 +42,11 @@ def export_network(options: ExportNetworkOptions, on_event: OnEvent) -> ExportRe
     dataset = datasets.load(data_of(options.data, saved), on_event)
     images = images_to_device(dataset.test.images, torch.device("cpu"))
     written = FORMATS[options.output.suffix.lower()]
-    with _silent():
+    with running(model, "the network cannot be exported"), _silent():
         content = written.write(model, metadata_of(to_json(saved.record)))
         run = written.read(content, model)
-    difference = None if run is None else _check(run, predict(model, images), images)
+        logits = predict(model, images)
+        difference = None if run is None else _check(run, logits, images)
     with (
         explaining(f"write {options.output}", "choose another --output"),
         replacing(options.output) as file,

@@ -6,6 +6,7 @@ from mnist_cli.data.datasets import Dataset
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.building import build
 from mnist_cli.networks.identity import changed_files, code_sha256
+from mnist_cli.networks.isolation import running
 from mnist_cli.networks.registry import MODELS, call_of
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.events import CodeChanged, OnEvent, TrainingImagesReused, TrainingProgress
@@ -46,7 +47,8 @@ def restored(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> 
             f"{saved.path} holds {saved.record.model}: name its code with the same arguments"
         )
     model = build(spec, saved.record.seed)
-    restore_model(saved, model)
+    with running(model, f"cannot load {saved.path}"):
+        restore_model(saved, model)
     if files := changed_files(saved.record.code, code_sha256(spec)):
         on_event(CodeChanged(str(saved.path), tuple(files)))
     return model

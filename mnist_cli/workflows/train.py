@@ -6,6 +6,7 @@ from mnist_cli.formatting import plural
 from mnist_cli.networks.building import build, count_parameters, outputs_probabilities
 from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.identity import changed_files, code_sha256
+from mnist_cli.networks.isolation import running
 from mnist_cli.networks.registry import MODELS, call_of
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import (
@@ -57,11 +58,13 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     training = set_up(model, examples, options.protocol, options.seed, precision)
     if resumed:
         _check_same_images(resumed, dataset.info)
-        restore_model(resumed, model)
+        with running(model, f"cannot load {resumed.path}"):
+            restore_model(resumed, model)
         restore_optimizer(resumed, training.optimizer)
     elif options.checkpoint.exists():
         on_event(CheckpointReplaced(str(options.checkpoint)))
-    collect(model, training.optimizer)  # what cannot be saved is refused before it is trained
+    with running(model, f"cannot save {options.model.name}"):
+        collect(model, training.optimizer)  # what cannot be saved is refused before it is trained
     epochs = resumed.record.epochs if resumed else ()
     return _train_and_save(options, training, test, dataset.info, epochs, on_event)
 
@@ -83,19 +86,12 @@ def _train_and_save(
     try:
         for fitted in fit(training, len(epochs) + 1, on_step):
             evaluation = evaluate(model, test)
-            epochs.append(
-                EpochResult(
-                    epoch=fitted.epoch,
-                    train_loss=fitted.train_loss,
-                    test_loss=evaluation.test_loss,
-                    test_accuracy=evaluation.test_accuracy,
-                    train_seconds=fitted.train_seconds,
-                )
-            )
-            tensors = collect(model, optimizer)
+            epochs.append(fitted.judged(evaluation))
+            with running(model, f"cannot save {name}"):
+                tensors, parameters = collect(model, optimizer), count_parameters(model)
             record = TrainResult(
                 model=name,
-                parameters=count_parameters(model),
+                parameters=parameters,
                 dataset=dataset,
                 environment=environment(training.device),
                 protocol=options.protocol,

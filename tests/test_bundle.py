@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mnist_cli.networks.building import build, count_parameters
-from mnist_cli.networks.luggage import Luggage, forget, packed, unpacked
+from mnist_cli.networks.bundle import Bundle, pack, unpack
 from mnist_cli.networks.registry import resolve
 
 NET = "from {imported} import linear\n\n\ndef net():\n    return linear({size})\n"
@@ -28,15 +28,15 @@ def write(name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("target", "files"),
     [
-        ("luggage_net.py:net", {"luggage_net.py": "shades_a", "shades_a.py": ""}),
+        ("bundle_net.py:net", {"bundle_net.py": "shades_a", "shades_a.py": ""}),
         # The file is in a folder; what it imports lies beside that, where the command was given.
-        ("deep/er/luggage_net.py:net", {"deep/er/luggage_net.py": "shades_b", "shades_b.py": ""}),
+        ("deep/er/bundle_net.py:net", {"deep/er/bundle_net.py": "shades_b", "shades_b.py": ""}),
         (
-            "luggage_pack.net:net",
+            "bundle_pack.net:net",
             {
-                "luggage_pack/net.py": ".shades",
-                "luggage_pack/__init__.py": "",
-                "luggage_pack/shades.py": "",
+                "bundle_pack/net.py": ".shades",
+                "bundle_pack/__init__.py": "",
+                "bundle_pack/shades.py": "",
             },
         ),
     ],
@@ -55,14 +55,13 @@ def test_neighbours_travel(
             is_init = name.endswith("__init__.py")
             text = NET.format(imported=imported, size=size) if imported else LINEAR
             write(name, "" if is_init else text)
-        luggage = packed(spec)
-        assert len(luggage.files) == len(files)
-        assert unpacked(spec, luggage, there) == spec  # the same files are here
+        bundle = pack(spec)
+        assert len(bundle.files) == len(files)
+        assert unpack(spec, bundle, there) == spec  # the same files are here
         moved = here.rename(tmp_path / "moved")
         monkeypatch.chdir(there)
         search = sys.path.copy()
-        arrived = unpacked(spec, luggage, there)
-        forget(there, arrived)
+        arrived = unpack(spec, bundle, there)
         assert arrived.name == target
         assert count_parameters(build(arrived, 0)) == 784 * size + size + 10 * size + 10
         sys.path[:] = search
@@ -71,10 +70,10 @@ def test_neighbours_travel(
     [first, second] = there.iterdir()
     assert first.stat().st_mode & 0o777 == second.stat().st_mode & 0o777 == 0o700
     assert not [path for path in tmp_path.iterdir() if path not in (here, there)]
-    for name in [name for name in sys.modules if name.startswith(("shades_", "luggage_"))]:
+    for name in [name for name in sys.modules if name.startswith(("shades_", "bundle_"))]:
         del sys.modules[name]
 
 
-def test_what_is_installed_or_missing_has_no_luggage() -> None:
-    assert packed(resolve("mlp")) == packed(resolve("gone.py:net")) == Luggage({})
-    assert unpacked(resolve("mlp"), Luggage({}), Path()) == resolve("mlp")
+def test_what_is_installed_or_missing_has_no_bundle() -> None:
+    assert pack(resolve("mlp")) == pack(resolve("gone.py:net")) == Bundle({})
+    assert unpack(resolve("mlp"), Bundle({}), Path()) == resolve("mlp")

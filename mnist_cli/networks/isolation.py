@@ -1,0 +1,226 @@
+"""A network's own code runs apart: its modules and settings are its own, its failures one line."""
+
+import os
+import signal
+import sys
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.backends import cudnn, mkldnn
+
+from mnist_cli.errors import SIGNALS, MnistCliError
+from mnist_cli.networks.failures import describe
+from mnist_cli.networks.identity import is_users
+from mnist_cli.system import streams
+
+
+class Surroundings:
+    """What the code of one network imported and set: in force while it runs, and kept in between.
+
+    Installed modules and those of the standard library are shared; all others, and `SETTINGS`, are
+    the network's own. So another network may have modules of the same names.
+    """
+
+    def __init__(self, folders: Iterable[str] = ()) -> None:
+        """`folders` are searched for modules before those of sys.path."""
+        self._modules: dict[str, ModuleType] = {}
+        self._settings: dict[_Setting, Any] = {SEARCH_PATH: [*folders, *sys.path]}
+        self._running = False
+
+    @contextmanager
+    def running(self, what: str) -> Iterator[None]:
+        """Run code of the network; whatever it raises becomes one line that starts with `what`.
+
+        Afterwards modules, settings, standard streams and the working directory are as before. A
+        forked process that comes out of the code ends here.
+
+        Raises:
+            MnistCliError: the code within failed, or would have ended the process.
+        """
+        try:
+            with self._in_force():
+                yield
+        except (MnistCliError, *SIGNALS):
+            raise
+        except BaseException as error:
+            raise MnistCliError(f"{what}: {describe(error)}") from error
+
+    def adopt(self, model: object) -> None:
+        """Have `running` find these surroundings by a network."""
+        if isinstance(model, nn.Module):
+            _adopted[id(model)] = self
+            weakref.finalize(model, _adopted.pop, id(model), None).atexit = False
+
+    @contextmanager
+    def _in_force(self) -> Iterator[None]:
+        if self._running:
+            yield
+            return
+        self._running, process = True, os.getpid()
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(streams.lent())
+                stack.enter_context(_no_exit())
+                stack.enter_context(self._with_settings())
+                stack.enter_context(self._with_modules())
+                yield
+        finally:
+            self._running = False
+            if os.getpid() != process:
+                os._exit(0)
+
+    @contextmanager
+    def _with_modules(self) -> Iterator[None]:
+        before = dict(sys.modules)
+        sys.modules.update(self._modules)
+        try:
+            yield
+        finally:
+            for name, module in list(sys.modules.items()):
+                if before.get(name) is not module and self._owns(name.partition(".")[0], before):
+                    self._modules[name] = module
+                    del sys.modules[name]
+            sys.modules.update(before)
+
+    def _owns(self, package: str, before: dict[str, ModuleType]) -> bool:
+        if package in self._modules:
+            return True
+        module = sys.modules.get(package)
+        return package not in before and any(map(is_users, _places(module)))
+
+    @contextmanager
+    def _with_settings(self) -> Iterator[None]:
+        before = {setting: setting.read() for setting in SETTINGS}
+        try:
+            for setting, value in self._settings.items():
+                setting.write(value)
+            yield
+        finally:
+            for setting, value in before.items():
+                if (now := setting.read()) != value:
+                    setting.write(value)
+                    if setting.kept:
+                        self._settings[setting] = now
+
+
+def running(model: nn.Module, what: str) -> Any:
+    """A context for code of `model`: `Surroundings.running`, with those that it was made in."""
+    return (_adopted.get(id(model)) or Surroundings()).running(what)
+
+
+@dataclass(frozen=True, eq=False)
+class _Setting:
+    """Something of the process that code may change; `kept` for the network that does so."""
+
+    read: Callable[[], Any]
+    write: Callable[[Any], object]
+    kept: bool = True
+
+
+def _search_in(folders: list[str]) -> None:
+    sys.path[:] = folders
+
+
+def _filter_warnings(filters: list[Any]) -> None:
+    warnings.resetwarnings()
+    warnings.filters.extend(filters)  # type: ignore[attr-defined]
+
+
+def _working_directory() -> str | None:
+    with suppress(OSError):  # it was removed
+        return os.getcwd()  # noqa: PTH109
+    return None
+
+
+def _change_directory(folder: str | None) -> None:
+    with suppress(OSError):
+        os.chdir(folder or ".")
+
+
+def _compute_on(device: torch.device) -> None:
+    torch.set_default_device(None if device.type == "cpu" else device)
+
+
+def _precisions() -> tuple[str | None, list[str]]:
+    parts = [part.fp32_precision for part in PRECISIONS]
+    with suppress(RuntimeError):  # only the parts were set
+        return torch.get_float32_matmul_precision(), parts
+    return None, parts
+
+
+def _multiply_with(precisions: tuple[str | None, list[str]]) -> None:
+    together, parts = precisions
+    if together:
+        torch.set_float32_matmul_precision(together)
+    for part, precision in zip(PRECISIONS, parts, strict=True):
+        part.fp32_precision = precision
+
+
+# Where torch keeps how float32 is multiplied; the first is for all.
+PRECISIONS: tuple[Any, ...] = (
+    *(torch.backends, torch.backends.cuda.matmul, cudnn, cudnn.conv, cudnn.rnn),  # type: ignore[attr-defined]
+    *(mkldnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn),  # type: ignore[attr-defined]
+)
+SEARCH_PATH = _Setting(lambda: list(sys.path), _search_in)
+SETTINGS = (
+    SEARCH_PATH,
+    _Setting(lambda: list(warnings.filters), _filter_warnings),
+    _Setting(_working_directory, _change_directory),
+    _Setting(sys.getrecursionlimit, sys.setrecursionlimit),
+    _Setting(torch.get_default_dtype, torch.set_default_dtype),
+    _Setting(torch.get_default_device, _compute_on),
+    _Setting(_precisions, _multiply_with),
+    _Setting(torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
+    _Setting(torch.is_anomaly_enabled, torch.set_anomaly_enabled),
+    _Setting(lambda: cudnn.benchmark, partial(setattr, cudnn, "benchmark")),
+    _Setting(lambda: cudnn.enabled, partial(setattr, cudnn, "enabled")),
+    # These are not the network's affair: --threads decides, and a training needs gradients.
+    _Setting(torch.get_num_threads, torch.set_num_threads, kept=False),
+    _Setting(torch.is_grad_enabled, torch.set_grad_enabled, kept=False),
+    _Setting(lambda: cudnn.deterministic, partial(setattr, cudnn, "deterministic"), kept=False),
+    *(
+        _Setting(partial(signal.getsignal, number), partial(signal.signal, number), kept=False)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    ),
+)
+_adopted: dict[int, Surroundings] = {}
+
+
+def _places(module: ModuleType | None) -> list[str]:
+    """Where the code of a module is: a file, or the folders of a package without one."""
+    names = getattr(module, "__dict__", {})  # asking the module may run code of its own
+    places = (names.get("__file__"), *names.get("__path__", ()))
+    return [place for place in places if isinstance(place, str)]
+
+
+@contextmanager
+def _no_exit() -> Iterator[None]:
+    """Have os._exit and os.abort raise an exception: they would end the process without a word."""
+    real = {name: getattr(os, name) for name in ("_exit", "abort")}
+    process, thread, over = os.getpid(), threading.get_ident(), False
+
+    def end(name: str, *arguments: int) -> None:
+        # Threads of others may end the process, and so may a child that the code forked. What is
+        # called when the context is over was kept by the code, for atexit say.
+        users = is_users(sys._getframe(1).f_code.co_filename)  # noqa: SLF001 - who calls
+        if os.getpid() == process and (over or users or threading.get_ident() == thread):
+            raise SystemExit(f"it called os.{name}({', '.join(map(str, arguments))})")
+        real[name](*arguments)
+
+    for name in real:
+        setattr(os, name, partial(end, name))
+    try:
+        yield
+    finally:
+        over = True
+        for name, function in real.items():
+            setattr(os, name, function)
