@@ -5,6 +5,7 @@ from mnist_cli.cli.working import exit_code_of, failed_accuracy_gate, working
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import evaluation_tables
+from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.options import DataOptions, EvalOptions
 
 
@@ -27,7 +28,7 @@ def evaluate(
     )
     from mnist_cli.data.datasets import prefetch
 
-    prefetch(options.data)
+    prefetch(options.data, (Split.TEST,))
     from mnist_cli.workflows.evaluate import evaluate_checkpoint
 
     with working(quiet) as on_event:

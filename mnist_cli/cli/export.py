@@ -7,6 +7,7 @@ from mnist_cli.errors import UsageError
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import export_lines
+from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.options import DataOptions, ExportNetworkOptions
 
 
@@ -32,7 +33,7 @@ def export(
     )
     from mnist_cli.data.datasets import prefetch
 
-    prefetch(options.data)
+    prefetch(options.data, (Split.TEST,))
     from mnist_cli.workflows.export import export_network
 
     with working(quiet) as on_event:

@@ -227,3 +227,8 @@ class SamplesOptions:
     model: ModelSpec | None = None
     data: DataOptions = DataOptions()
     device: str = "auto"
+
+    @property
+    def shown_split(self) -> Split:
+        """The split that is meant."""
+        return self.split or (Split.TEST if self.checkpoint else Split.TRAIN)

@@ -6,10 +6,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+
+from annotated_types import Interval
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+MOST = 2**63 - 1  # so that sums and products of what a file says are finite
+Count = Annotated[int, Interval(ge=0, le=MOST)]
+Positive = Annotated[int, Interval(ge=1, le=MOST)]
 
 T = TypeVar("T", bound="Record")
 S = TypeVar("S", bound="Sealed")

@@ -21,14 +21,14 @@ def evaluate_checkpoint(options: EvalOptions, on_event: OnEvent) -> EvalResult:
     device = resolve_device(options.device)
     saved = load(options.checkpoint)
     model = restored(saved, options.model, on_event)
-    dataset = datasets.load(data_of(options.data, saved), on_event)
-    warn_of_leak(saved.record, dataset, on_event)
-    evaluation = evaluate(place(model, device), to_device(dataset.test, device))
     record = saved.record
+    dataset, test = datasets.load_test(data_of(options.data, saved), on_event, record.dataset)
+    warn_of_leak(record, dataset, on_event)
+    evaluation = evaluate(place(model, device), to_device(test, device))
     return EvalResult(
         model=record.model,
         parameters=record.parameters,
-        dataset=dataset.info,
+        dataset=dataset,
         environment=environment(device),
         protocol=record.protocol,
         code=record.code,

@@ -16,7 +16,7 @@ from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import ExportNetworkOptions
 from mnist_cli.schema.record import to_json
 from mnist_cli.schema.results import ExportResult
-from mnist_cli.system.files import explaining, replacing
+from mnist_cli.system.files import write
 from mnist_cli.training.checkpoint import load
 from mnist_cli.training.evaluation import BATCH_SIZE, predict
 from mnist_cli.training.examples import images_to_device
@@ -38,24 +38,21 @@ def export_network(options: ExportNetworkOptions, on_event: OnEvent) -> ExportRe
     """
     saved = load(options.checkpoint)
     model = restored(saved, options.model, on_event)
-    dataset = datasets.load(data_of(options.data, saved), on_event)
-    images = images_to_device(dataset.test.images, torch.device("cpu"))
+    record = saved.record
+    dataset, test = datasets.load_test(data_of(options.data, saved), on_event, record.dataset)
+    images = images_to_device(test.images, torch.device("cpu"))
     written = FORMATS[options.output.suffix.lower()]
     with _silent():
-        content = written.write(model, metadata_of(to_json(saved.record)))
+        content = written.write(model, metadata_of(to_json(record)))
         run = written.read(content, model)
     difference = None if run is None else _check(run, predict(model, images), images)
-    with (
-        explaining(f"write {options.output}", "choose another --output"),
-        replacing(options.output) as file,
-    ):
-        file.write(content)
+    write(options.output, content, "choose another --output")
     return ExportResult(
         checkpoint=str(options.checkpoint),
-        model=saved.record.model,
+        model=record.model,
         output=str(options.output),
         num_bytes=len(content),
-        dataset=dataset.info,
+        dataset=dataset,
         num_samples=None if run is None else len(images),
         max_difference=difference,
     )
