@@ -107,5 +107,6 @@ def comparison(
 
 def resealed(document: Mapping[str, Any]) -> str:
     """The text of an export that was changed, with the checksum of what it says now."""
-    text = json.dumps({**document, "checksum": ""})
+    floats = json.loads(json.dumps({**document, "checksum": ""}), parse_int=float)
+    text = json.dumps(floats, sort_keys=True)
     return json.dumps({**document, "checksum": hashlib.sha256(text.encode()).hexdigest()[:16]})

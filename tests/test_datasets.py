@@ -307,7 +307,7 @@ def test_the_images_of_a_result_are_found_on_disk_or_not_at_all() -> None:
     assert found is not None and np.array_equal(found, dataset.test.images)
     elsewhere = DataOptions(DatasetName.AUTO, Path("empty"))
     assert datasets.test_images_on_disk(dataset.info, elsewhere) is None
-    assert datasets.test_images_on_disk(replace(dataset.info, sha256="0" * 64), KMNIST) is None
+    assert datasets.test_images_on_disk(replace(dataset.info, test_sha256="0" * 64), KMNIST) is None
     assert datasets.test_images_on_disk(replace(dataset.info, name="letters"), KMNIST) is None
     bundled, _ = load(DataOptions(DatasetName.MNIST5K))
     found = datasets.test_images_on_disk(bundled.info, elsewhere)

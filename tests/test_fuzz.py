@@ -26,7 +26,7 @@ from tests.test_checkpoint import PATH as CHECKPOINT
 from tests.test_checkpoint import saved
 
 COUNT = int(os.environ.get("MNIST_CLI_FUZZ", "200"))
-CONDITIONS = {"models": {"mlp": {"lr": 0.001, "code": {}}}, "target": None}
+CONDITIONS = {"networks": {"mlp": {"lr": 0.001, "code": {}}}, "target": None}
 
 
 def mutated(content: bytes, seed: int) -> bytes:
@@ -123,7 +123,7 @@ def test_journals() -> None:
     path = Path("runs.jsonl")
     with journal.opened(path, CONDITIONS, (0, 1), print) as kept:
         for seed in (0, 1):
-            kept.add("mlp", Run(seed, 5, 0.9531 + seed / 1e4, 0.1234567, 1.5))
+            kept.add_all([("mlp", Run(seed, 5, 0.9531 + seed / 1e4, 0.1234567, 1.5))])
         kept.finish()
     runs = dict(kept.runs)
 

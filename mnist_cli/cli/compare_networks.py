@@ -29,9 +29,11 @@ def compare_networks(
     prefetch(options.data)
     from mnist_cli.workflows.compare_networks import compare_networks as train_all
 
+    written = export.Exports(files)
     with working(quiet) as on_event:
         for result in train_all(options, on_event):
-            export.write(result, files)
+            written.write(result)
+        written.write(result, last=True)
     return show(result, gates, files, options.data, json=json)
 
 
