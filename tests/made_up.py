@@ -87,6 +87,7 @@ def comparison(
     settling: Settling | None = None,
     margin: float | None = None,
     num_test: int = 10_000,
+    journal: str | None = None,
 ) -> CompareResult:
     """What is known of some networks, analysed."""
     return analysed(
@@ -96,7 +97,7 @@ def comparison(
             environment=MACHINE,
             seeds=tuple(range(seeds)),
             target=target,
-            journal=None,
+            journal=journal,
             models=models,
             seeds_changed=seeds_changed,
             settling=settling,

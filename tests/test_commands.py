@@ -88,6 +88,7 @@ def test_train_json(run_cli: RunCli) -> None:
         "num_test": 1000,
         "sha256": MNIST5K_SHA256,
         "note": NOT_COMPARABLE,
+        "test_sha256": result["dataset"]["test_sha256"],
     }
     assert {"device", "threads", "torch", "python"} <= set(result["environment"])
     assert result["protocol"] == {
@@ -141,7 +142,15 @@ def test_a_resumed_training_equals_an_unbroken_one(run_cli: RunCli, network: str
 def test_resuming_takes_the_dataset_of_the_checkpoint(run_cli: RunCli) -> None:
     run_cli("train", "mlp", "--epochs", 1, *FAST)
     resumed = run_cli(
-        "train", "mlp", "--epochs", 2, "--resume", "mlp.safetensors", "--output", "2", "--json"
+        "train",
+        "mlp",
+        "--epochs",
+        2,
+        "--resume",
+        "mlp.safetensors",
+        "--output",
+        "2.safetensors",
+        "--json",
     )
     assert resumed.json["dataset"]["name"] == "mnist5k"
     assert len(resumed.json["epochs"]) == 2
@@ -281,7 +290,7 @@ def test_a_failed_save_claims_nothing(run_cli: RunCli, monkeypatch: pytest.Monke
     def full(path: Path) -> Any:
         raise OSError(28, "No space left on device", path)
 
-    monkeypatch.setattr("mnist_cli.training.checkpoint.write", full)
+    monkeypatch.setattr("mnist_cli.system.files.replacing", full)
     outcome = run_cli("train", "mlp", "--epochs", 1, "--dataset", "mnist5k")
     assert outcome.code == ExitCode.FAILURE
     assert outcome.err == (

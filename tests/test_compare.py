@@ -528,7 +528,9 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
     assert "was measured on other images, those of mnist;" in refusal({"dataset": dataset})
     assert "--target makes alike" in refusal({}, "--target", 0.5)
     assert "was trained up to a target" in refusal({"target": 0.5})
-    assert "has none of these networks" in refusal({"models": []})
+    failed = [model | {"failure": "no"} for model in document["models"]]
+    assert "has none of these networks" in refusal({"models": failed})
+    assert "should have at least 1 item" in refusal({"models": []})
     single = [model | {"runs": model["runs"][:4]} for model in document["models"]]
     assert "has fewer than 5 runs of mlp" in refusal({"models": single})
     for value in (float("inf"), "NaN", 7e9, 10**400):

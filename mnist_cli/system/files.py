@@ -52,10 +52,14 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: it is no regular file, or cannot be read.
     """
-    with open(os.open(absolute(path), os.O_RDONLY | NONBLOCKING), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        yield file
+    descriptor = os.open(absolute(path), os.O_RDONLY | NONBLOCKING)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
 
 
 def read(path: Path, way_out: str, most_bytes: int = MOST_BYTES) -> bytes:

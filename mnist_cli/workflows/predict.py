@@ -67,11 +67,16 @@ def _read(options: PredictOptions) -> Iterator[tuple[str, Image28 | str]]:
             continue
         for file in files:
             try:
-                yield str(file), bring(read_picture(file))
+                yield _readable(file), bring(read_picture(file))
             except MnistCliError as error:
-                yield str(file), str(error)
+                yield _readable(file), _readable(error)
             except ValueError as error:
-                yield str(file), f"{file}: {error}"
+                yield _readable(file), _readable(f"{file}: {error}")
+
+
+def _readable(text: object) -> str:
+    """With the bytes of a file's name that are not UTF-8 escaped."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
 
 
 def _probabilities(model: nn.Module, images: Tensor) -> Tensor:
