@@ -14,7 +14,7 @@ from mnist_cli.data.download import Patience
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.report.notices import notice
-from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.datasets import DatasetInfo, DatasetName, Split
 from mnist_cli.schema.events import DownloadProgress, Event, SubsetUsed
 from mnist_cli.schema.options import DataOptions
 from tests.conftest import made_images, write_dataset
@@ -221,6 +221,37 @@ def test_a_damaged_archive_gives_way_to_an_extracted_file_with_its_hash(
     archive.with_suffix("").write_bytes(extracted[:-1] + b"\x03")
     with pytest.raises(MnistCliError, match="is damaged"):
         load(MNIST)
+
+
+def test_test_images_alone_need_no_other_files(published: Mirror) -> None:
+    write_dataset(Path("data", "MNIST"))
+    whole, _ = load(MNIST)
+    for path in Path("data", "MNIST", "raw").glob("train*"):
+        path.unlink()
+    published.files.clear()
+    other = replace(whole.info, test_sha256="0" * 64)
+    for options in (MNIST, AUTO):
+        for known in (whole.info, other, None):
+            datasets.prefetch(options, (Split.TEST,))
+            info, test = datasets.load_test(options, print, known)
+            assert np.array_equal(test.images, whole.test.images)
+            if known == whole.info:
+                assert info == whole.info
+            else:
+                assert info == DatasetInfo("mnist", 0, 20, "", None, whole.info.test_sha256)
+    assert published.asked == []
+    found = datasets.test_images_on_disk(whole.info, MNIST)
+    assert found is not None and np.array_equal(found, whole.test.images)
+    with pytest.raises(MnistCliError, match="train-images"):
+        load(MNIST)
+
+
+def test_only_the_test_files_are_fetched_for_test_images(published: Mirror) -> None:
+    datasets.load_test(MNIST, lambda event: None, None)
+    assert sorted(path.rsplit("/")[-1] for path in published.asked) == [
+        "t10k-images-idx3-ubyte.gz",
+        "t10k-labels-idx1-ubyte.gz",
+    ]
 
 
 def test_mnist_never_falls_back(published: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,7 +130,7 @@ def test_a_network_that_changes_the_folder_moves_nothing(run_cli: RunCli, tmp_pa
     options = ("--export-json", "--export-csv", "--export-markdown", "--plot", "--report")
     pairs = zip((*options, "--journal"), written, strict=True)
     outcome = run_cli(
-        *("compare", f"{tmp_path / 'nets.py'}:net", "--epochs", 1, "--dataset", "mnist5k", "-q"),
+        *("compare", "nets:net", "--epochs", 1, "--dataset", "mnist5k", "-q"),
         *(word for pair in pairs for word in pair),
     )
     os.chdir(tmp_path)

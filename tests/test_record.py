@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from mnist_cli.comparison.analysis import analysed
 from mnist_cli.comparison.journal import RunEntry, SeedsEntry
-from mnist_cli.schema.comparison import CompareResult, Estimate, ModelRuns, Run
+from mnist_cli.schema.comparison import CompareResult, Estimate, ModelRuns, Run, Settling
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol, Recipe, Schedule
-from mnist_cli.schema.record import check_seal, from_json, sealed, to_json
+from mnist_cli.schema.record import MOST, check_seal, from_json, sealed, to_json
 from mnist_cli.schema.results import Environment
 from tests.made_up import comparison, network, resealed
 
@@ -81,6 +82,28 @@ def test_a_seal_is_that_of_the_text_whatever_version_wrote_it() -> None:
         ("models.0.runs.0.test_loss", float("nan"), "models.0.runs.0.test_loss: "),
         ("models.0.runs.0.train_seconds", 0, "models.0.runs.0.train_seconds: "),
         ("models.0.runs.0.seed", -1, "models.0.runs.0.seed: "),
+        ("models.0.runs.0.seed", 10**400, "models.0.runs.0.seed: "),
+        ("models.0.runs.0.epochs", 2**63, "models.0.runs.0.epochs: "),
+        ("models.0.runs.0.test_loss", 1e308, "models.0.runs.0.test_loss: "),
+        ("models.0.runs.0.train_seconds", 1e-300, "models.0.runs.0.train_seconds: "),
+        ("models.0.runs.0.cpu_seconds", 1e308, "models.0.runs.0.cpu_seconds: "),
+        ("models.0.runs", [asdict(RUN)] * 4001, "models.0.runs: "),
+        ("models.0.parameters", 10**400, "models.0.parameters: "),
+        ("models.0.model", "", "models.0.model: "),
+        ("models.0.model", "n" * 10**6, "models.0.model: "),
+        ("models.0.protocol.epochs", 10**400, "models.0.protocol.epochs: "),
+        ("models.0.protocol.lr", 1e308, "models.0.protocol.lr: "),
+        ("models", [], "models: "),
+        ("models", [asdict(RESULT)["models"][0]] * 257, "models: "),
+        ("seeds", list(range(4001)), "seeds: "),
+        ("dataset.num_test", 0, "dataset.num_test: "),
+        ("dataset.num_test", 3_000_000_000, "dataset.num_test: "),
+        ("dataset.num_train", 10**400, "dataset.num_train: "),
+        ("environment.threads", 10**400, "environment.threads: "),
+        ("settling", {"max_seeds": 10**400}, "settling.max_seeds: "),
+        ("settling", {"max_seeds": 40, "looks": [0]}, "settling.looks.0: "),
+        ("settling", {"max_seeds": 40, "looks": [4] * 100_000}, "settling.looks: "),
+        ("narrowed_from", -1, "narrowed_from: "),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_its_place(
@@ -89,6 +112,20 @@ def test_a_value_that_cannot_be_is_refused_by_its_place(
     with pytest.raises(ValueError, match=message) as caught:
         from_json(CompareResult, changed(path, value))
     assert "\n" not in str(caught.value)
+
+
+def test_the_largest_figures_that_are_taken_can_be_analysed() -> None:
+    """So no file of others makes a traceback of them."""
+    runs = tuple(
+        replace(RUN, seed=seed, epochs=MOST, test_loss=loss, train_seconds=seconds)
+        for seed, (loss, seconds) in enumerate(((1e99, 1e-9), (-1e99, 1e12), (0.0, 1e-9)))
+    )
+    row = replace(RESULT.models[0], runs=runs, failure=None, parameters=MOST, mult_adds=MOST)
+    for settling in (None, Settling(4000, looks=(2,)), Settling(4, looks=(4000,))):
+        rows = (row, replace(row, model="cnn", runs=runs[::-1]))
+        result = replace(RESULT, models=rows, seeds=(0, 1, 2, MOST), settling=settling)
+        again = from_json(CompareResult, to_json(result))
+        to_json(analysed(again))
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", "[" * 99_999, b"\xff", "1e999"])
