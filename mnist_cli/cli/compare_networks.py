@@ -5,7 +5,7 @@ from mnist_cli.cli.working import exit_code_of, working
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.report import console, export, phrases
 from mnist_cli.report.comparison_tables import comparison_tables
-from mnist_cli.schema.comparison import LOOKS, CompareResult
+from mnist_cli.schema.comparison import LOOKS, MAX_NETWORKS, CompareResult
 from mnist_cli.schema.options import (
     LEAST_RUNS,
     MAX_SEED,
@@ -86,6 +86,8 @@ def _check(
         seeds, option = options.settle.max_seeds, "--max-seeds"
         if len(options.entries) < 2:
             raise UsageError("--until-settled compares networks with each other; name two or more")
+    if len(options.entries) > MAX_NETWORKS:
+        raise UsageError(f"at most {MAX_NETWORKS} networks can be compared; name fewer")
     if options.seed + max(seeds, LOOKS[-1]) - 1 > MAX_SEED:
         raise UsageError(f"--seed and {option} together must stay below 2**63")
     if options.baseline is not None and seeds < LEAST_RUNS:
