@@ -36,9 +36,10 @@ class Dataset:
     test: LabelledImages
 
 
-Parts = dict[Split, LabelledImages]
-BOTH = (Split.TRAIN, Split.TEST)
-_prefetched: dict[tuple[Path, tuple[Split, ...]], Future[Parts]] = {}
+Splits = tuple[Split, ...]
+Found = tuple[DatasetInfo, dict[Split, LabelledImages]]
+BOTH: Splits = (Split.TRAIN, Split.TEST)
+_prefetched: dict[tuple[Path, Splits], Future[Found]] = {}
 
 
 def load(options: DataOptions, on_event: OnEvent) -> Dataset:
@@ -51,7 +52,7 @@ def load(options: DataOptions, on_event: OnEvent) -> Dataset:
         UsageError: the data folder or the mirror cannot be one.
         MnistCliError: files are damaged, or missing and cannot be fetched.
     """
-    return _dataset(*_load(options, BOTH, on_event))
+    return _dataset(_load(options, BOTH, on_event))
 
 
 def load_test(
@@ -64,19 +65,14 @@ def load_test(
     Raises:
         UsageError, MnistCliError: as `load`.
     """
-    name, parts = _load(options, (Split.TEST,), on_event)
-    test = parts[Split.TEST]
-    if Split.TRAIN in parts:
-        return _dataset(name, parts).info, test
-    info = DatasetInfo(str(name), 0, len(test.labels), "", test_sha256=_sha256(test))
-    if trained_on and (trained_on.name, trained_on.test_sha256) == (name, info.test_sha256):
-        return trained_on, test
-    return info, test
+    info, parts = _load(options, (Split.TEST,), on_event)
+    wanted = info.name, info.test_sha256
+    if trained_on and not info.num_train and wanted == (trained_on.name, trained_on.test_sha256):
+        info = trained_on
+    return info, parts[Split.TEST]
 
 
-def _load(
-    options: DataOptions, splits: tuple[Split, ...], on_event: OnEvent
-) -> tuple[DatasetName, Parts]:
+def _load(options: DataOptions, splits: Splits, on_event: OnEvent) -> Found:
     found = _local(options, splits)
     if found:
         return found
@@ -93,7 +89,7 @@ def _load(
     except MnistCliError as error:
         if auto:
             on_event(SubsetUsed(str(raw), tuple(file.name for file in missing), str(error)))
-            return DatasetName.MNIST5K, _bundled()
+            return _bundled()
         raise MnistCliError(
             f"{error}; try again, put the files in {raw}, or use the dataset mnist5k"
         ) from error
@@ -131,19 +127,19 @@ def load_local(options: DataOptions) -> Dataset | None:
         MnistCliError: files are damaged.
     """
     found = _local(options, BOTH)
-    return _dataset(*found) if found else None
+    return _dataset(found) if found else None
 
 
-def prefetch(options: DataOptions, splits: tuple[Split, ...] = BOTH) -> None:
+def prefetch(options: DataOptions, splits: Splits = BOTH) -> None:
     """Start reading files that are on the disk, in a thread; `load` takes the result.
 
     Unpacking 11 MB takes 0.2 s. It does not need Python's global lock, which `import torch` holds
     for a second: called before that import, it costs no time on a second core.
     """
     if options.dataset != DatasetName.MNIST5K:
-        _, source, raw = _place(options)
+        name, source, raw = _place(options)
         if all(_on_disk(raw, file) for file in _files_of(source, splits)):
-            reading = ThreadPoolExecutor(1).submit(_read, source, raw, splits)
+            reading = ThreadPoolExecutor(1).submit(_read, name, source, raw, splits)
             _prefetched[raw, splits] = reading
 
 
@@ -156,8 +152,9 @@ def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.u
         found = _local(replace(options, dataset=DatasetName(info.name)), (Split.TEST,))
     except (ValueError, MnistCliError):  # ValueError: no name of a dataset
         return None
-    same = found and _sha256(found[1][Split.TEST]) == info.test_sha256
-    return found[1][Split.TEST].images if found and same else None
+    if found is None or found[0].test_sha256 != info.test_sha256:
+        return None
+    return found[1][Split.TEST].images
 
 
 def _place(options: DataOptions) -> tuple[DatasetName, Source, Path]:
@@ -179,7 +176,7 @@ def _place(options: DataOptions) -> tuple[DatasetName, Source, Path]:
     return name, source, raw
 
 
-def _files_of(source: Source, splits: tuple[Split, ...]) -> list[KnownFile]:
+def _files_of(source: Source, splits: Splits) -> list[KnownFile]:
     by_split = {Split.TRAIN: source.files[:2], Split.TEST: source.files[2:]}
     return [file for split in splits for file in by_split[split]]
 
@@ -190,19 +187,20 @@ def _on_disk(raw: Path, file: KnownFile) -> Path | None:
     return next((path for path in candidates if path.exists()), None)
 
 
-def _local(options: DataOptions, splits: tuple[Split, ...]) -> tuple[DatasetName, Parts] | None:
+def _local(options: DataOptions, splits: Splits) -> Found | None:
     """What is on the disk, or was prefetched; None where a file is missing."""
     if options.dataset == DatasetName.MNIST5K:
-        return options.dataset, _bundled()
+        return _bundled()
     name, source, raw = _place(options)
     if not all(_on_disk(raw, file) for file in _files_of(source, splits)):
         return None
     reading = _prefetched.pop((raw, splits), None)
-    return name, reading.result() if reading else _read(source, raw, splits)
+    return reading.result() if reading else _read(name, source, raw, splits)
 
 
-def _read(source: Source, raw: Path, splits: tuple[Split, ...]) -> Parts:
-    return {split: _read_labelled(raw, *_files_of(source, (split,))) for split in splits}
+def _read(name: DatasetName, source: Source, raw: Path, splits: Splits) -> Found:
+    parts = {split: _read_labelled(raw, *_files_of(source, (split,))) for split in splits}
+    return _identified(name, parts[Split.TEST], parts.get(Split.TRAIN))
 
 
 def _read_labelled(raw: Path, *files: KnownFile) -> LabelledImages:
@@ -233,17 +231,25 @@ def _read_file(raw: Path, file: KnownFile) -> tuple[Path, NDArray[np.uint8]]:
         return extracted, read_idx(extracted, file.ndim, file.extracted_md5)
 
 
-def _bundled() -> Parts:
+def _bundled() -> Found:
     train, test = read_mnist5k()
-    return {Split.TRAIN: LabelledImages(*train), Split.TEST: LabelledImages(*test)}
+    return _identified(DatasetName.MNIST5K, LabelledImages(*test), LabelledImages(*train))
 
 
-def _dataset(name: DatasetName, parts: Parts) -> Dataset:
-    train, test = parts[Split.TRAIN], parts[Split.TEST]
+def _identified(name: DatasetName, test: LabelledImages, train: LabelledImages | None) -> Found:
     note = NOT_COMPARABLE if name == DatasetName.MNIST5K else None
+    if train is None:
+        return DatasetInfo(str(name), 0, len(test.labels), "", note, _sha256(test)), {
+            Split.TEST: test
+        }
     sizes = len(train.labels), len(test.labels)
     info = DatasetInfo(str(name), *sizes, _sha256(train, test), note, _sha256(test))
-    return Dataset(info, train, test)
+    return info, {Split.TRAIN: train, Split.TEST: test}
+
+
+def _dataset(found: Found) -> Dataset:
+    info, parts = found
+    return Dataset(info, parts[Split.TRAIN], parts[Split.TEST])
 
 
 def _sha256(*parts: LabelledImages) -> str:
