@@ -196,7 +196,9 @@ def test_others_have_their_own_journal() -> None:
         assert other.path != book.path
 
 
-def test_other_seeds_of_a_finished_comparison_go_on_and_are_told() -> None:
+def test_other_seeds_of_a_finished_comparison_go_on_and_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with opened(None, seeds=range(3)) as book:
         book.add_all([("mlp", run(seed)) for seed in range(3)])
         book.finish()
@@ -208,6 +210,8 @@ def test_other_seeds_of_a_finished_comparison_go_on_and_are_told() -> None:
         assert (book.path, book.seeds_changed) == (first, True)
         book.add_all([("mlp", run(seed)) for seed in range(3, 6)])
         book.finish()
+    later = time.gmtime(time.time() + 3600)
+    monkeypatch.setattr(time, "gmtime", lambda: later)
     with opened(None, seeds=range(6)) as book:  # the same seeds again, which were looked at before
         assert (book.path == first, len(book.runs), book.seeds_changed) == (False, 0, True)
     with opened(None, seeds=range(6)) as again:
@@ -239,6 +243,13 @@ def test_which_earlier_seeds_change_what_a_verdict_means(
         with opened(path, seeds=now) as book:
             assert book.seeds_changed == changed
             book.finish()
+
+
+def test_seeds_that_are_asked_for_again_are_those_of_now() -> None:
+    for seeds, changed in (((0, 1), False), ((0, 1, 2), True), ((0, 1), True), ((0, 1), True)):
+        with opened(seeds=seeds) as book:
+            assert (list(book.asked)[-1], book.seeds_changed) == (seeds, changed)
+    assert PATH.read_bytes().count(b"\n") == 3
 
 
 def kind(*names: str, lr: float = 0.1, number: str = "fixed") -> Any:
