@@ -274,6 +274,18 @@ def test_auto_does_not_hide_a_damaged_file(published: Mirror) -> None:
         load(AUTO)
 
 
+def test_more_test_images_than_a_result_may_have_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_dataset(Path("data", "KMNIST"))
+    for most in (20, 19):
+        monkeypatch.setattr(datasets, "MOST_TEST_IMAGES", most)
+        if most == 20:
+            load(KMNIST)
+    with pytest.raises(MnistCliError, match="has more than 19 test images; keep fewer"):
+        load(KMNIST)
+
+
 def test_labels_must_match_images() -> None:
     write_dataset(Path("data", "KMNIST"))
     shutil.copy(RAW / "t10k-labels-idx1-ubyte", RAW / "train-labels-idx1-ubyte")

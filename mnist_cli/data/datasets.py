@@ -13,7 +13,14 @@ from mnist_cli.data.idx import damaged, read_idx
 from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError, UsageError
-from mnist_cli.schema.datasets import NOT_COMPARABLE, NUM_CLASSES, DatasetInfo, DatasetName, Split
+from mnist_cli.schema.datasets import (
+    MOST_TEST_IMAGES,
+    NOT_COMPARABLE,
+    NUM_CLASSES,
+    DatasetInfo,
+    DatasetName,
+    Split,
+)
 from mnist_cli.schema.events import OnEvent, SubsetUsed
 from mnist_cli.schema.options import DataOptions
 from mnist_cli.system.files import absolute, explaining
@@ -200,6 +207,8 @@ def _local(options: DataOptions, splits: Splits) -> Found | None:
 
 def _read(name: DatasetName, source: Source, raw: Path, splits: Splits) -> Found:
     parts = {split: _read_labelled(raw, *_files_of(source, (split,))) for split in splits}
+    if len(parts[Split.TEST].labels) > MOST_TEST_IMAGES:
+        raise MnistCliError(f"{raw} has more than {MOST_TEST_IMAGES:,} test images; keep fewer")
     return _identified(name, parts[Split.TEST], parts.get(Split.TRAIN))
 
 
