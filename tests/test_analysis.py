@@ -256,6 +256,11 @@ def test_a_note_tells_protocols_but_not_the_network_itself() -> None:
         found
         == "trained otherwise: a epochs 5, now 1; a lr 0.001, now 0.1; a precision fp32, now bf16"
     )
+    five = replace(
+        a, protocol=replace(a.protocol, epochs=1, lr=1.0, batch_size=1, beta2=0.9, dropout=0.0)
+    )
+    found = training_note(then, replace(then, models=(five, b)))
+    assert found is not None and found.count("; ") == 4 and "more" not in found
     changed = replace(b, code={"n.py": "ab"}, parameters=3, mult_adds=None)
     assert training_note(then, replace(then, models=(a, changed), target=0.9)) is None
     slow = [

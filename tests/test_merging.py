@@ -1,14 +1,15 @@
 """`compare --from`: exports of one comparison put together, or refused with what differs."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mnist_cli.comparison.baseline import load_baseline
 from mnist_cli.comparison.merging import merged
-from mnist_cli.errors import ExitCode, UsageError
+from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.schema.comparison import CompareResult, Settling
 from mnist_cli.schema.protocol import Protocol
 from tests.conftest import RunCli, write_dataset
@@ -161,6 +162,25 @@ def test_seeds_after_a_gap_count_where_exports_stopped_early() -> None:
     for exports in _both_orders(one, other):
         [verdict] = merged(exports).verdicts
         assert verdict.difference.n == 7  # 0 to 3 and 10 to 12, as there were looks at 4, 5 and 7
+
+
+def test_a_run_that_came_out_of_turn_waits_for_those_before_it() -> None:
+    rows = [network(name, (0.95, 0.96, 0.95, 0.97, 0.96)) for name in ("mlp", "cnn")]
+    late = replace(rows[0], runs=rows[0].runs[:2] + rows[0].runs[3:])
+    assert comparison(*rows, settling=Settling(40)).verdicts
+    assert not comparison(late, rows[1], settling=Settling(40)).verdicts
+
+
+def test_an_export_that_holds_something_twice_is_refused() -> None:
+    one, other = network("mlp", (0.95, 0.96)), network("cnn", (0.95, 0.96))
+    again = replace(other, runs=other.runs[:1] * 2)
+    for rows, message in (
+        ((one, again), "it holds seed 0 of cnn twice"),
+        ((one, other, one), "it holds mlp twice"),
+    ):
+        A.write_text(resealed(asdict(comparison(*rows, seeds=2))), encoding="utf-8")
+        with pytest.raises(MnistCliError, match=message):
+            load_baseline(A)
 
 
 def _both_orders(one: CompareResult, other: CompareResult) -> list[dict[Path, CompareResult]]:
