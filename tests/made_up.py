@@ -87,6 +87,7 @@ def comparison(
     settling: Settling | None = None,
     margin: float | None = None,
     num_test: int = 10_000,
+    journal: str | None = None,
 ) -> CompareResult:
     """What is known of some networks, analysed."""
     return analysed(
@@ -96,7 +97,7 @@ def comparison(
             environment=MACHINE,
             seeds=tuple(range(seeds)),
             target=target,
-            journal=None,
+            journal=journal,
             models=models,
             seeds_changed=seeds_changed,
             settling=settling,
@@ -107,5 +108,6 @@ def comparison(
 
 def resealed(document: Mapping[str, Any]) -> str:
     """The text of an export that was changed, with the checksum of what it says now."""
-    text = json.dumps({**document, "checksum": ""})
+    floats = json.loads(json.dumps({**document, "checksum": ""}), parse_int=float)
+    text = json.dumps(floats, sort_keys=True)
     return json.dumps({**document, "checksum": hashlib.sha256(text.encode()).hexdigest()[:16]})

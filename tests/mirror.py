@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self, cast
@@ -18,6 +19,7 @@ class Mirror(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.lengths: list[str] = []
         self.closing = threading.Event()
 
     def __enter__(self) -> Self:
@@ -80,12 +82,21 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(content, bytes([content[0] ^ 1]) + content[1:])
             case "encoded":  # the bytes are right, the header calls them an encoding
                 self._send(content, content, {"Content-Encoding": "gzip"})
+            case "lengths":  # what it says of the length is odd
+                self._send(content, content, lengths=mirror.lengths)
             case _:
                 self._send(content, content)
 
-    def _send(self, content: bytes, sent: bytes, headers: dict[str, str] | None = None) -> None:
+    def _send(
+        self,
+        content: bytes,
+        sent: bytes,
+        headers: dict[str, str] | None = None,
+        lengths: Sequence[str] = (),
+    ) -> None:
         self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
+        for length in lengths or [str(len(content))]:
+            self.send_header("Content-Length", length)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()

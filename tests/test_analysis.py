@@ -2,19 +2,20 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mnist_cli.comparison import statistics
 from mnist_cli.comparison.analysis import with_baseline
-from mnist_cli.comparison.baseline import accuracies
+from mnist_cli.comparison.baseline import accuracies, training_note
 from mnist_cli.comparison.gates import judge_gates
 from mnist_cli.report import cautions, gates, phrases
 from mnist_cli.schema.comparison import Aggregate, CompareResult, Measure, Settling
 from mnist_cli.schema.gates import GateVerdict
 from mnist_cli.schema.options import GateOptions
-from tests.made_up import comparison, learned, network
+from tests.made_up import MACHINE, comparison, learned, network
 
 GOOD = (0.980, 0.981, 0.979, 0.982, 0.980)
 BAD = (0.950, 0.952, 0.949, 0.951, 0.950)
@@ -313,6 +314,48 @@ def test_without_two_runs_now_and_then_no_change_is_known() -> None:
         assert (change.difference, change.regressed) == (None, False)
     two = with_baseline(comparison(network("a", GOOD[:2])), "base.json", {"a": enough}, None)
     assert two.baseline and two.baseline.changes[0].difference
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        ({"processor": "Xeon"}, "processor EPYC, now Xeon"),
+        ({"threads": 1}, "threads 2, now 1"),
+        ({"torch": "2.16"}, "torch 2.15, now 2.16"),
+        ({"mnist_cli": "0.2"}, "mnist_cli 0.1.0, now 0.2"),
+        ({"device": "cuda:1"}, "device cpu, now cuda"),
+        ({"platform": "macOS", "python": "3.14"}, None),
+    ],
+)
+def test_a_note_tells_what_trained_otherwise(change: Any, note: str | None) -> None:
+    then = comparison(network("a", GOOD), network("b", GOOD))
+    now = replace(then, environment=replace(MACHINE, **change))
+    assert training_note(then, now) == (note and f"trained otherwise: {note}")
+
+
+def test_a_note_tells_protocols_but_not_the_network_itself() -> None:
+    then = comparison(network("a", GOOD), network("b", GOOD))
+    a, b = then.models
+    other = replace(a, protocol=replace(a.protocol, epochs=1, lr=0.1), precision="bf16")
+    now = replace(then, models=(other, network("c", GOOD)))
+    found = training_note(then, now)
+    assert (
+        found
+        == "trained otherwise: a epochs 5, now 1; a lr 0.001, now 0.1; a precision fp32, now bf16"
+    )
+    five = replace(
+        a, protocol=replace(a.protocol, epochs=1, lr=1.0, batch_size=1, beta2=0.9, dropout=0.0)
+    )
+    found = training_note(then, replace(then, models=(five, b)))
+    assert found is not None and found.count("; ") == 4 and "more" not in found
+    changed = replace(b, code={"n.py": "ab"}, parameters=3, mult_adds=None)
+    assert training_note(then, replace(then, models=(a, changed), target=0.9)) is None
+    slow = [
+        replace(row, protocol=replace(row.protocol, epochs=1, lr=1.0, batch_size=1))
+        for row in (a, b)
+    ]
+    many = training_note(then, replace(then, models=tuple(slow)))
+    assert many is not None and many.endswith("; b batch_size 64, now 1; and 1 more")
 
 
 def test_runs_of_a_network_that_failed_are_no_baseline() -> None:

@@ -391,20 +391,20 @@ def test_a_dash_is_standard_output_and_nothing_else_is_printed(
 def test_exports_are_rewritten_after_each_run(
     run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mnist_cli.report import export
+    from mnist_cli.report.export import Exports
 
     seen = []
-    write = export.write
+    write = Exports.write
 
-    def watched(*arguments: Any) -> None:
-        write(*arguments)
+    def watched(*arguments: Any, **options: Any) -> None:
+        write(*arguments, **options)
         document = json.loads(Path("a.json").read_text(encoding="utf-8"))
         jsonschema.validate(document, SCHEMA)
         seen.append(len(accuracies(document)))
 
-    monkeypatch.setattr(export, "write", watched)
+    monkeypatch.setattr(Exports, "write", watched)
     run_cli("compare", "mlp", "own.py:linear", "--seeds", 2, "--export-json", "a.json", *FAST)
-    assert seen == [0, 1, 2, 3, 4]
+    assert seen == [0, 1, 2, 3, 4, 4]
 
 
 # Gates
@@ -527,13 +527,15 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
         assert outcome.out == ""
         return outcome.err
 
-    assert "(schema_version: Input should be 1 or 2)" in refusal({"schema_version": 3})
+    assert "(schema_version: Input should be 2)" in refusal({"schema_version": 3})
     assert "is no export of compare" in refusal({"models": 3})
     dataset = document["dataset"] | {"name": "mnist", "sha256": "0" * 64}
     assert "was measured on other images, those of mnist;" in refusal({"dataset": dataset})
     assert "--target makes alike" in refusal({}, "--target", 0.5)
     assert "was trained up to a target" in refusal({"target": 0.5})
-    assert "has none of these networks" in refusal({"models": []})
+    failed = [model | {"failure": "no"} for model in document["models"]]
+    assert "has none of these networks" in refusal({"models": failed})
+    assert "should have at least 1 item" in refusal({"models": []})
     single = [model | {"runs": model["runs"][:4]} for model in document["models"]]
     assert "has fewer than 5 runs of mlp" in refusal({"models": single})
     for value in (float("inf"), "NaN", 7e9, 10**400):

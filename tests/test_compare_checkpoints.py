@@ -20,8 +20,8 @@ def two(): return nn.Sequential(nn.Flatten(), nn.Linear(784, 12), nn.Linear(12, 
 @pytest.fixture
 def files(run_cli: RunCli) -> tuple[str, str]:
     run_cli("train", "mlp", *FAST)
-    run_cli("train", "mlp", "--lr", 0.01, "--seed", 1, "--output", "quick.bin", *FAST)
-    return "mlp.safetensors", "quick.bin"
+    run_cli("train", "mlp", "--lr", 0.01, "--seed", 1, "--output", "quick.safetensors", *FAST)
+    return "mlp.safetensors", "quick.safetensors"
 
 
 def wrong(run_cli: RunCli, path: str) -> set[int]:
@@ -109,7 +109,7 @@ def test_what_does_not_fit(run_cli: RunCli, files: tuple[str, str]) -> None:
         ((*files, "--epochs", 5), "--epochs is for training"),
         ((*files, "--recipe", "article"), "--recipe is for training"),
         ((*files, "--export-json", "a.json"), "--export-json is for training"),
-        (("absent.safetensors", files[0]), "there is no checkpoint absent.safetensors"),
+        (("absent.safetensors", files[0]), "cannot read absent.safetensors"),
     ):
         outcome = run_cli("compare", *arguments)
         assert outcome.code in {ExitCode.USAGE, ExitCode.FAILURE}
@@ -124,11 +124,20 @@ def test_training_on_different_images_needs_a_word(
 
     write_dataset(Path("data", "KMNIST"))
     run_cli(
-        "train", "mlp", "--dataset", "kmnist", "--data-dir", "data", "--output", "k", "--epochs", 1
+        "train",
+        "mlp",
+        "--dataset",
+        "kmnist",
+        "--data-dir",
+        "data",
+        "--output",
+        "k.safetensors",
+        "--epochs",
+        1,
     )
-    refused = run_cli("compare", files[0], "k")
+    refused = run_cli("compare", files[0], "k.safetensors")
     assert refused.code == ExitCode.USAGE
     assert "trained on kmnist and mnist5k; say with --dataset" in refused.err
-    outcome = run_cli("compare", files[0], "k", "--dataset", "mnist5k", "--json")
+    outcome = run_cli("compare", files[0], "k.safetensors", "--dataset", "mnist5k", "--json")
     assert outcome.json["dataset"]["name"] == "mnist5k"
     assert np.isfinite(outcome.json["checkpoints"][1]["test_loss"])

@@ -14,7 +14,7 @@ from mnist_cli.data.download import Patience
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.report.notices import notice
-from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.datasets import DatasetInfo, DatasetName, Split
 from mnist_cli.schema.events import DownloadProgress, Event, SubsetUsed
 from mnist_cli.schema.options import DataOptions
 from tests.conftest import made_images, write_dataset
@@ -223,6 +223,37 @@ def test_a_damaged_archive_gives_way_to_an_extracted_file_with_its_hash(
         load(MNIST)
 
 
+def test_test_images_alone_need_no_other_files(published: Mirror) -> None:
+    write_dataset(Path("data", "MNIST"))
+    whole, _ = load(MNIST)
+    for path in Path("data", "MNIST", "raw").glob("train*"):
+        path.unlink()
+    published.files.clear()
+    other = replace(whole.info, test_sha256="0" * 64)
+    for options in (MNIST, AUTO):
+        for known in (whole.info, other, None):
+            datasets.prefetch(options, (Split.TEST,))
+            info, test = datasets.load_test(options, print, known)
+            assert np.array_equal(test.images, whole.test.images)
+            if known == whole.info:
+                assert info == whole.info
+            else:
+                assert info == DatasetInfo("mnist", 0, 20, "", None, whole.info.test_sha256)
+    assert published.asked == []
+    found = datasets.test_images_on_disk(whole.info, MNIST)
+    assert found is not None and np.array_equal(found, whole.test.images)
+    with pytest.raises(MnistCliError, match="train-images"):
+        load(MNIST)
+
+
+def test_only_the_test_files_are_fetched_for_test_images(published: Mirror) -> None:
+    datasets.load_test(MNIST, lambda event: None, None)
+    assert sorted(path.rsplit("/")[-1] for path in published.asked) == [
+        "t10k-images-idx3-ubyte.gz",
+        "t10k-labels-idx1-ubyte.gz",
+    ]
+
+
 def test_mnist_never_falls_back(published: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_CLI_MIRROR", published.url("503"))
     with pytest.raises(MnistCliError) as caught:
@@ -241,6 +272,18 @@ def test_auto_does_not_hide_a_damaged_file(published: Mirror) -> None:
     path.write_bytes(content)
     with pytest.raises(MnistCliError, match="train-images-idx3-ubyte is damaged"):
         load(AUTO)
+
+
+def test_more_test_images_than_a_result_may_have_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_dataset(Path("data", "KMNIST"))
+    for most in (20, 19):
+        monkeypatch.setattr(datasets, "MOST_TEST_IMAGES", most)
+        if most == 20:
+            load(KMNIST)
+    with pytest.raises(MnistCliError, match="has more than 19 test images; keep fewer"):
+        load(KMNIST)
 
 
 def test_labels_must_match_images() -> None:
@@ -307,7 +350,7 @@ def test_the_images_of_a_result_are_found_on_disk_or_not_at_all() -> None:
     assert found is not None and np.array_equal(found, dataset.test.images)
     elsewhere = DataOptions(DatasetName.AUTO, Path("empty"))
     assert datasets.test_images_on_disk(dataset.info, elsewhere) is None
-    assert datasets.test_images_on_disk(replace(dataset.info, sha256="0" * 64), KMNIST) is None
+    assert datasets.test_images_on_disk(replace(dataset.info, test_sha256="0" * 64), KMNIST) is None
     assert datasets.test_images_on_disk(replace(dataset.info, name="letters"), KMNIST) is None
     bundled, _ = load(DataOptions(DatasetName.MNIST5K))
     found = datasets.test_images_on_disk(bundled.info, elsewhere)

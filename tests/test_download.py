@@ -2,7 +2,9 @@ import gzip
 import hashlib
 import os
 import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,27 @@ def test_a_bad_mirror_is_named_and_the_next_one_serves(
         fetch(files, behaviour)
     assert files.url(behaviour) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [["5, 5"], ["5", "5"], ["5", "6"], ["abc"], ["5.0"], ["-5"], ["9" * 5000], [""], ["0"]],
+)
+def test_an_odd_length_is_no_bug(files: Mirror, lengths: list[str]) -> None:
+    files.lengths = lengths
+    any_answers([files.url("lengths") + "file.gz"], 0.5)
+    with suppress(MnistCliError):
+        assert fetch(files, "lengths").read_bytes() == CONTENT
+    assert fetch(files, "lengths", "ok").read_bytes() == CONTENT
+
+
+def test_a_mirror_that_sends_without_end_is_left(
+    files: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[download.__module__], "MOST_BYTES", len(CONTENT) - 1)
+    with pytest.raises(MnistCliError, match="more than 0 MiB"):
+        fetch(files, "ok")
+    assert leftovers() == []
 
 
 def test_a_failure_leaves_no_file(files: Mirror) -> None:

@@ -3,30 +3,40 @@
 MNIST_CLI_FUZZ sets the number of mutations of each kind of file, which is small by default.
 """
 
+import gzip
+import json
 import os
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from mnist_cli.comparison import journal
-from mnist_cli.comparison.baseline import load_baseline
+from mnist_cli.comparison.baseline import compared, load_baseline
+from mnist_cli.comparison.gates import judge_gates
+from mnist_cli.comparison.merging import merged
 from mnist_cli.data.idx import read_idx
+from mnist_cli.data.pictures import read_picture
 from mnist_cli.errors import ExitCode, MnistCliError
-from mnist_cli.schema.comparison import Run
+from mnist_cli.report import export
+from mnist_cli.report.latex import to_latex
+from mnist_cli.schema.comparison import Run, Settling
+from mnist_cli.schema.options import GateOptions
 from mnist_cli.schema.record import sealed, to_json
 from mnist_cli.training import checkpoint
 from tests.conftest import RunCli
 from tests.idx_format import idx_bytes
-from tests.made_up import comparison, network
+from tests.made_up import comparison, learned, network, resealed
 from tests.test_checkpoint import PATH as CHECKPOINT
 from tests.test_checkpoint import saved
 
 COUNT = int(os.environ.get("MNIST_CLI_FUZZ", "200"))
-CONDITIONS = {"models": {"mlp": {"lr": 0.001, "code": {}}}, "target": None}
+CONDITIONS = {"networks": {"mlp": {"lr": 0.001, "code": {}}}, "target": None}
 
 
 def mutated(content: bytes, seed: int) -> bytes:
@@ -66,6 +76,7 @@ COMMANDS = (
     "compare net.safetensors net.safetensors --show-disagreements --model a.b:C",
     "predict net.safetensors a.png scans - --raw --model nets.py:wide --json",
     "export net.safetensors --output a.pt2 --dataset mnist5k --model nets.py:wide",
+    "compare --from base.json base.json --baseline base.json --export-markdown -",
     "show-samples --count 4 --split test --label 3 --checkpoint net.safetensors --errors",
 )
 WORDS = (
@@ -123,7 +134,7 @@ def test_journals() -> None:
     path = Path("runs.jsonl")
     with journal.opened(path, CONDITIONS, (0, 1), print) as kept:
         for seed in (0, 1):
-            kept.add("mlp", Run(seed, 5, 0.9531 + seed / 1e4, 0.1234567, 1.5))
+            kept.add_all([("mlp", Run(seed, 5, 0.9531 + seed / 1e4, 0.1234567, 1.5))])
         kept.finish()
     runs = dict(kept.runs)
 
@@ -185,6 +196,126 @@ def test_exports() -> None:
 
     content = to_json(sealed(result), indent=2).encode()
     assert read_all(content, read, whole=sealed(result)) > COUNT / 2
+
+
+def refusal_of(read: Callable[[], object]) -> str | None:
+    """The one line with which a file is refused; None where it is taken."""
+    try:
+        read()
+    except MnistCliError as error:
+        message = str(error)
+    else:
+        return None
+    assert "\n" not in message
+    return message
+
+
+HOSTILE: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    0,
+    0.5,
+    2**63,
+    10**400,
+    1e308,
+    -1e308,
+    1e-320,
+    "",
+    "x" * 20_000,
+    [],
+    {},
+)
+
+
+def with_hostile_values(document: Any, seed: int) -> Any:
+    """The document with one to three of its values exchanged for others, or doubled."""
+    chance = random.Random(seed)
+    changed = json.loads(json.dumps(document))
+    for _ in range(chance.randint(1, 3)):
+        place, key = changed, chance.choice(list(changed))
+        while isinstance(place[key], dict | list) and place[key] and chance.random() < 0.9:
+            place = place[key]
+            keys = range(len(place)) if isinstance(place, list) else list(place)
+            key = chance.choice(keys)
+        if isinstance(place, list) and chance.random() < 0.3:
+            place += [place[key]] * chance.choice([1, 1, 100, 300])
+        else:
+            place[key] = chance.choice(HOSTILE)
+    return changed
+
+
+def test_exports_of_somebody_who_knows_the_checksum() -> None:
+    """They are refused in one line, or can be put together, judged and written again."""
+    labels, answers = [1, 2, 3, 4] * 5, [1, 2, 3, 5] * 5
+    rows = [network(name, (0.75,) * 5, hosts=("one",)) for name in ("mlp", "cnn")]
+    learnt = [learned(row, labels, answers) for row in rows]
+    documents = [
+        json.loads(to_json(comparison(*learnt, num_test=20, settling=settling, margin=margin)))
+        for settling, margin in ((None, None), (Settling(40), 0.01))
+    ]
+    path, taken = Path("base.json"), 0
+    for seed in range(COUNT):
+        path.write_text(resealed(with_hostile_values(documents[seed % 2], seed)))
+        if refusal_of(lambda: load_baseline(path)):
+            continue
+        taken += 1
+        result = load_baseline(path)
+        again = compared(merged({path: result}), path, result)
+        for form in (to_json, export.to_csv, export.to_markdown, to_latex):
+            assert form(again), seed
+        judge_gates(again, GateOptions(0.9, 3, fail_on_regression=True))
+    assert 0 < taken < COUNT
+
+
+def test_journals_of_somebody_who_knows_the_checksum() -> None:
+    path = Path("runs.jsonl")
+    with journal.opened(path, CONDITIONS, (0, 1), print) as kept:
+        kept.add_all([("mlp", Run(0, 5, 0.9531, 0.1234567, 1.5))])
+        kept.finish()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+
+    def go_on() -> None:
+        with journal.opened(path, CONDITIONS, (0, 1), print) as again:
+            again.add_all([("mlp", Run(1, 5, 0.9531, 0.1234567, 1.5))])
+            again.finish()
+
+    for seed in range(COUNT):
+        changed = list(lines)
+        at = seed % len(lines)
+        changed[at] = with_hostile_values(changed[at], seed)
+        if "checksum" in changed[at]:
+            changed[at] = json.loads(resealed(changed[at]))
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in changed))
+        refusal_of(go_on)
+
+
+def test_pictures() -> None:
+    from PIL import Image
+
+    grey = (np.arange(30 * 30).reshape(30, 30) % 251).astype(np.uint8)
+    for suffix in ("png", "jpg", "gif", "tif", "bmp", "webp", "ppm"):
+        path = Path(f"a.{suffix}")
+        Image.fromarray(grey).save(path)
+        whole = path.read_bytes()
+        for seed in range(COUNT // 10):
+            path.write_bytes(mutated(whole, seed))
+            if not refusal_of(partial(read_picture, path)):
+                pixels = read_picture(path)
+                assert pixels.ndim == 3
+                assert pixels.min() >= 0 and pixels.max() <= 1
+
+
+def test_archives_of_idx_files() -> None:
+    path = Path("images-idx3-ubyte.gz")
+    array = np.arange(4 * 28 * 28, dtype=np.uint8).reshape(4, 28, 28)
+    content = gzip.compress(idx_bytes(array), mtime=0)
+
+    def read(damaged: bytes) -> bool:
+        path.write_bytes(damaged)
+        return np.array_equal(read_idx(path, 3), array)
+
+    assert read_all(content, read, whole=True) > COUNT / 2
 
 
 def test_command_lines(run_cli: RunCli) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from mnist_cli.data.idx import read_idx
 from mnist_cli.errors import MnistCliError
+from mnist_cli.system import files
 from tests.conftest import made_images
 from tests.idx_format import idx_bytes
 
@@ -63,6 +64,18 @@ def test_names_a_damaged_archive(content: bytes) -> None:
     with pytest.raises(MnistCliError, match=r"^images\.gz is damaged: ") as caught:
         read_idx(write("images.gz", content), 3)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_an_archive_may_hold_no_more_than_the_limit(
+    excess: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = gzip.compress(GOOD + bytes(10_000))
+    monkeypatch.setattr(files.read_all, "__defaults__", (len(GOOD) + 10_000 - excess,))
+    reason = "it has more than" if excess else "where its header says"
+    with pytest.raises(MnistCliError, match=reason) as caught:
+        read_idx(write("images.gz", content), 3)
+    assert "Errno" not in str(caught.value)
 
 
 def test_a_flipped_bit_is_found_by_the_hash() -> None:

@@ -19,7 +19,7 @@ from mnist_cli.schema.events import Event, JournalUnavailable
 from tests.conftest import RunCli, run_process, start
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k")
-CONDITIONS = {"models": {"mlp": {"lr": 0.001}}, "target": None}
+CONDITIONS = {"networks": {"mlp": {"lr": 0.001}}, "target": None}
 PATH = Path("runs.jsonl")
 
 
@@ -40,8 +40,8 @@ def opened(
 def test_runs_are_found_again() -> None:
     with opened() as book:
         assert book.runs == {}
-        book.add("mlp", run(0))
-        book.add("mlp", run(1))
+        book.add_all([("mlp", run(0))])
+        book.add_all([("mlp", run(1))])
     with opened() as book:
         assert book.runs == {("mlp", 0): run(0), ("mlp", 1): run(1)}
 
@@ -51,19 +51,19 @@ def test_a_run_is_on_the_disk_when_it_was_added(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
     with opened() as book:
         synced.clear()
-        book.add("mlp", run(0))
+        book.add_all([("mlp", run(0))])
         assert synced == [PATH.stat().st_size]
 
 
 def test_an_unfinished_line_is_dropped_and_the_next_run_follows() -> None:
     with opened() as book:
-        book.add("mlp", run(0))
+        book.add_all([("mlp", run(0))])
     whole = PATH.read_bytes()
     for length in (1, 20, len(whole.splitlines()[1])):
         PATH.write_bytes(whole + whole.splitlines()[1][:length])
         with opened() as book:
             assert book.runs == {("mlp", 0): run(0)}
-            book.add("mlp", run(1))
+            book.add_all([("mlp", run(1))])
         with opened() as book:
             assert book.runs == {("mlp", 0): run(0), ("mlp", 1): run(1)}
 
@@ -72,10 +72,10 @@ def test_other_conditions_are_refused_and_named() -> None:
     with opened():
         pass
     before = PATH.read_bytes()
-    other = {"models": {"mlp": {"lr": 0.01}}, "target": None}
-    with pytest.raises(UsageError, match=r"models mlp lr 0\.001, now 0\.01"), opened(PATH, other):
+    other = {"networks": {"mlp": {"lr": 0.01}}, "target": None}
+    with pytest.raises(UsageError, match=r"mlp lr 0\.001, now 0\.01"), opened(PATH, other):
         pass
-    added = {"models": {"mlp": {"lr": 0.001}, "cnn": {"lr": 1}}, "target": None}
+    added = {"networks": {"mlp": {"lr": 0.001}, "cnn": {"lr": 1}}, "target": None}
     with (
         pytest.raises(UsageError, match=r"another comparison \(without cnn\)"),
         opened(PATH, added),
@@ -86,16 +86,10 @@ def test_other_conditions_are_refused_and_named() -> None:
 
 def test_more_seeds_are_no_other_conditions() -> None:
     with opened() as book:
-        book.add("mlp", run(0))
+        book.add_all([("mlp", run(0))])
     with opened(seeds=(0, 1, 2, 3)) as book:
         assert ("mlp", 0) in book.runs
         assert book.seeds_changed
-
-
-def test_fewer_seeds_may_have_been_chosen_after_a_look() -> None:
-    for seeds, changed in (((0, 1, 2), False), ((0, 1, 2), False), ((0, 1), True)):
-        with opened(seeds=seeds) as book:
-            assert book.seeds_changed == changed
 
 
 @pytest.mark.parametrize(
@@ -108,7 +102,7 @@ def test_fewer_seeds_may_have_been_chosen_after_a_look() -> None:
         "\0\0\n",
         "garbage",
         "[" * 9999,
-        '{"format": "mnist-cli-journal-1", "conditions": {"models": 5}}\n',
+        '{"format": "mnist-cli-journal-3", "seeds": [0], "conditions": {"networks": 5}}\n',
     ],
 )
 def test_what_is_no_journal_stays_as_it_is(content: str) -> None:
@@ -137,8 +131,8 @@ def test_what_is_no_journal_stays_as_it_is(content: str) -> None:
 )
 def test_a_damaged_line_is_named(part: str, other: str) -> None:
     with opened() as book:
-        book.add("mlp", run(0))
-        book.add("mlp", run(1))
+        book.add_all([("mlp", run(0))])
+        book.add_all([("mlp", run(1))])
     lines = PATH.read_text().splitlines()
     damaged = lines[1].replace(', "reached_target": null', "").replace(part, other)
     assert damaged != lines[1]
@@ -149,7 +143,7 @@ def test_a_damaged_line_is_named(part: str, other: str) -> None:
 
 def test_a_second_process_is_refused() -> None:
     with opened() as book:
-        book.add("mlp", run(0))
+        book.add_all([("mlp", run(0))])
         with pytest.raises(MnistCliError, match="another process has runs"), opened():
             pass
     with opened():
@@ -162,11 +156,11 @@ def test_a_second_process_is_refused() -> None:
 def test_an_unfinished_comparison_is_continued_and_a_finished_one_is_not() -> None:
     with opened(None) as book:
         first = book.path
-        book.add("mlp", run(0))
+        book.add_all([("mlp", run(0))])
     with opened(None) as book:
         assert book.path == first
         assert book.runs == {("mlp", 0): run(0)}
-        book.add("mlp", run(1))
+        book.add_all([("mlp", run(1))])
     with opened(None) as book:  # all runs are there, but nobody has seen the result
         assert book.path == first
         book.finish()
@@ -194,14 +188,210 @@ def test_a_link_is_locked_like_its_file() -> None:
 
 def test_others_have_their_own_journal() -> None:
     with opened(None) as book:
-        book.add("mlp", run(0))
+        book.add_all([("mlp", run(0))])
         with opened(None) as other:
             assert other.path != book.path
             assert other.runs == {}
-    with opened(None, {"models": {}, "target": 0.5}) as other:
+    with opened(None, {"networks": {}, "target": 0.5}) as other:
         assert other.path != book.path
-    with opened(None, seeds=(0, 1, 2)) as other:
-        assert other.path != book.path
+
+
+def test_other_seeds_of_a_finished_comparison_go_on_and_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with opened(None, seeds=range(3)) as book:
+        book.add_all([("mlp", run(seed)) for seed in range(3)])
+        book.finish()
+        first = book.path
+    assert not book.seeds_changed
+    with opened(None, seeds=range(6)) as book:
+        assert (book.path, len(book.runs), book.seeds_changed) == (first, 3, True)
+    with opened(None, seeds=range(6)) as book:  # it was interrupted
+        assert (book.path, book.seeds_changed) == (first, True)
+        book.add_all([("mlp", run(seed)) for seed in range(3, 6)])
+        book.finish()
+    later = time.gmtime(time.time() + 3600)
+    monkeypatch.setattr(time, "gmtime", lambda: later)
+    with opened(None, seeds=range(6)) as book:  # the same seeds again, which were looked at before
+        assert (book.path == first, len(book.runs), book.seeds_changed) == (False, 0, True)
+    with opened(None, seeds=range(6)) as again:
+        assert (again.path, again.seeds_changed) == (book.path, True)
+    with opened(None, seeds=range(2)) as other:  # the newest one has it
+        assert (other.path, other.seeds_changed) == (book.path, True)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "changed"),
+    [
+        ((0,), (0, 1, 2), False),  # one seed gives no verdict
+        ((0, 1), (0, 1, 2), True),
+        ((0, 1, 2), (0, 1), True),
+        ((0, 1, 2), (0, 1, 2), False),
+        ((0, 1, 2), (1000, 1001), False),  # fresh seeds
+        ((0, 1, 2), (2, 3), True),
+    ],
+)
+@pytest.mark.parametrize("path", [PATH, None])
+def test_which_earlier_seeds_change_what_a_verdict_means(
+    path: Path | None, earlier: Any, now: Any, changed: bool
+) -> None:
+    for _ in range(2):
+        with opened(path, seeds=earlier) as book:
+            assert not book.seeds_changed
+            book.finish()
+    for _ in range(2):
+        with opened(path, seeds=now) as book:
+            assert book.seeds_changed == changed
+            book.finish()
+
+
+def test_seeds_that_are_asked_for_again_are_those_of_now() -> None:
+    for seeds, changed in (((0, 1), False), ((0, 1, 2), True), ((0, 1), True), ((0, 1), True)):
+        with opened(seeds=seeds) as book:
+            assert (list(book.asked)[-1], book.seeds_changed) == (seeds, changed)
+    assert PATH.read_bytes().count(b"\n") == 3
+
+
+def kind(*names: str, lr: float = 0.1, number: str = "fixed") -> Any:
+    networks = {name: {"lr": lr, "precision": "fp32"} for name in names}
+    return {"networks": networks, "dataset": {"sha256": "0"}, "number of seeds": number}
+
+
+@pytest.mark.parametrize("path", [PATH, None])
+@pytest.mark.parametrize("number", ["fixed", "until settled from 0 on"])
+def test_a_comparison_that_was_narrowed_knows_from_how_many(path: Path | None, number: str) -> None:
+    with opened(None, kind("a", "b", "c", number=number), seeds=range(3)) as book:
+        book.add_all([(name, run(seed)) for name in "abc" for seed in range(3)])
+        book.finish()
+    assert book.narrowed_from is None
+    for names, seeds, lr, wanted in (
+        ("ab", range(3), 0.1, 3),
+        ("ca", range(1, 9), 0.1, 3),
+        ("ab", range(2, 9), 0.1, None),  # one common seed
+        ("ab", range(1000, 1003), 0.1, None),
+        ("ab", range(3), 0.2, None),
+        ("a", range(3), 0.1, None),
+        ("ad", range(3), 0.1, None),
+        ("abc", range(3), 0.1, None),
+    ):
+        with opened(path, kind(*names, lr=lr), seeds=seeds) as book:
+            assert book.narrowed_from == wanted, names
+        PATH.unlink(missing_ok=True)
+
+
+def test_nothing_was_narrowed_where_the_others_never_ran() -> None:
+    with opened(None, kind("a", "b", "c"), seeds=range(3)) as book:
+        book.add_all([(name, run(seed)) for name in "ab" for seed in range(3)])
+        book.add_all([("c", run(0))])
+    with opened(None, kind("a", "b"), seeds=range(3)) as book:
+        assert book.narrowed_from is None
+
+
+@pytest.mark.parametrize("change", ["removed", "emptied", "line removed"])
+def test_a_journal_that_is_lost_meanwhile_is_written_whole(change: str) -> None:
+    with opened() as book:
+        book.add_all([("mlp", run(0))])
+        whole = PATH.read_bytes()
+        if change == "removed":
+            PATH.unlink()
+        elif change == "emptied":
+            PATH.write_bytes(b"")
+        else:
+            PATH.write_bytes(whole.splitlines(keepends=True)[0])
+        book.add_all([("mlp", run(1))])
+        assert PATH.read_bytes().startswith(whole)
+        PATH.unlink()
+        book.finish()
+    with opened() as book:
+        assert book.runs.keys() == {("mlp", 0), ("mlp", 1)}
+        PATH.write_text("a letter")
+        with pytest.raises(MnistCliError, match="was replaced by something else"):
+            book.add_all([("mlp", run(2))])
+    assert PATH.read_text() == "a letter"
+
+
+def test_two_networks_of_one_code_are_told_apart_by_their_size() -> None:
+    for key in ("parameters", "mult_adds"):
+        small, large, failed = ({"networks": {"a": {key: size}}} for size in (10, 20, None))
+        with opened(conditions=small):
+            pass
+        with opened(conditions=failed):  # it is not known now
+            pass
+        with pytest.raises(UsageError, match=f"a {key} 10, now 20"), opened(conditions=large):
+            pass
+        PATH.unlink()
+
+
+def test_networks_may_come_in_another_order() -> None:
+    with opened(conditions=kind("a", "b")) as book:
+        book.add_all([("a", run(0))])
+    with opened(conditions=kind("b", "a")) as book:
+        assert book.runs.keys() == {("a", 0)}
+
+
+def test_a_clock_that_goes_back_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(None) as book:
+        book.add_all([("mlp", run(0))])
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr(time, "gmtime", lambda: time.struct_time((1970, 1, 1, 0, 0, 0, 3, 1, 0)))
+    with opened(None) as again:
+        assert (again.path, again.runs) == (book.path, book.runs)
+        again.finish()
+    with opened(None) as new:
+        assert new.path != book.path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no links, pipes and owners there")
+def test_what_others_left_in_the_state_folder_is_not_touched(tmp_path: Path) -> None:
+    with opened(None) as book:
+        path = book.path
+    content = path.read_bytes()
+    (tmp_path / "theirs").write_bytes(content)
+    lock = Path(f"{path}.lock")
+    for target, linked in (
+        (path, "theirs"),
+        (path, "dangling"),
+        (path, "/dev/zero"),
+        (path, None),
+        (lock, "dangling"),
+        (lock, None),
+    ):
+        path.unlink()
+        if target == lock:
+            path.write_bytes(content)
+        if linked:
+            target.symlink_to(tmp_path / linked)
+        else:
+            os.mkfifo(target)
+        with opened(None) as book:
+            assert book.path != path
+            book.add_all([("mlp", run(0))])
+        book.path.unlink()
+        lock.unlink(missing_ok=True)
+        assert (tmp_path / "theirs").read_bytes() == content
+        assert not (tmp_path / "dangling").exists()
+    path.unlink()
+    path.write_bytes(content)
+    if os.geteuid() == 0:
+        os.chown(path, 12345, 12345)
+        with opened(None) as book:
+            assert book.path != path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes there")
+def test_a_pipe_is_no_journal() -> None:
+    os.mkfifo(PATH)
+    with pytest.raises(MnistCliError, match=r"runs\.jsonl: it is not a regular file"), opened():
+        pass
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_journal_is_refused_at_once() -> None:
+    with opened():
+        pass
+    PATH.chmod(0o400)
+    with pytest.raises(MnistCliError, match="Permission denied"), opened():
+        pass
 
 
 def test_without_a_state_folder_it_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +400,7 @@ def test_without_a_state_folder_it_says_so_and_goes_on(monkeypatch: pytest.Monke
     events: list[Event] = []
     with opened(None, events=events) as book:
         assert book.path is None
-        book.add("mlp", run(0))
+        book.add_all([("mlp", run(0))])
     [notice] = events
     assert isinstance(notice, JournalUnavailable)
     assert "cannot keep a journal in" in notice.reason
@@ -300,7 +490,8 @@ def test_a_journal_of_other_images_or_another_machine_is_refused(
     PATH.write_text("\n".join([json.dumps(header), *rest, ""]), encoding="utf-8")
     outcome = run_cli(*command)
     assert outcome.code == ExitCode.USAGE
-    assert f"another comparison ({part} {key} {other}, now " in outcome.err
+    name = f"{part} {key}" if part == "dataset" else key
+    assert f"another comparison ({name} {other}, now " in outcome.err
 
 
 def test_changed_code_is_another_network(run_cli: RunCli) -> None:
@@ -369,11 +560,11 @@ def test_two_processes_on_one_journal() -> None:
 
 
 def test_runs_are_put_in_order_at_the_end() -> None:
-    names: Any = {"models": {"b": {}, "a": {}}}
+    names: Any = {"networks": {"b": {}, "a": {}}}
     for order in (((0, "b"), (0, "a"), (1, "b")), ((1, "b"), (0, "a"), (0, "b"))):
         with opened(conditions=names) as book:
             for seed, name in order:
-                book.add(name, run(seed))
+                book.add_all([(name, run(seed))])
             assert PATH.read_bytes().count(b"\n") == 4
             book.finish()
         lines = list(map(json.loads, PATH.read_text().splitlines()))
@@ -382,7 +573,7 @@ def test_runs_are_put_in_order_at_the_end() -> None:
             (0, "a"),
             (1, "b"),
         ]
-        assert lines[-1] == {"finished": True}
+        assert lines[-1] == {"seeds": [0, 1], "finished": True}
         PATH.unlink()
 
 

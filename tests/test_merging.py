@@ -1,21 +1,25 @@
 """`compare --from`: exports of one comparison put together, or refused with what differs."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mnist_cli.comparison.baseline import load_baseline
 from mnist_cli.comparison.merging import merged
-from mnist_cli.errors import ExitCode, UsageError
+from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.report import cautions, phrases
 from mnist_cli.schema.comparison import CompareResult, Settling
+from mnist_cli.schema.protocol import Protocol
 from tests.conftest import RunCli, write_dataset
 from tests.made_up import MACHINE, comparison, network, resealed
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 A, B = Path("a.json"), Path("b.json")
+MLP, CNN = network("mlp", (0.94,), first_seed=1), network("cnn", (0.95,), first_seed=1)
+DATASET = comparison(MLP).dataset
 
 
 def export(first_seed: int, *accuracies: float, **options: Any) -> CompareResult:
@@ -53,10 +57,6 @@ def test_times_of_several_machines_are_left_out() -> None:
     assert merged({A: one, B: export(2, 0.94, hosts=("one",))}).models[0].figures.times  # type: ignore[union-attr]
     two = merged({A: one, B: export(2, 0.94, hosts=("two",))})
     assert [row.figures and row.figures.times for row in two.models] == [None, None]
-    unknown = merged({A: export(0, 0.95, 0.96), B: export(2, 0.94)})  # of an older version
-    assert unknown.models[0].runs[2].host == "that of b.json"
-    assert unknown.models[0].runs[2].processor == MACHINE.processor
-    assert [row.figures and row.figures.times for row in unknown.models] == [None, None]
 
 
 def test_one_seed_twice_counts_once_if_it_is_the_same_run() -> None:
@@ -114,24 +114,113 @@ def _only_cnn(result: CompareResult) -> CompareResult:
         ({"settling": Settling(40)}, "number of seeds fixed and until settled, 40 at most"),
         ({"environment": replace(MACHINE, threads=1)}, "threads 2 and 1"),
         ({"environment": replace(MACHINE, torch="2.16")}, "torch 2.15 and 2.16"),
+        ({"environment": replace(MACHINE, mnist_cli="0.2")}, "mnist_cli 0.1.0 and 0.2"),
+        ({"environment": replace(MACHINE, device="mps")}, "device cpu and mps"),
+        ({"dataset": replace(DATASET, name="kmnist")}, "dataset name mnist and kmnist"),
+        ({"dataset": replace(DATASET, sha256="1" * 64)}, "dataset sha256 0*"),
+        ({"models": (MLP,)}, "only a.json has cnn"),
+        ({"models": (MLP, CNN, network("b", (0.9,)))}, "only b.json has b"),
+        ({"models": (replace(MLP, protocol=Protocol(lr=0.1)), CNN)}, r"mlp lr 0\.001 and 0\.1"),
+        ({"models": (MLP, replace(CNN, protocol=Protocol(epochs=1)))}, "cnn epochs 5 and 1"),
+        ({"models": (MLP, replace(CNN, precision="bf16"))}, "cnn precision fp32 and bf16"),
+        ({"models": (MLP, replace(CNN, parameters=9))}, "cnn parameters 1000 and 9"),
+        ({"models": (MLP, replace(CNN, mult_adds=9))}, "cnn mult_adds 64000 and 9"),
+        ({"models": (MLP, replace(CNN, code={"n.py": "ab"}))}, r"n\.py of cnn is another file"),
     ],
 )
-def test_other_conditions_are_named(change: Any, message: str) -> None:
+def test_each_condition_is_named_in_either_order(change: Any, message: str) -> None:
+    one, other = export(0, 0.95), replace(export(1, 0.95), **change)
     with pytest.raises(UsageError, match=f"a.json and b.json are not of one comparison: {message}"):
-        merged({A: export(0, 0.95), B: replace(export(1, 0.95), **change)})
+        merged({A: one, B: other})
+    with pytest.raises(UsageError, match=r"b\.json and a\.json are not of one comparison"):
+        merged({B: other, A: one})
 
 
-def test_other_networks_protocols_and_code_are_named() -> None:
-    one, other = export(0, 0.95), export(1, 0.95)
-    mlp, cnn = other.models
+def test_what_a_failed_network_does_not_know_is_no_condition() -> None:
+    unknown = replace(MLP, parameters=None, mult_adds=None, precision=None, runs=(), failure="no")
+    for exports in _both_orders(export(0, 0.95), replace(export(1, 0.96), models=(unknown, CNN))):
+        both = merged(exports)
+        assert [row.failure for row in both.models] == ["no", None]
+        assert both.models[0].figures is None
+        assert not both.verdicts
+
+
+def test_networks_may_stand_in_another_order() -> None:
+    one, other = export(0, 0.95, 0.96), export(2, 0.94)
+    other = replace(other, models=other.models[::-1])
+    for exports in _both_orders(one, other):
+        both = merged(exports)
+        assert [row.model for row in both.models] == [
+            row.model for row in next(iter(exports.values())).models
+        ]
+        assert [len(row.runs) for row in both.models] == [3, 3]
+        assert both.seeds == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"epochs": 3}, {"test_accuracy": 0.9}, {"test_loss": 0.2}, {"reached_target": True}],
+)
+def test_runs_of_one_seed_that_differ_are_refused(change: Any) -> None:
+    one = export(1, 0.95, 0.96)
+    other = replace(
+        one, models=(one.models[0], replace(CNN, runs=(replace(CNN.runs[0], **change),)))
+    )
+    for exports in _both_orders(one, other):
+        with pytest.raises(UsageError, match="cnn has different runs of seed 1"):
+            merged(exports)
+
+
+def test_what_one_of_them_says_holds_for_all() -> None:
+    one, other = export(0, 0.95, 0.96), export(2, 0.95, 0.97)
+    for exports in _both_orders(one, replace(other, seeds_changed=True, narrowed_from=4)):
+        both = merged(exports)
+        assert (both.seeds_changed, both.narrowed_from) == (True, 4)
+    for exports in _both_orders(replace(one, narrowed_from=9), replace(other, narrowed_from=4)):
+        assert merged(exports).narrowed_from == 9
+    assert (merged({A: one, B: other}).seeds_changed, merged({A: one}).narrowed_from) == (
+        False,
+        None,
+    )
+
+
+def test_seeds_after_a_gap_count_where_exports_stopped_early() -> None:
+    """One pair was settled at 4 seeds, and the other export began at seed 10."""
+    settling = Settling(40)
+    rows = [
+        [network("mlp", (0.95, 0.96, 0.95, 0.96)), network("cnn", (0.97, 0.98, 0.98, 0.97, 0.98))],
+        [network(name, (0.95, 0.96, 0.97), first_seed=10) for name in ("mlp", "cnn")],
+    ]
+    one, other = (
+        replace(comparison(*each, settling=settling), seeds=seeds)
+        for each, seeds in zip(rows, ((0, 1, 2, 3, 4), (10, 11, 12)), strict=True)
+    )
+    for exports in _both_orders(one, other):
+        [verdict] = merged(exports).verdicts
+        assert verdict.difference.n == 7  # 0 to 3 and 10 to 12, as there were looks at 4, 5 and 7
+
+
+def test_a_run_that_came_out_of_turn_waits_for_those_before_it() -> None:
+    rows = [network(name, (0.95, 0.96, 0.95, 0.97, 0.96)) for name in ("mlp", "cnn")]
+    late = replace(rows[0], runs=rows[0].runs[:2] + rows[0].runs[3:])
+    assert comparison(*rows, settling=Settling(40)).verdicts
+    assert not comparison(late, rows[1], settling=Settling(40)).verdicts
+
+
+def test_an_export_that_holds_something_twice_is_refused() -> None:
+    one, other = network("mlp", (0.95, 0.96)), network("cnn", (0.95, 0.96))
+    again = replace(other, runs=other.runs[:1] * 2)
     for rows, message in (
-        ((mlp,), "networks mlp, cnn and mlp"),
-        ((replace(mlp, protocol=replace(mlp.protocol, lr=0.1)), cnn), r"mlp lr 0\.001 and 0\.1"),
-        ((mlp, replace(cnn, precision="bf16")), "cnn precision fp32 and bf16"),
-        ((mlp, replace(cnn, code={"n.py": "ab"})), r"cnn code n\.py None and ab"),
+        ((one, again), "it holds seed 0 of cnn twice"),
+        ((one, other, one), "it holds mlp twice"),
     ):
-        with pytest.raises(UsageError, match=message):
-            merged({A: one, B: replace(other, models=rows)})
+        A.write_text(resealed(asdict(comparison(*rows, seeds=2))), encoding="utf-8")
+        with pytest.raises(MnistCliError, match=message):
+            load_baseline(A)
+
+
+def _both_orders(one: CompareResult, other: CompareResult) -> list[dict[Path, CompareResult]]:
+    return [{A: one, B: other}, {B: other, A: one}]
 
 
 def test_what_does_not_fit_on_the_command_line(run_cli: RunCli) -> None:

@@ -174,8 +174,8 @@ def test_paths_that_cannot_be(path: str, reason: str) -> None:
 
 
 def test_an_empty_file_and_a_link_to_ones_own_kind_may_be_replaced() -> None:
-    Path("empty").touch()
-    check_outputs([Output("--output", Path("empty"), "checkpoint")], {})
+    Path("empty.safetensors").touch()
+    check_outputs([Output("--output", Path("empty.safetensors"), "checkpoint")], {})
     Path("real").write_bytes(b"model,parameters,total_parameters,mult_adds,seed\n")
     if os.name != "nt":
         Path("link").symlink_to("real")

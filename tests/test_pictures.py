@@ -57,11 +57,26 @@ def test_what_is_transparent_has_no_colour() -> None:
     assert read_picture(saved("a.png", picture)).max() == 0
 
 
-def test_pictures_are_upright() -> None:
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_pictures_are_upright(suffix: str, kind: Any) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by the camera
-    pixels = read_picture(saved("a.jpg", Image.fromarray(GREY), exif=exif))
+    scale = np.iinfo(kind).max // 255
+    picture = Image.fromarray(GREY.astype(kind) * scale)
+    pixels = read_picture(saved(f"a.{suffix}", picture, exif=exif))
     assert pixels.shape[:2] == (40, 60)
+    assert np.allclose(pixels[..., 0] * 255, np.rot90(GREY, -1), atol=0.01)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_what_is_below_black_is_black(kind: Any) -> None:
+    values = np.full((28, 28), -1000, kind)
+    values[5:9] = 500
+    pixels = read_picture(saved("a.tif", Image.fromarray(values)))
+    assert (pixels.min(), pixels.max()) == (0, 1)
+    dark = read_picture(saved("a.tif", Image.fromarray(np.full((28, 28), -5, kind))))
+    assert (dark.min(), dark.max()) == (0, 0)
 
 
 def test_large_scans_become_smaller() -> None:

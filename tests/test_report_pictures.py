@@ -143,19 +143,37 @@ def test_a_learning_curve_has_each_epoch(figures: list[Any]) -> None:
     assert losses.get_ylim()[0] == 0
 
 
-@pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (5, (2, 3)), (9, (3, 3))])
+@pytest.mark.parametrize(
+    ("count", "shape"), [(1, (1, 1)), (5, (2, 3)), (9, (3, 3)), (400, (20, 20)), (401, (20, 21))]
+)
 def test_every_image_of_a_grid_has_its_caption(
     figures: list[Any], count: int, shape: tuple[int, int]
 ) -> None:
-    images = np.stack([np.full((28, 28), 10 * i, dtype=np.uint8) for i in range(count)])
-    grid.save_grid(PATH, images, [str(10 * i) for i in range(count)])
-    used = [axes for axes in figures[0].axes if axes.images]
-    assert figures[0].axes[0].get_gridspec().get_geometry() == shape
-    assert [axes.get_title() for axes in used] == [str(10 * i) for i in range(count)]
-    assert [int(axes.images[0].get_array().max()) for axes in used] == [
-        10 * i for i in range(count)
-    ]
-    assert all(axes.images[0].get_clim() == (0, 255) for axes in used)
+    images = np.stack([np.full((28, 28), i % 200, dtype=np.uint8) for i in range(count)])
+    grid.save_grid(PATH, images, [str(i) for i in range(count)])
+    [axes] = figures[0].axes
+    [drawn] = axes.images
+    assert drawn.get_clim() == (0, 255)
+    pixels = np.asarray(drawn.get_array())
+    height, width = (length // cells for length, cells in zip(pixels.shape, shape, strict=True))
+    for index in range(count):
+        row, column = divmod(index, shape[1])
+        cell = pixels[row * height : (row + 1) * height, column * width : (column + 1) * width]
+        assert (cell == index % 200).sum() == 28 * 28
+    texts = axes.texts
+    assert len(texts) == (count if count <= 400 else 0)
+    for index, text in enumerate(texts):
+        x, y = text.get_position()
+        assert (int(y // height), int(x // width)) == divmod(index, shape[1])
+        assert text.get_text() == str(index)
+
+
+@pytest.mark.parametrize("count", [900, 60_000])
+def test_a_picture_of_many_images_has_a_size_that_can_be_drawn(
+    figures: list[Any], count: int
+) -> None:
+    grid.save_grid(PATH, np.zeros((count, 28, 28), np.uint8), ["1"] * count)
+    assert max(figures[0].get_size_inches()) < 50
 
 
 def test_a_title_says_what_the_bars_are() -> None:

@@ -132,3 +132,10 @@ def test_too_much_dropout_is_a_failure_of_the_network(run_cli: RunCli) -> None:
     outcome = run_cli("compare", "strongcnn", "--vary", "dropout=3", *FAST)
     assert outcome.code == ExitCode.FAILURE
     assert "3 times its dropout is a probability of 1.5, above 1" in outcome.err
+
+
+def test_more_networks_than_a_file_may_hold_are_refused(run_cli: RunCli) -> None:
+    seeds = ",".join(str(0.001 * number) for number in range(1, 258))
+    outcome = run_cli("compare", "mlp", "--vary", f"lr={seeds}", *FAST)
+    assert outcome.code == ExitCode.USAGE
+    assert outcome.err == "error: at most 256 networks can be compared; name fewer\n"

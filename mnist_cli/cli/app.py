@@ -1,5 +1,6 @@
 """The command line: the commands by name, and failures as one line and an exit code."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -7,8 +8,9 @@ import typer
 from mnist_cli import __version__
 from mnist_cli.cli import compare, evaluate, export, predict, show_samples, summary, train
 from mnist_cli.cli.plain_help import PlainCommand, PlainGroup
-from mnist_cli.errors import ExitCode, MnistCliError
+from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.report import console
+from mnist_cli.system.files import from_here
 from mnist_cli.system.streams import say
 
 app = typer.Typer(
@@ -47,7 +49,9 @@ def run(arguments: list[str] | None = None) -> int:
     Expected failures become one line on standard error; bugs keep their tracebacks.
     """
     try:
-        code: int | None = app(arguments, prog_name="mnist-cli", standalone_mode=False)
+        _check_encoding(sys.argv[1:] if arguments is None else arguments)
+        with from_here():
+            code: int | None = app(arguments, prog_name="mnist-cli", standalone_mode=False)
     except MnistCliError as error:
         say(f"error: {' '.join(str(error).split())}")
         return error.exit_code
@@ -60,3 +64,13 @@ def run(arguments: list[str] | None = None) -> int:
         say(f"error: {message.rstrip('.')}; see {command} --help")
         return error.exit_code
     return code or ExitCode.OK
+
+
+def _check_encoding(arguments: list[str]) -> None:
+    """Raise UsageError where an argument cannot stand in a result, which is UTF-8."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            shown = argument.encode("utf-8", "backslashreplace").decode()
+            raise UsageError(f"{shown} is not UTF-8; rename the file") from error

@@ -4,6 +4,7 @@ from mnist_cli.cli.working import working
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.report import console
 from mnist_cli.report.comparison_tables import checkpoint_tables
+from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.options import CheckpointsOptions
 
 
@@ -13,7 +14,7 @@ def compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool)
         raise UsageError("name two or more checkpoints to compare, each once")
     from mnist_cli.data.datasets import prefetch
 
-    prefetch(options.data)
+    prefetch(options.data, (Split.TEST,))
     from mnist_cli.report.pictures import terminal
     from mnist_cli.workflows import compare_checkpoints as workflow
 

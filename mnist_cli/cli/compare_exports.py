@@ -32,5 +32,5 @@ def compare_exports(
 
     with working(quiet):
         result = put_together(paths, baseline)
-        export.write(result, files)
+        export.Exports(files).write(result, last=True)
     return show(result, gates, files, data, json=json, quiet=quiet)

@@ -5,7 +5,7 @@ from mnist_cli.cli.working import exit_code_of, working
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.report import console, export, phrases
 from mnist_cli.report.comparison_tables import comparison_tables
-from mnist_cli.schema.comparison import LOOKS, CompareResult
+from mnist_cli.schema.comparison import LOOKS, MAX_NETWORKS, CompareResult
 from mnist_cli.schema.options import (
     LEAST_RUNS,
     MAX_SEED,
@@ -29,9 +29,11 @@ def compare_networks(
     prefetch(options.data)
     from mnist_cli.workflows.compare_networks import compare_networks as train_all
 
+    written = export.Exports(files)
     with working(quiet) as on_event:
         for result in train_all(options, on_event):
-            export.write(result, files)
+            written.write(result)
+        written.write(result, last=True)
     return show(result, gates, files, options.data, json=json, quiet=quiet)
 
 
@@ -85,6 +87,8 @@ def _check(
         seeds, option = options.settle.max_seeds, "--max-seeds"
         if len(options.entries) < 2:
             raise UsageError("--until-settled compares networks with each other; name two or more")
+    if len(options.entries) > MAX_NETWORKS:
+        raise UsageError(f"at most {MAX_NETWORKS} networks can be compared; name fewer")
     if options.seed + max(seeds, LOOKS[-1]) - 1 > MAX_SEED:
         raise UsageError(f"--seed and {option} together must stay below 2**63")
     if options.baseline is not None and seeds < LEAST_RUNS:

@@ -5,7 +5,8 @@ from mnist_cli.cli.working import accuracy_gate, exit_code_of, working
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import evaluation_tables
-from mnist_cli.schema.options import DataOptions, EvalOptions
+from mnist_cli.schema.datasets import Split
+from mnist_cli.schema.options import DataOptions, TrainOptions
 
 
 def evaluate(
@@ -14,23 +15,19 @@ def evaluate(
     model: p.Code = None,
     dataset: p.Dataset = DataOptions.dataset,
     data_dir: p.DataDir = None,
-    device: p.Device = EvalOptions.device,
+    device: p.Device = TrainOptions.device,
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> int:
     """Measure a checkpoint on the test images, class by class."""
-    options = EvalOptions(
-        checkpoint=checkpoint,
-        model=registry.resolve(model) if model else None,
-        data=DataOptions(dataset, data_dir),
-        device=device,
-    )
+    spec = registry.resolve(model) if model else None
+    data = DataOptions(dataset, data_dir)
     from mnist_cli.data.datasets import prefetch
 
-    prefetch(options.data)
+    prefetch(data, (Split.TEST,))
     from mnist_cli.workflows.evaluate import evaluate_checkpoint
 
     with working(quiet) as on_event:
-        result = evaluate_checkpoint(options, on_event)
+        result = evaluate_checkpoint(checkpoint, spec, data, device, on_event)
     console.emit(result, evaluation_tables, as_json=json)
     return exit_code_of(accuracy_gate(result.test_accuracy, min_accuracy), quiet=quiet)

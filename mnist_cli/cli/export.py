@@ -7,7 +7,8 @@ from mnist_cli.errors import UsageError
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import export_lines
-from mnist_cli.schema.options import DataOptions, ExportNetworkOptions
+from mnist_cli.schema.datasets import Split
+from mnist_cli.schema.options import DataOptions
 
 
 def export(
@@ -24,17 +25,13 @@ def export(
     if kind is None:
         raise UsageError(f"--output {output} must end in {', '.join(NETWORK_KINDS)}")
     check_outputs([Output("--output", output, kind)], {"CHECKPOINT": checkpoint})
-    options = ExportNetworkOptions(
-        checkpoint=checkpoint,
-        output=output,
-        model=registry.resolve(model) if model else None,
-        data=DataOptions(dataset, data_dir),
-    )
+    spec = registry.resolve(model) if model else None
+    data = DataOptions(dataset, data_dir)
     from mnist_cli.data.datasets import prefetch
 
-    prefetch(options.data)
+    prefetch(data, (Split.TEST,))
     from mnist_cli.workflows.export import export_network
 
     with working(quiet) as on_event:
-        result = export_network(options, on_event)
+        result = export_network(checkpoint, output, spec, data, on_event)
     console.emit(result, export_lines, as_json=json)

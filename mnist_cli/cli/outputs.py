@@ -14,8 +14,13 @@ from mnist_cli.report.html import GENERATOR
 from mnist_cli.report.latex import FIRST_LINE
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import STDOUT, ExportOptions
+from mnist_cli.system.files import absolute, opened
 
-SUFFIXES = {"picture": (".png", ".svg", ".pdf"), "report": (".html", ".htm")}
+SUFFIXES = {
+    "checkpoint": (".safetensors",),
+    "picture": (".png", ".svg", ".pdf"),
+    "report": (".html", ".htm"),
+}
 HEAD_BYTES = 1 << 24  # a checkpoint of many epochs has a long header
 
 
@@ -75,20 +80,23 @@ def check_outputs(
         option, path = output.option, output.path
         if path == STDOUT:
             raise UsageError(f"{option} needs a file, not standard output")
-        suffixes = SUFFIXES.get(output.kind)
-        if suffixes and path.suffix.lower() not in suffixes:
-            *others, last = suffixes
-            raise UsageError(f"{option} {path} must end in {', '.join(others)} or {last}")
         place = _resolved(path, option)
-        if place in read:
-            raise UsageError(f"{option} cannot replace {path}, {read[place]}; choose another")
-        if place in written:
-            raise UsageError(f"{written[place]} and {option} cannot both write {path}")
+        for other, what in read.items():
+            if _is_same(other, place):
+                raise UsageError(f"{option} cannot replace {path}, {what}; choose another")
+        for other, writer in written.items():
+            if _is_same(other, place):
+                raise UsageError(f"{writer} and {option} cannot both write {path}")
         written[place] = option
         try:
             _check_place(output, place)
         except OSError as error:
             raise _refusal(path, option, "write", error) from error
+        suffixes = SUFFIXES.get(output.kind)
+        if suffixes and path.suffix.lower() not in suffixes:
+            *others, last = suffixes
+            ends = f"{', '.join(others)} or {last}" if others else last
+            raise UsageError(f"{option} {path} must end in {ends}")
 
 
 def journal(path: Path | None) -> list[Output]:
@@ -132,7 +140,7 @@ def _check_place(output: Output, place: Path) -> None:
         raise UsageError(
             f"cannot write {path}: it is not a regular file; choose another {output.option}"
         )
-    with open(place, "rb") as file:
+    with opened(place) as file:
         head = file.read(HEAD_BYTES)
     if head and not KINDS[output.kind](head):
         raise UsageError(
@@ -143,9 +151,17 @@ def _check_place(output: Output, place: Path) -> None:
 
 def _resolved(path: Path, option: str, action: str = "write") -> Path:
     try:
-        return path.resolve()
+        return absolute(path).resolve()
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
         raise _refusal(path, option, action, error) from error
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two names are of one file, however they are spelled or linked."""
+    try:
+        return one == other or one.samefile(other)
+    except OSError:  # one of them is not there
+        return os.path.normcase(one) == os.path.normcase(other)
 
 
 def _refusal(path: Path, option: str, action: str, error: Exception) -> UsageError:

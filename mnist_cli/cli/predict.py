@@ -6,32 +6,26 @@ from mnist_cli.errors import ExitCode
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import prediction_tables
-from mnist_cli.schema.options import PredictOptions
+from mnist_cli.schema.options import TrainOptions
 from mnist_cli.system.streams import say
 
 
 def predict(
     checkpoint: p.CheckpointFile,
     images: p.Pictures,
-    raw: p.Raw = PredictOptions.raw,
+    raw: p.Raw = False,
     model: p.Code = None,
-    device: p.Device = PredictOptions.device,
+    device: p.Device = TrainOptions.device,
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> int:
     """Say which digits are on your own pictures, with probabilities."""
-    options = PredictOptions(
-        checkpoint=checkpoint,
-        pictures=tuple(images),
-        raw=raw,
-        model=registry.resolve(model) if model else None,
-        device=device,
-    )
+    spec = registry.resolve(model) if model else None
     from mnist_cli.report.pictures import terminal
     from mnist_cli.workflows.predict import predict_pictures
 
     with working(quiet) as on_event:
-        result, seen = predict_pictures(options, on_event)
+        result, seen = predict_pictures(checkpoint, images, spec, device, on_event, raw=raw)
     if json:
         console.show_json(result)
     elif len(seen):

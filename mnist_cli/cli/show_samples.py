@@ -7,6 +7,7 @@ from mnist_cli.errors import UsageError
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import samples_grid
+from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.options import DataOptions, SamplesOptions
 
 
@@ -43,9 +44,9 @@ def show_samples(
         data=DataOptions(dataset, data_dir),
         device=device,
     )
-    from mnist_cli.data.datasets import prefetch
+    from mnist_cli.data.datasets import BOTH, prefetch
 
-    prefetch(options.data)
+    prefetch(options.data, (Split.TEST,) if options.shown_split == Split.TEST else BOTH)
     from mnist_cli.report.pictures import terminal
     from mnist_cli.workflows.show_samples import choose_samples
 

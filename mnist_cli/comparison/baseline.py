@@ -1,19 +1,20 @@
 """An earlier export of `compare`, to measure progress or a regression against."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mnist_cli.comparison.analysis import with_baseline
+from mnist_cli.comparison.conditions import Conditions, conditions, differences
 from mnist_cli.errors import MnistCliError, UsageError
-from mnist_cli.schema.comparison import CompareResult, ModelRuns
+from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.options import LEAST_RUNS
 from mnist_cli.schema.record import check_seal, from_json
-from mnist_cli.system.files import explaining
+from mnist_cli.system.files import read
 
 WAY_OUT = "make one with compare --export-json"
+NOTED = 5  # differences that a note names
 
 
 def load_baseline(path: Path) -> CompareResult:
@@ -22,19 +23,27 @@ def load_baseline(path: Path) -> CompareResult:
     Raises:
         MnistCliError: there is no such file, or it is something else, or of another version.
     """
-    with explaining(f"read {path}", WAY_OUT):
-        content = path.read_bytes()
+    content = read(path, WAY_OUT)
     try:
         result = from_json(CompareResult, content)
         check_seal(content)
+        _check_once([model.model for model in result.models])
+        for model in result.models:
+            _check_once([f"seed {run.seed} of {model.model}" for run in model.runs])
     except ValueError as error:
         raise MnistCliError(f"{path} is no export of compare ({error}); {WAY_OUT}") from error
     return result
 
 
+def _check_once(names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"it holds {twice[0]} twice")
+
+
 def compared(result: CompareResult, file: Path, baseline: CompareResult) -> CompareResult:
     """`result` with what changed since `baseline`, which was read from `file`."""
-    note = differences(baseline, result.models)
+    note = training_note(baseline, result)
     return with_baseline(result, str(file), accuracies(baseline), note)
 
 
@@ -76,18 +85,24 @@ def check_comparable(
         raise UsageError(f"{file} has none of these networks; those it has: {has}")
 
 
-def differences(baseline: CompareResult, models: Sequence[ModelRuns]) -> str | None:
-    """Where the training differed from now, such as `mlp epochs 5, now 1`; None if it did not."""
-    then = {model.model: _protocol(model) for model in baseline.models}
+def training_note(baseline: CompareResult, result: CompareResult) -> str | None:
+    """Where the training differed from now, such as `mlp epochs 5, now 1`; None if it did not.
+
+    The code of a network is not told: to measure its changes is what a baseline is for.
+    """
     found = [
-        f"{model.model} {key} {was}, now {now}"
-        for model in models
-        if model.model in then
-        for key, now in _protocol(model).items()
-        if (was := then[model.model][key]) != now
+        str(each)
+        for each in differences(_training(baseline), _training(result))
+        if each.key[0] == "environment"
+        or (len(each.key) == 3 and each.key[-1] not in {"parameters", "mult_adds"})
     ]
-    return f"trained otherwise: {'; '.join(found)}" if found else None
+    more = f"; and {len(found) - NOTED} more" if len(found) > NOTED else ""
+    return f"trained otherwise: {'; '.join(found[:NOTED])}{more}" if found else None
 
 
-def _protocol(model: ModelRuns) -> Mapping[str, Any]:
-    return asdict(model.protocol) | {"precision": model.precision}
+def _training(result: CompareResult) -> Conditions:
+    processor = {"processor": result.environment.processor}
+    environment = result.environment.deciding | processor
+    return conditions(result.models, result.dataset, result.environment, result.target, "fixed") | {
+        "environment": environment
+    }

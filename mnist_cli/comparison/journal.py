@@ -2,15 +2,17 @@
 
 A text file of JSON lines: first the conditions that all its runs have in common, then a line for
 each run. A line is appended and synced when its run is finished; one without its line end, which a
-power cut may leave, is cut off when the journal is opened again.
+power cut may leave, is cut off when the journal is opened again. Seeds that are asked for later
+have a line too, and so has the end of a comparison.
 """
 
 import hashlib
 import json
 import os
 import secrets
+import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,28 +21,30 @@ from typing import Any, Literal
 import platformdirs
 from filelock import FileLock, Timeout
 
+from mnist_cli.comparison.conditions import NETWORKS, THREADS, Conditions, differences
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.formatting import plural
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.events import JournalUnavailable, OnEvent
 from mnist_cli.schema.record import Record, Sealed, check_seal, from_json, sealed, to_json
-from mnist_cli.system.files import explaining, replacing
+from mnist_cli.system import files
+from mnist_cli.system.files import absolute, explaining, is_own, replacing
 
 FOLDER_VARIABLE = "MNIST_CLI_STATE_DIR"
 KEPT_SECONDS = 30 * 24 * 3600
-FORMAT: Literal["mnist-cli-journal-2"] = "mnist-cli-journal-2"
-THREADS = "environment threads"  # among the conditions of a header
+FORMAT: Literal["mnist-cli-journal-3"] = "mnist-cli-journal-3"
+CHOOSE = "choose another journal"
 
-Conditions = dict[str, Any]
+Seeds = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Header(Record):
-    """The first line: what decides the result of a run beside its seed, the same for all runs."""
+    """The first line: what all runs have in common, and the seeds it was begun with."""
 
-    format: Literal["mnist-cli-journal-2"]
-    seeds: tuple[int, ...]
-    conditions: Conditions
+    format: Literal["mnist-cli-journal-3"]
+    seeds: Seeds
+    conditions: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -52,25 +56,43 @@ class RunEntry(Sealed):
 
 
 @dataclass(frozen=True)
-class EndEntry(Record):
-    """The last line of a comparison that came to its end, whether or not every network did."""
+class SeedsEntry(Record):
+    """The line of seeds that are asked for; once more where their comparison came to its end."""
 
-    finished: Literal[True]
+    seeds: Seeds
+    finished: bool
 
 
 class Journal:
     """The runs of one comparison, by network and seed; without a `path` they are not kept."""
 
-    def __init__(self, path: Path | None, header: Header) -> None:
+    def __init__(self, path: Path | None, header: Header, earlier: Iterable[Seeds] = ()) -> None:
         self.path = path
-        self._header = header
+        self.header = header
         self.runs: dict[tuple[str, int], Run] = {}
-        self.finished = False
-        self.seeds_changed = False  # since it was begun
+        others = [seeds for seeds in earlier if seeds != header.seeds]
+        self.asked = dict.fromkeys((*others, header.seeds), False)
+        """All seeds that were asked for, those of now last, and whether they came to their end."""
+        self.narrowed_from: int | None = None
+        """How many networks an earlier comparison had that held these and others."""
+        self.left: tuple[int, ...] = ()
+        """Where on the disk the file was left, and its size."""
 
-    def add(self, model: str, run: Run) -> None:
-        """Take a finished run, as `add_all` does."""
-        self.add_all([(model, run)])
+    @property
+    def seeds_changed(self) -> bool:
+        """Whether these seeds were chosen when verdicts on some of them could be seen.
+
+        One seed gives no verdict, so a first look at one decides nothing; nor do seeds of which
+        none is among these, as they say nothing of the runs to come.
+        """
+        *earlier, now = map(set, self.asked)
+        return any(len(seeds) > 1 and seeds != now and seeds & now for seeds in earlier)
+
+    def ask(self, seeds: Seeds) -> None:
+        """Note which seeds are asked for now; raises MnistCliError where that cannot be written."""
+        if seeds != list(self.asked)[-1]:
+            self.asked[seeds] = self.asked.pop(seeds, False)
+            self._append(SeedsEntry(seeds, self.asked[seeds]))
 
     def add_all(self, finished: Sequence[tuple[str, Run]]) -> None:
         """Take runs that finished together; they are on the disk when this returns.
@@ -90,24 +112,63 @@ class Journal:
         Raises:
             MnistCliError: it cannot be written.
         """
-        place = {name: index for index, name in enumerate(self._header.conditions["models"])}
+        seeds, was_finished = list(self.asked.items())[-1]
+        self.asked[seeds] = True
+        place = {name: index for index, name in enumerate(self.header.conditions[NETWORKS])}
         ordered = sorted(self.runs, key=lambda key: (key[1], place.get(key[0], len(place))))
-        if ordered == list(self.runs):
-            if not self.finished:
-                self._append(EndEntry(finished=True))
-        elif self.path:
-            runs = (sealed(RunEntry(model, self.runs[model, seed])) for model, seed in ordered)
-            lines = map(to_json, (self._header, *runs, EndEntry(finished=True)))
-            with _keeping(self.path), replacing(self.path) as file:
-                file.write("".join(f"{line}\n" for line in lines).encode())
+        in_order = ordered == list(self.runs)
+        self.runs = {key: self.runs[key] for key in ordered}
+        if not in_order:
+            self.write()
+        elif not was_finished:
+            self._append(SeedsEntry(seeds, finished=True))
 
-    def _append(self, *entries: RunEntry | EndEntry) -> None:
+    def write(self) -> None:
+        """Write the whole file; raises MnistCliError where it cannot be written."""
+        *earlier, (seeds, finished) = self.asked.items()
+        lines: list[Header | RunEntry | SeedsEntry] = [self.header]
+        lines += [SeedsEntry(*each) for each in earlier]
+        lines += [SeedsEntry(seeds, finished=False)] if earlier else []
+        lines += [sealed(RunEntry(model, run)) for (model, _), run in self.runs.items()]
+        lines += [SeedsEntry(seeds, finished=True)] if finished else []
+        if self.path:
+            with _keeping(self.path):
+                with replacing(self.path) as file:
+                    file.write(b"".join(map(_line, lines)))
+                self.left = _identity(self.path)
+
+    def _append(self, *entries: RunEntry | SeedsEntry) -> None:
         if self.path is None:
             return
-        with _keeping(self.path), open(self.path, "ab") as file:
-            file.write("".join(f"{to_json(entry)}\n" for entry in entries).encode())
-            file.flush()
-            os.fsync(file.fileno())
+        with _keeping(self.path):
+            if self._is_gone(self.path):
+                self.write()
+                return
+            with open(absolute(self.path), "ab") as file:
+                file.write(b"".join(map(_line, entries)))
+                file.flush()
+                os.fsync(file.fileno())
+            self.left = _identity(self.path)
+
+    def _is_gone(self, path: Path) -> bool:
+        """Whether the file was removed, emptied or edited meanwhile, and is to be written anew.
+
+        Raises:
+            MnistCliError: something else is in its place.
+        """
+        header = _line(self.header)
+        try:
+            if _identity(path) == self.left:
+                return False
+            with files.opened(path) as file:
+                if header.startswith(file.read(len(header))):
+                    return True
+        except FileNotFoundError:
+            return True
+        raise MnistCliError(
+            f"{path} was replaced by something else while its runs were trained; move that away "
+            "and run again"
+        )
 
 
 @contextmanager
@@ -116,73 +177,124 @@ def opened(
 ) -> Iterator[Journal]:
     """The journal at `path`, made if it is not there, for this process alone.
 
-    It may hold other seeds than `seeds`, as each run depends on its own seed only. Without a
-    `path` it is the one of an unfinished comparison of the same kind in the user's state folder,
-    or a new one there; where that folder cannot be written, nothing is kept.
+    It may hold other seeds than `seeds`, as each run depends on its own seed only, and may have
+    been begun with the networks in another order, another margin, most seeds, time limit or number
+    of jobs: these are not among the `conditions`, as they change no run. Without a `path` it is one
+    of the user's state folder, under the same conditions, that did not come to its end with these
+    seeds, or a new one there; where that folder cannot be written, nothing is kept.
 
     Raises:
         UsageError: the runs at `path` were made under other conditions.
         MnistCliError: `path` is no journal, another process has it, or it cannot be written.
     """
-    if path is not None:
-        lock = _locked(path)
-        if lock is None:
-            raise MnistCliError(
-                f"another process has {path} open; wait for it or choose another journal"
-            )
-        try:
-            yield _read_or_begin(path, conditions, seeds)
-        finally:
-            _release(lock)
-        return
+    conditions = json.loads(json.dumps(conditions))  # as a file holds it: no tuples or enums
+    asked = tuple(seeds)
+    lock = None
     try:
-        journal, lock = _unfinished_or_new(conditions, seeds)
-    except MnistCliError as error:
-        on_event(JournalUnavailable(str(error)))
-        yield Journal(None, Header(FORMAT, tuple(seeds), conditions))
-        return
-    try:
+        if path is None:
+            try:
+                journal, lock = _of_state_folder(conditions, asked)
+            except MnistCliError as error:
+                on_event(JournalUnavailable(str(error)))
+                journal = Journal(None, Header(FORMAT, asked, dict(conditions)))
+        else:
+            lock = _locked(path)
+            if lock is None:
+                raise MnistCliError(f"another process has {path} open; wait for it or {CHOOSE}")
+            journal = _read_or_begin(path, conditions, asked)
+        journal.narrowed_from = _narrowed_from(conditions, asked)
         yield journal
     finally:
-        _release(lock)
+        if lock:
+            _release(lock)
 
 
-def _unfinished_or_new(conditions: Conditions, seeds: Sequence[int]) -> tuple[Journal, FileLock]:
-    folder = Path(os.environ.get(FOLDER_VARIABLE) or platformdirs.user_state_path("mnist-cli"))
+def _of_state_folder(conditions: Conditions, seeds: Seeds) -> tuple[Journal, FileLock]:
+    folder = _state_folder()
     with _keeping(folder, f"name another folder in {FOLDER_VARIABLE}"):
         folder.mkdir(parents=True, exist_ok=True)
-    kind = hashlib.sha256(json.dumps([conditions, list(seeds)], sort_keys=True).encode())
+    kind = hashlib.sha256(json.dumps(conditions, sort_keys=True).encode())
     prefix = f"compare-{kind.hexdigest()[:12]}"
-    for path in sorted(folder.glob(f"{prefix}-*.jsonl"), reverse=True):
-        lock = _locked(path)
-        if lock is None:
-            continue
+    earlier: list[Seeds] = []
+    for path in _own_journals(folder, prefix):
         with suppress(MnistCliError):  # a damaged one stays, for a person to look at
-            journal = _read_or_begin(path, conditions, seeds)
-            if not journal.finished:
+            lock = _locked(path)
+            if lock is None:
+                continue
+            try:
+                journal = _read_or_begin(path, conditions, seeds)
+            except MnistCliError:
+                _release(lock)
+                raise
+            if not journal.asked[seeds]:
                 return journal, lock
-        _release(lock)
+            earlier += journal.asked
+            _release(lock)
     _remove_old(folder)
     now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = folder / f"{prefix}-{now}-{secrets.token_hex(2)}.jsonl"
     lock = _locked(path)
     assert lock is not None  # nobody else knows this name
-    return _read_or_begin(path, conditions, seeds), lock
+    return _read_or_begin(path, conditions, seeds, earlier), lock
+
+
+def _state_folder() -> Path:
+    """Raises MnistCliError where its name cannot be written in a result."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    folder = absolute(Path(named)) if named else platformdirs.user_state_path("mnist-cli")
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise MnistCliError(
+            f"cannot keep a journal in {folder}: its name is not UTF-8; name another folder in "
+            f"{FOLDER_VARIABLE}"
+        ) from error
+    return folder
+
+
+def _own_journals(folder: Path, prefix: str = f"compare-{'[0-9a-f]' * 12}") -> list[Path]:
+    """Those that this program named, the newest first; links and files of others are left out."""
+    return sorted(filter(is_own, folder.glob(f"{prefix}-*-????.jsonl")), reverse=True)
 
 
 def _remove_old(folder: Path) -> None:
     """Delete journals of this folder whose comparisons came to their end a month ago."""
-    for path in folder.glob(f"compare-{'[0-9a-f]' * 12}-*-????.jsonl"):  # not a user's own name
-        with suppress(OSError):
+    for path in _own_journals(folder):
+        with suppress(OSError, MnistCliError):
             old = path.stat().st_mtime < time.time() - KEPT_SECONDS
-            if old and path.read_bytes().endswith(b'{"finished": true}\n'):
+            if old and files.read(path, CHOOSE).endswith(b'"finished": true}\n'):
                 path.unlink()
+
+
+def _narrowed_from(conditions: Conditions, seeds: Seeds) -> int | None:
+    """How many networks the largest comparison in the state folder had that held these and more.
+
+    It counts where it was made under the same conditions, and runs of two or more of the seeds
+    show how the others did: these may then have been chosen for their luck.
+    """
+    names = conditions[NETWORKS].keys()
+    found = []
+    with suppress(MnistCliError):
+        for path in _own_journals(_state_folder()) if len(names) > 1 else ():
+            with suppress(MnistCliError, OSError):
+                with files.opened(path) as file:
+                    known = _header(path, file.readline(files.MOST_BYTES)).conditions
+                if not names < known[NETWORKS].keys():
+                    continue
+                part = {**known, NETWORKS: {name: known[NETWORKS][name] for name in names}}
+                if {each.key for each in differences(part, conditions)} <= {("number of seeds",)}:
+                    others = {seed for name, seed in _read(path)[0].runs if name not in names}
+                    found += [len(known[NETWORKS])] if len(others & set(seeds)) > 1 else []
+    return max(found, default=None)
 
 
 def _locked(path: Path) -> FileLock | None:
     """A lock that is held, or None where another process holds it."""
-    lock = FileLock(f"{path.resolve()}.lock", timeout=0)
     with _keeping(path):
+        place = Path(f"{absolute(path).resolve()}.lock")
+        if os.path.lexists(place) and not stat.S_ISREG(place.lstat().st_mode):
+            raise MnistCliError(f"{place} is not a regular file; remove it or {CHOOSE}")
+        lock = FileLock(place, timeout=0)
         try:
             lock.acquire()
         except Timeout:
@@ -196,26 +308,42 @@ def _release(lock: FileLock) -> None:
     lock.release()
 
 
-def _read_or_begin(path: Path, conditions: Conditions, seeds: Sequence[int]) -> Journal:
-    """Read the journal at `path`, which is locked; write its first line where there is none."""
+def _read_or_begin(
+    path: Path, conditions: Conditions, seeds: Seeds, earlier: Iterable[Seeds] = ()
+) -> Journal:
+    """The journal at `path`, which is locked, to go on with.
+
+    Where there is none it is begun; `earlier` seeds were asked for in others like it.
+    """
     with _keeping(path):
-        content = path.read_bytes() if path.exists() else b""
-        if not content:
-            header = Header(FORMAT, tuple(seeds), conditions)
-            with replacing(path) as file:
-                file.write(f"{to_json(header)}\n".encode())
-            return Journal(path, header)
+        place = absolute(path)
+        is_new = not place.exists() or (place.is_file() and not place.stat().st_size)
+    if is_new:
+        journal = Journal(path, Header(FORMAT, seeds, dict(conditions)), earlier)
+        journal.write()
+        return journal
+    journal, size = _read(path)
+    _check_conditions(path, journal.header.conditions, conditions)
+    with _keeping(path), open(place, "r+b") as file:  # which a read-only one refuses
+        file.truncate(size)
+    journal.left = _identity(path)
+    journal.ask(seeds)
+    return journal
+
+
+def _read(path: Path) -> tuple[Journal, int]:
+    """What a journal holds, and how many bytes of it are whole lines.
+
+    Raises:
+        MnistCliError: it cannot be read, is no journal, or a line is damaged.
+    """
+    content = files.read(path, CHOOSE)
     first, _, rest = content.partition(b"\n")
-    header = _check_header(path, first, conditions)
+    journal = Journal(path, _header(path, first))
     *lines, unfinished = rest.split(b"\n")
-    if unfinished:
-        with _keeping(path):
-            os.truncate(path, len(content) - len(unfinished))
-    journal = Journal(path, header)
-    journal.seeds_changed = set(seeds) != set(header.seeds)
     for number, line in enumerate(lines, 2):
         try:
-            entry: RunEntry | EndEntry = from_json(RunEntry | EndEntry, line)  # type: ignore[arg-type]
+            entry: RunEntry | SeedsEntry = from_json(RunEntry | SeedsEntry, line)  # type: ignore[arg-type]
             if isinstance(entry, RunEntry):
                 check_seal(line)
         except ValueError as error:
@@ -225,65 +353,45 @@ def _read_or_begin(path: Path, conditions: Conditions, seeds: Sequence[int]) -> 
         if isinstance(entry, RunEntry):
             journal.runs[entry.model, entry.run.seed] = entry.run
         else:
-            journal.finished = True
-    return journal
+            journal.asked.pop(entry.seeds, None)
+            journal.asked[entry.seeds] = entry.finished
+    return journal, len(content) - len(unfinished)
 
 
-def _check_header(path: Path, line: bytes, conditions: Conditions) -> Header:
-    """Read the first line.
-
-    Raises:
-        UsageError: its conditions are others.
-        MnistCliError: it is no header.
-    """
+def _header(path: Path, line: bytes) -> Header:
     try:
         header = from_json(Header, line)
-        models: dict[str, Any] = dict(header.conditions["models"])
-        was = dict(_flat(header.conditions))
-    except (ValueError, KeyError, TypeError) as error:
-        raise MnistCliError(f"{path} is no journal of mnist-cli; choose another journal") from error
-    now = dict(_flat(json.loads(json.dumps(conditions))))  # as a file holds it: no tuples or enums
-    wanted = conditions["models"]
-    changed = [
-        key
-        for key in was | now
-        if was.get(key) != now.get(key)
-        # A network that could not be measured has no number format yet.
-        and not (key.endswith(" precision") and None in (was.get(key), now.get(key)))
-    ]
-    differences = [f"with {name}" for name in models if name not in wanted]
-    differences += [f"without {name}" for name in wanted if name not in models]
-    differences = differences or [_difference(key, was.get(key), now.get(key)) for key in changed]
-    if changed == [THREADS] and THREADS in was:
-        raise UsageError(
-            f"the runs in {path} have {plural(was[THREADS], 'thread')} each: go on with --threads "
-            f"{was[THREADS]}, or choose another journal"
-        )
-    if differences:
-        more = f" and {len(differences) - 2} more" if len(differences) > 2 else ""
-        raise UsageError(
-            f"{path} holds runs of another comparison ({'; '.join(differences[:2])}{more}); "
-            "choose another journal"
-        )
+        differences(header.conditions, header.conditions)  # which have the form of conditions
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MnistCliError(f"{path} is no journal of mnist-cli; {CHOOSE}") from error
     return header
 
 
-def _difference(key: str, was: Any, now: Any) -> str:
-    """`mlp lr 0.01, now 0.1`; of the key `nets.py:wide code blocks.py`, only that it changed."""
-    network, is_code, file = key.partition(" code ")
-    if is_code:
-        return f"{file} of {network.removeprefix('models ')} has changed since"
-    return f"{key} {was}, now {now}"
+def _check_conditions(path: Path, was: Conditions, now: Conditions) -> None:
+    """Raise UsageError where the runs in a journal were made under other conditions."""
+    changed = differences(was, now)
+    threads = was.get("environment", {}).get("threads")
+    if [each.key for each in changed] == [THREADS] and isinstance(threads, int):
+        raise UsageError(
+            f"the runs in {path} have {plural(threads, 'thread')} each: go on with --threads "
+            f"{threads}, or {CHOOSE}"
+        )
+    if changed:
+        more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
+        raise UsageError(
+            f"{path} holds runs of another comparison ({'; '.join(map(str, changed[:2]))}{more}); "
+            f"{CHOOSE}"
+        )
 
 
-def _flat(tree: Conditions, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """`{"mlp": {"lr": 0.1}}` as the pair `("mlp lr", 0.1)`."""
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key} ")
-        else:
-            yield f"{prefix}{key}", value
+def _line(entry: Header | RunEntry | SeedsEntry) -> bytes:
+    return f"{to_json(entry)}\n".encode()
 
 
-def _keeping(path: Path, way_out: str = "choose another journal") -> AbstractContextManager[None]:
+def _identity(path: Path) -> tuple[int, ...]:
+    status = absolute(path).stat()
+    return status.st_dev, status.st_ino, status.st_size
+
+
+def _keeping(path: Path, way_out: str = CHOOSE) -> AbstractContextManager[None]:
     return explaining(f"keep a journal in {path}", way_out)

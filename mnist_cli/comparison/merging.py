@@ -1,12 +1,12 @@
 """Exports of one comparison, made with other seeds or on other machines, put together."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
-from typing import Any
 
 from mnist_cli.comparison.analysis import analysed
+from mnist_cli.comparison.conditions import NETWORKS, Conditions, conditions, differences
 from mnist_cli.errors import UsageError
 from mnist_cli.schema.comparison import CompareResult, ModelRuns, Run
 
@@ -14,7 +14,7 @@ RESULTS = ("epochs", "test_accuracy", "test_loss", "reached_target")  # what a s
 
 
 def merged(exports: Mapping[Path, CompareResult]) -> CompareResult:
-    """All runs of some exports as one comparison, analysed.
+    """All runs of some exports as one comparison, analysed; networks in the order of the first.
 
     A run that two of them hold counts once.
 
@@ -24,17 +24,20 @@ def merged(exports: Mapping[Path, CompareResult]) -> CompareResult:
     (first_path, first), *others = exports.items()
     for path, other in others:
         _check_same(first_path, first, path, other)
-    models = [
-        [_placed(path, model, each) for model in each.models] for path, each in exports.items()
+    rows = [
+        reduce(
+            _joined, [row for each in exports.values() for row in each.models if row.model == name]
+        )
+        for name in [row.model for row in first.models]
     ]
-    rows = [reduce(_joined, rows) for rows in zip(*models, strict=True)]
+    narrowed = [each.narrowed_from for each in exports.values() if each.narrowed_from]
     result = replace(
         first,
         seeds=tuple(sorted({seed for export in exports.values() for seed in export.seeds})),
         journal=None,
         models=tuple(replace(row, figures=None, settled=None) for row in rows),
         seeds_changed=any(export.seeds_changed for export in exports.values()),
-        narrowed_from=max((e.narrowed_from or 0 for e in exports.values()), default=0) or None,
+        narrowed_from=max(narrowed, default=None),
         verdicts=(),
         baseline=None,
         wall_seconds=None,
@@ -44,47 +47,22 @@ def merged(exports: Mapping[Path, CompareResult]) -> CompareResult:
 
 def _check_same(first_path: Path, first: CompareResult, path: Path, other: CompareResult) -> None:
     """Raise UsageError with the first condition that differs."""
-    then, now = _conditions(first), _conditions(other)
-    for key in then | now:
-        if then.get(key) != now.get(key):
-            raise UsageError(
-                f"{first_path} and {path} are not of one comparison: {key} {then.get(key)} and "
-                f"{now.get(key)}"
-            )
+    for difference in differences(_conditions(first), _conditions(other)):
+        match difference.key:
+            case (_, network) if difference.key[0] == NETWORKS:
+                what = f"only {first_path if difference.was else path} has {network}"
+            case (_, network, "code", file):
+                what = f"{file} of {network} is another file"
+            case _:
+                what = f"{difference.name} {difference.was} and {difference.now}"
+        raise UsageError(f"{first_path} and {path} are not of one comparison: {what}")
 
 
-def _conditions(result: CompareResult) -> dict[str, Any]:
-    """All that runs have in common; the order of the networks too, as it is that of the tables."""
-    conditions: dict[str, Any] = {
-        "networks": ", ".join(model.model for model in result.models),
-        "dataset": result.dataset.name,
-        "images of SHA-256": result.dataset.sha256,
-    }
-    conditions |= result.environment.deciding
-    for model in result.models:
-        conditions |= {f"{model.model} {key}": v for key, v in asdict(model.protocol).items()}
-        if model.precision:  # of a network that could not be made it is not known
-            conditions[f"{model.model} precision"] = model.precision
-        conditions |= {f"{model.model} code {file}": sha for file, sha in model.code.items()}
-    settling = result.settling.max_seeds if result.settling else None
-    conditions["number of seeds"] = f"until settled, {settling} at most" if settling else "fixed"
-    return conditions | {"target": result.target, "margin": result.margin}
-
-
-def _placed(path: Path, model: ModelRuns, export: CompareResult) -> ModelRuns:
-    """The row with the machine of each run, which older versions did not write."""
-    return replace(
-        model,
-        runs=tuple(
-            replace(
-                run,
-                host=run.host or f"that of {path}",
-                processor=run.processor or export.environment.processor,
-                threads=run.threads or export.environment.threads,
-            )
-            for run in model.runs
-        ),
-    )
+def _conditions(result: CompareResult) -> Conditions:
+    most = result.settling and result.settling.max_seeds
+    number = f"until settled, {most} at most" if most else "fixed"
+    common = conditions(result.models, result.dataset, result.environment, result.target, number)
+    return common | {"margin": result.margin}
 
 
 def _joined(first: ModelRuns, other: ModelRuns) -> ModelRuns:

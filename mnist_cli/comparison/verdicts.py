@@ -69,13 +69,21 @@ def _fixed(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None
 
 
 def _at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None]:
-    """Over the first seeds, as many as there were at the look that counts."""
+    """Over the first seeds, as many as there were at the look that counts.
+
+    Those after a gap may have come before it, out of turn, and are left out. Where exports are put
+    together that stopped early, another block of seeds follows: as all are alike and independent,
+    it may stand for the seeds that the first block would have had next.
+    """
     assert result.settling is not None
     comparisons = number_of_comparisons(len(result.models), result.number_of_looks)
     decisions = []
     for first, second in pairs:
         one, other = _values(first, result), _values(second, result)
-        seeds = takewhile((one.keys() & other.keys()).__contains__, result.seeds)
+        both = one.keys() & other.keys()
+        seeds = [
+            seed for block in _blocks(result.seeds) for seed in takewhile(both.__contains__, block)
+        ]
         decision = sequential.judged(
             [one[seed] - other[seed] for seed in seeds],
             comparisons,
@@ -85,6 +93,16 @@ def _at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | N
         )
         decisions.append(decision)
     return decisions
+
+
+def _blocks(seeds: Sequence[int]) -> list[list[int]]:
+    """Seeds in their order, parted where they do not follow each other: 0 to 4, 10 to 14."""
+    blocks: list[list[int]] = []
+    for seed in seeds:
+        if not blocks or seed != blocks[-1][-1] + 1:
+            blocks.append([])
+        blocks[-1].append(seed)
+    return blocks
 
 
 def number_of_comparisons(networks: int, looks: int = 1) -> int:

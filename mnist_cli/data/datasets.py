@@ -13,10 +13,17 @@ from mnist_cli.data.idx import damaged, read_idx
 from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError, UsageError
-from mnist_cli.schema.datasets import NOT_COMPARABLE, NUM_CLASSES, DatasetInfo, DatasetName
+from mnist_cli.schema.datasets import (
+    MOST_TEST_IMAGES,
+    NOT_COMPARABLE,
+    NUM_CLASSES,
+    DatasetInfo,
+    DatasetName,
+    Split,
+)
 from mnist_cli.schema.events import OnEvent, SubsetUsed
 from mnist_cli.schema.options import DataOptions
-from mnist_cli.system.files import explaining
+from mnist_cli.system.files import absolute, explaining
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,10 @@ class Dataset:
     test: LabelledImages
 
 
-_prefetched: dict[Path, Future[Dataset]] = {}
+Splits = tuple[Split, ...]
+Found = tuple[DatasetInfo, dict[Split, LabelledImages]]
+BOTH: Splits = (Split.TRAIN, Split.TEST)
+_prefetched: dict[tuple[Path, Splits], Future[Found]] = {}
 
 
 def load(options: DataOptions, on_event: OnEvent) -> Dataset:
@@ -49,29 +59,51 @@ def load(options: DataOptions, on_event: OnEvent) -> Dataset:
         UsageError: the data folder or the mirror cannot be one.
         MnistCliError: files are damaged, or missing and cannot be fetched.
     """
-    if options.dataset == DatasetName.MNIST5K:
-        return _bundled()
-    auto = options.dataset == DatasetName.AUTO
-    name, source, raw = _place(options)
-    missing = [file for file in source.files if _on_disk(raw, file) is None]
-    if missing:
-        from mnist_cli.data.download import IF_ASKED_FOR, IF_QUICK, fetch
+    return _dataset(_load(options, BOTH, on_event))
 
-        try:
-            with explaining(f"write {raw}", "choose another data folder"):
-                fetch(missing, raw, source, IF_QUICK if auto else IF_ASKED_FOR, on_event)
-        except UsageError:
-            raise
-        except MnistCliError as error:
-            if auto:
-                lacking = tuple(file.name for file in missing)
-                on_event(SubsetUsed(str(raw), lacking, str(error)))
-                return _bundled()
-            raise MnistCliError(
-                f"{error}; try again, put the files in {raw}, or use the dataset mnist5k"
-            ) from error
-    reading = _prefetched.pop(raw, None)
-    return reading.result() if reading else _read(name, source, raw)
+
+def load_test(
+    options: DataOptions, on_event: OnEvent, trained_on: DatasetInfo | None
+) -> tuple[DatasetInfo, LabelledImages]:
+    """The test images alone, as `load` gets them; files of the training images are not needed.
+
+    Without those, what a checkpoint was `trained_on` tells of them if the test images are the same.
+
+    Raises:
+        UsageError, MnistCliError: as `load`.
+    """
+    info, parts = _load(options, (Split.TEST,), on_event)
+    wanted = info.name, info.test_sha256
+    if trained_on and not info.num_train and wanted == (trained_on.name, trained_on.test_sha256):
+        info = trained_on
+    return info, parts[Split.TEST]
+
+
+def _load(options: DataOptions, splits: Splits, on_event: OnEvent) -> Found:
+    found = _local(options, splits)
+    if found:
+        return found
+    auto = options.dataset == DatasetName.AUTO
+    _, source, raw = _place(options)
+    missing = [file for file in _files_of(source, splits) if _on_disk(raw, file) is None]
+    from mnist_cli.data.download import IF_ASKED_FOR, IF_QUICK, fetch
+
+    try:
+        with explaining(f"write {raw}", "choose another data folder"):
+            fetch(missing, raw, source, IF_QUICK if auto else IF_ASKED_FOR, on_event)
+    except UsageError:
+        raise
+    except MnistCliError as error:
+        if auto:
+            on_event(SubsetUsed(str(raw), tuple(file.name for file in missing), str(error)))
+            return _bundled()
+        raise MnistCliError(
+            f"{error}; try again, put the files in {raw}, or use the dataset mnist5k"
+        ) from error
+    found = _local(options, splits)
+    if found is None:
+        raise MnistCliError(f"files in {raw} were removed; run again")
+    return found
 
 
 def to_bytes(dataset: Dataset) -> tuple[bytes, bytes, bytes, bytes]:
@@ -101,23 +133,21 @@ def load_local(options: DataOptions) -> Dataset | None:
         UsageError: the data folder cannot be one.
         MnistCliError: files are damaged.
     """
-    if options.dataset == DatasetName.MNIST5K:
-        return _bundled()
-    name, source, raw = _place(options)
-    there = all(_on_disk(raw, file) for file in source.files)
-    return _read(name, source, raw) if there else None
+    found = _local(options, BOTH)
+    return _dataset(found) if found else None
 
 
-def prefetch(options: DataOptions) -> None:
-    """Start reading a complete dataset that is on the disk, in a thread; `load` takes the result.
+def prefetch(options: DataOptions, splits: Splits = BOTH) -> None:
+    """Start reading files that are on the disk, in a thread; `load` takes the result.
 
     Unpacking 11 MB takes 0.2 s. It does not need Python's global lock, which `import torch` holds
     for a second: called before that import, it costs no time on a second core.
     """
     if options.dataset != DatasetName.MNIST5K:
         name, source, raw = _place(options)
-        if all(_on_disk(raw, file) for file in source.files):
-            _prefetched[raw] = ThreadPoolExecutor(1).submit(_read, name, source, raw)
+        if all(_on_disk(raw, file) for file in _files_of(source, splits)):
+            reading = ThreadPoolExecutor(1).submit(_read, name, source, raw, splits)
+            _prefetched[raw, splits] = reading
 
 
 def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.uint8] | None:
@@ -126,17 +156,12 @@ def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.u
     Nothing is fetched: who looks at a result of others may have no use for 11 MB.
     """
     try:
-        place = replace(options, dataset=DatasetName(info.name))
-        if place.dataset == DatasetName.MNIST5K:
-            dataset = _bundled()
-        else:
-            name, source, raw = _place(place)
-            if not all(_on_disk(raw, file) for file in source.files):
-                return None
-            dataset = _read(name, source, raw)
+        found = _local(replace(options, dataset=DatasetName(info.name)), (Split.TEST,))
     except (ValueError, MnistCliError):  # ValueError: no name of a dataset
         return None
-    return dataset.test.images if dataset.info.sha256 == info.sha256 else None
+    if found is None or found[0].test_sha256 != info.test_sha256:
+        return None
+    return found[1][Split.TEST].images
 
 
 def _place(options: DataOptions) -> tuple[DatasetName, Source, Path]:
@@ -147,8 +172,8 @@ def _place(options: DataOptions) -> tuple[DatasetName, Source, Path]:
     """
     name = DatasetName.MNIST if options.dataset == DatasetName.AUTO else options.dataset
     source = SOURCES[name]
-    root = (options.data_dir or Path(platformdirs.user_cache_dir("mnist-cli"))).expanduser()
-    root = root.absolute()
+    root = options.data_dir or Path(platformdirs.user_cache_dir("mnist-cli"))
+    root = absolute(root.expanduser())
     if root.is_file():
         raise UsageError(f"the data folder {root} is a file; name the folder that holds the data")
     raw = root / source.folder / "raw"
@@ -158,19 +183,33 @@ def _place(options: DataOptions) -> tuple[DatasetName, Source, Path]:
     return name, source, raw
 
 
+def _files_of(source: Source, splits: Splits) -> list[KnownFile]:
+    by_split = {Split.TRAIN: source.files[:2], Split.TEST: source.files[2:]}
+    return [file for split in splits for file in by_split[split]]
+
+
 def _on_disk(raw: Path, file: KnownFile) -> Path | None:
     """Where a file is, if it is there. The .gz is preferred: an extracted file may be cut short."""
     candidates = (raw / f"{file.name}.gz", raw / file.name)
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if path.exists()), None)
 
 
-def _read(name: DatasetName, source: Source, raw: Path) -> Dataset:
-    train_images, train_labels, test_images, test_labels = source.files
-    return _dataset(
-        name,
-        _read_labelled(raw, train_images, train_labels),
-        _read_labelled(raw, test_images, test_labels),
-    )
+def _local(options: DataOptions, splits: Splits) -> Found | None:
+    """What is on the disk, or was prefetched; None where a file is missing."""
+    if options.dataset == DatasetName.MNIST5K:
+        return _bundled()
+    name, source, raw = _place(options)
+    if not all(_on_disk(raw, file) for file in _files_of(source, splits)):
+        return None
+    reading = _prefetched.pop((raw, splits), None)
+    return reading.result() if reading else _read(name, source, raw, splits)
+
+
+def _read(name: DatasetName, source: Source, raw: Path, splits: Splits) -> Found:
+    parts = {split: _read_labelled(raw, *_files_of(source, (split,))) for split in splits}
+    if len(parts[Split.TEST].labels) > MOST_TEST_IMAGES:
+        raise MnistCliError(f"{raw} has more than {MOST_TEST_IMAGES:,} test images; keep fewer")
+    return _identified(name, parts[Split.TEST], parts.get(Split.TRAIN))
 
 
 def _read_labelled(raw: Path, *files: KnownFile) -> LabelledImages:
@@ -201,18 +240,30 @@ def _read_file(raw: Path, file: KnownFile) -> tuple[Path, NDArray[np.uint8]]:
         return extracted, read_idx(extracted, file.ndim, file.extracted_md5)
 
 
-def _bundled() -> Dataset:
+def _bundled() -> Found:
     train, test = read_mnist5k()
-    return _dataset(
-        DatasetName.MNIST5K, LabelledImages(*train), LabelledImages(*test), note=NOT_COMPARABLE
-    )
+    return _identified(DatasetName.MNIST5K, LabelledImages(*test), LabelledImages(*train))
 
 
-def _dataset(
-    name: DatasetName, train: LabelledImages, test: LabelledImages, note: str | None = None
-) -> Dataset:
+def _identified(name: DatasetName, test: LabelledImages, train: LabelledImages | None) -> Found:
+    note = NOT_COMPARABLE if name == DatasetName.MNIST5K else None
+    if train is None:
+        return DatasetInfo(str(name), 0, len(test.labels), "", note, _sha256(test)), {
+            Split.TEST: test
+        }
+    sizes = len(train.labels), len(test.labels)
+    info = DatasetInfo(str(name), *sizes, _sha256(train, test), note, _sha256(test))
+    return info, {Split.TRAIN: train, Split.TEST: test}
+
+
+def _dataset(found: Found) -> Dataset:
+    info, parts = found
+    return Dataset(info, parts[Split.TRAIN], parts[Split.TEST])
+
+
+def _sha256(*parts: LabelledImages) -> str:
     total = hashlib.sha256()
-    for array in (train.images, train.labels, test.images, test.labels):
-        total.update(np.ascontiguousarray(array).data)
-    info = DatasetInfo(str(name), len(train.labels), len(test.labels), total.hexdigest(), note)
-    return Dataset(info, train, test)
+    for part in parts:
+        for array in (part.images, part.labels):
+            total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()

@@ -7,6 +7,7 @@ byte reaches its place before the hash of all of them is right.
 
 import hashlib
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ import urllib3
 from mnist_cli.data.sources import KnownFile, Source, mirrors
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.events import DownloadProgress, OnEvent
-from mnist_cli.system.files import replacing
+from mnist_cli.system.files import MOST_BYTES, replacing
 
 CHUNK_BYTES = 1 << 16
 
@@ -155,7 +156,8 @@ def _fetch(
         response.raise_for_status()
         path.parent.mkdir(parents=True, exist_ok=True)
         file = stack.enter_context(replacing(path))
-        total = int(response.headers.get("Content-Length", 0)) or None
+        length = response.headers.get("Content-Length", "")
+        total = int(length) if re.fullmatch("[0-9]{1,15}", length) else None
         # read1 returns what has arrived. read would wait for a whole chunk, and with a server that
         # sends a byte a second the deadline would never be looked at. Nothing is decoded, because
         # some servers announce a .gz file as its content in gzip encoding.
@@ -165,6 +167,8 @@ def _fetch(
             file.write(chunk)
             received.update(chunk)
             done += len(chunk)
+            if done > MOST_BYTES:
+                raise WrongBytesError(f"more than {MOST_BYTES >> 20} MiB")
             on_bytes(done, total)
         if received.hexdigest() != md5:
             raise WrongBytesError(f"{done:,} wrong bytes, their MD5 is not {md5}")

@@ -9,13 +9,14 @@ import hashlib
 import math
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cli.errors import MnistCliError
-from mnist_cli.system.files import explaining
+from mnist_cli.system.files import read, read_all
 
 
 def read_idx(path: Path, ndim: int, md5: str | None = None) -> NDArray[np.uint8]:
@@ -32,16 +33,19 @@ def read_idx(path: Path, ndim: int, md5: str | None = None) -> NDArray[np.uint8]
     Raises:
         MnistCliError: the file cannot be read or is not what it should be.
     """
-    with explaining(f"read {path}", "use another data folder, or the dataset mnist5k"):
-        content = path.read_bytes()
+    content = read(path, "use another data folder, or the dataset mnist5k")
     try:
         if not content:
             raise ValueError("it is empty")
         if md5 is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
             raise ValueError(f"its MD5 is not the published {md5}")
-        return _parse(gzip.decompress(content) if path.suffix == ".gz" else content, ndim)
+        if path.suffix == ".gz":
+            with gzip.open(BytesIO(content)) as unpacked:
+                content = read_all(unpacked)  # type: ignore[arg-type]
+        return _parse(content, ndim)
     except (ValueError, EOFError, OSError, zlib.error) as error:
-        raise damaged(path, str(error)) from error
+        reason = getattr(error, "strerror", None) or error
+        raise damaged(path, str(reason)) from error
 
 
 def damaged(path: Path, reason: str) -> MnistCliError:

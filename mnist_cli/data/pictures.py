@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.options import STDIN
-from mnist_cli.system.files import explaining
+from mnist_cli.system.files import absolute, explaining, opened, read_all
 
 # The formats that are tried, none of which starts a program, and how their files end in a folder.
 FORMATS = {
@@ -39,11 +39,12 @@ def files_of(path: Path) -> list[Path]:
     """
     suffixes = tuple(suffix for those in FORMATS.values() for suffix in those)
     with explaining(f"read {path}", "choose another folder"):
-        if path == STDIN or not path.is_dir():
+        place = absolute(path)
+        if path == STDIN or not place.is_dir():
             return [path]
         files = sorted(
-            file
-            for file in path.iterdir()
+            path / file.name
+            for file in place.iterdir()
             if file.name.lower().endswith(suffixes)
             and not file.name.startswith(".")
             and not file.is_dir()
@@ -68,7 +69,7 @@ def read_picture(path: Path) -> NDArray[np.float32]:
         warnings.simplefilter("ignore")  # of odd metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(_stdin() if path == STDIN else path, formats=tuple(FORMATS)) as picture:
+            with Image.open(BytesIO(_content(path)), formats=tuple(FORMATS)) as picture:
                 return _pixels(picture)
         except UnidentifiedImageError as error:
             raise MnistCliError(
@@ -85,21 +86,24 @@ def read_picture(path: Path) -> NDArray[np.float32]:
             raise MnistCliError(f"{name} is damaged ({error}); save it again") from error
 
 
-def _stdin() -> BytesIO:
-    return BytesIO(sys.stdin.buffer.read() if sys.stdin else b"")  # None: closed by the caller
+def _content(path: Path) -> bytes:
+    if path == STDIN:
+        return read_all(sys.stdin.buffer) if sys.stdin else b""  # None: closed by the caller
+    with opened(path) as file:
+        return read_all(file)
 
 
 def _pixels(picture: Image.Image) -> NDArray[np.float32]:
+    ImageOps.exif_transpose(picture, in_place=True)
     deep = picture.mode.startswith(("I", "F"))  # 16 bits or more, which convert() would cut to 8
     if deep:
-        values = np.nan_to_num(np.asarray(picture, np.float32))
+        values = np.nan_to_num(np.asarray(picture, np.float32)).clip(0)  # below black is black
         most = 65535 if picture.mode.startswith("I;16") else values.max()
         upright = Image.fromarray(values / max(most, 1))
     elif picture.has_transparency_data:
         upright = picture.convert("RGBA").convert("RGBa")
     else:
         upright = picture.convert("RGB")
-    ImageOps.exif_transpose(upright, in_place=True)
     upright.thumbnail((MOST_PIXELS, MOST_PIXELS))
     pixels = np.asarray(upright, np.float32).reshape(upright.height, upright.width, -1)
     return pixels if deep else pixels / np.float32(255)

@@ -15,22 +15,36 @@ from mnist_cli.report.latex import to_latex
 from mnist_cli.report.rows import rows, run_rows
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.options import STDOUT, ExportOptions
-from mnist_cli.system.files import explaining, replacing
+from mnist_cli.system.files import absolute, write
 from mnist_cli.system.streams import visible
 
 NOT_IN_CSV = {"history", "mistakes"}  # a run is a row, and these are no single figures
 
 
-def write(result: CompareResult, options: ExportOptions) -> None:
-    """Write the files that were asked for, each in one step.
+class Exports:
+    """The files of a comparison: one that was there stays until there is something better.
 
-    Raises:
-        MnistCliError: a file cannot be written.
+    A file that was not there when the comparison began is written with each result. One that was
+    is replaced once, by the last result, and not at all by a result without a run.
     """
-    for path, form in _forms(options):
-        if path != STDOUT:
-            with explaining(f"write {path}", "choose another file"), replacing(path) as file:
-                file.write(form(result).encode())
+
+    def __init__(self, options: ExportOptions) -> None:
+        self._forms = [(path, form) for path, form in _forms(options) if path != STDOUT]
+        self._earlier = {path for path, _ in self._forms if absolute(path).exists()}
+
+    def write(self, result: CompareResult, *, last: bool = False) -> None:
+        """Write the files whose turn it is, each in one step.
+
+        Raises:
+            MnistCliError: a file cannot be written.
+        """
+        better = last and any(model.runs for model in result.models)
+        way_out = "choose another file"
+        if result.journal:
+            way_out += f"; {result.journal} holds the runs, and the same command goes on from there"
+        for path, form in self._forms:
+            if better or path not in self._earlier:
+                write(path, form(result).encode(), way_out)
 
 
 def write_stdout(result: CompareResult, options: ExportOptions) -> None:

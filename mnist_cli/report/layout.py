@@ -42,7 +42,8 @@ def table(*headers: str) -> Table:
 def dataset_line(info: DatasetInfo) -> str:
     """Which images, how many, and what to bear in mind."""
     note = f" ({info.note})" if info.note else ""
-    return f"{info.name}, {info.num_train:,} training and {info.num_test:,} test images{note}"
+    train = f"{info.num_train:,} training and " if info.num_train else ""
+    return f"{info.name}, {train}{info.num_test:,} test images{note}"
 
 
 def protocol_line(protocol: Protocol) -> str:

@@ -2,20 +2,20 @@
 
 The field names are the keys of the JSON export, and the docstrings are what its JSON schema says of
 them (`python -m mnist_cli.schema`). `SCHEMA_VERSION` is raised when a field goes or changes its
-meaning; new fields may come without. Version 2 has the epochs and the mistakes of each run; files
-of version 1 are read as well. Accuracies are fractions, durations are seconds.
+meaning; new fields may come without. Accuracies are fractions, durations are seconds. A file is
+refused that has more networks or runs, or larger numbers, than a comparison can have.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Len
+from annotated_types import Ge, Interval, Len
 
 from mnist_cli.schema.datasets import NUM_CLASSES, DatasetInfo
 from mnist_cli.schema.protocol import Protocol
-from mnist_cli.schema.record import Record, Sealed
-from mnist_cli.schema.results import Environment, EpochResult, Fraction, Seconds
+from mnist_cli.schema.record import Count, Positive, Record, Sealed
+from mnist_cli.schema.results import Environment, EpochResult, Fraction, Loss, Seconds
 
 SCHEMA_VERSION: Literal[2] = 2
 ALPHA = 0.05  # the chance of any false verdict
@@ -23,7 +23,12 @@ CONFIDENCE = 1 - ALPHA
 NEAR_CHANCE = 2 / NUM_CLASSES  # twice the accuracy of guessing: whatever has less did not learn
 LOOKS = (4, 5, 7, 10, 14, 20, 28, 40, 56, 80)  # numbers of seeds at which pairs may be looked at
 
-Count = Annotated[int, Ge(0)]
+MAX_NETWORKS = 256
+MAX_RUNS = 2000  # of a network, as exports put together have them
+
+Duration = Annotated[float, Interval(ge=0, le=1e12)]
+Name = Annotated[str, Len(1, 10_000)]
+Look = Annotated[int, Interval(ge=2, le=MAX_RUNS)]
 
 
 class Measure(StrEnum):
@@ -55,7 +60,7 @@ class Estimate(Record):
     half_width: Annotated[float, Ge(0)] | None
     """Half the width of its two-sided Student interval; null where n is 1, and for figures of one
     network whose number of seeds depends on what they show."""
-    n: Annotated[int, Ge(1)]
+    n: Positive
     """How many values the mean is taken of."""
     confidence: Fraction
     """Level of the interval by itself; 1 - 0.05 / m where it is one of m simultaneous ones."""
@@ -67,11 +72,11 @@ class Run(Record):
 
     seed: Count
     """Decides the first weights and the order of the images."""
-    epochs: Annotated[int, Ge(1)]
+    epochs: Positive
     """Passes over the training images; fewer than the protocol's if it stopped at the target."""
     test_accuracy: Fraction
     """Share of the test images that are classified right, after the last epoch."""
-    test_loss: float
+    test_loss: Loss
     """Mean cross-entropy on the test images, in nats."""
     train_seconds: Seconds
     """Duration of the training steps alone: no loading, warm-up or evaluation."""
@@ -82,15 +87,15 @@ class Run(Record):
     mistakes: str | None = None
     """The wrong answers: Base64 of a zlib stream with a byte for each test image in its order,
     which is 10 * label + answer, or 255 for a right answer."""
-    cpu_seconds: Annotated[float, Ge(0)] | None = None
+    cpu_seconds: Duration | None = None
     """What all threads of the process computed during the training steps; null where unknown, as
     are the following in files of older versions."""
-    threads: Annotated[int, Ge(1)] | None = None
+    threads: Positive | None = None
     """Threads of a training step, which decide the last bits."""
     host: str = ""
     """Name of the machine."""
     processor: str = ""
-    runs_at_once: Annotated[int, Ge(1)] = 1
+    runs_at_once: Positive = 1
     """How many runs the machine was ready to train at the same time, this one included: only one
     that had it to itself tells how long a training takes."""
 
@@ -147,7 +152,7 @@ class Aggregate(Record):
 class ModelRuns(Record):
     """One row of a comparison: a network with all its runs."""
 
-    model: str
+    model: Name
     """Name of the network, with the varied settings: `cnn`, or `cnn lr=0.003`."""
     parameters: Count | None
     """Trainable parameters; null where the network could not be made."""
@@ -159,7 +164,7 @@ class ModelRuns(Record):
     protocol: Protocol
     precision: str | None
     """Number format of the training steps; null where the network could not be made."""
-    runs: tuple[Run, ...]
+    runs: Annotated[tuple[Run, ...], Len(0, MAX_RUNS)]
     """Finished runs, by seed."""
     failure: str | None = None
     """Why there are no further runs."""
@@ -184,9 +189,9 @@ class ModelRuns(Record):
 class Settling(Record):
     """How seeds are added until each pair of networks is settled."""
 
-    max_seeds: Annotated[int, Ge(LOOKS[0])]
+    max_seeds: Annotated[int, Interval(ge=LOOKS[0], le=MAX_RUNS)]
     """No network gets more."""
-    looks: Annotated[tuple[int, ...], Len(1)] = LOOKS
+    looks: Annotated[tuple[Look, ...], Len(1, 20)] = LOOKS
     """The numbers of seeds at which a pair may be looked at, whether or not they are reached: the
     level of its intervals is divided by how many they are."""
 
@@ -260,23 +265,25 @@ class CompareResult(Sealed):
     `environment` is that of one of the machines that trained; each run names its own.
     """
 
-    schema_version: Literal[1, 2]
+    schema_version: Literal[2]
     dataset: DatasetInfo
     environment: Environment
-    seeds: Annotated[tuple[Count, ...], Len(1)]
+    seeds: Annotated[tuple[Count, ...], Len(1, MAX_RUNS)]
     """The seeds asked for; a network with fewer runs is not finished, or settled earlier."""
     target: Fraction | None
     """Test accuracy to train up to."""
     journal: str | None
     """File that holds the finished runs, and knows whether seeds were added; null where exports
     were put together, or no file could be written."""
-    models: tuple[ModelRuns, ...]
+    models: Annotated[tuple[ModelRuns, ...], Len(1, MAX_NETWORKS)]
     """In the order asked for."""
     seeds_changed: bool = False
-    """Whether the journal was begun with more or fewer seeds, and its runs may have been looked at:
-    the chance of a false verdict is then more than 5 %."""
-    narrowed_from: int | None = None
-    """Of how many networks these are some, where more were compared before on the same seeds."""
+    """Whether other seeds, two or more and some of these among them, were asked for before: as
+    their verdicts could be seen, the chance of a false verdict is now more than 5 %. A first look
+    at one seed changes nothing, as one seed gives no verdict."""
+    narrowed_from: Count | None = None
+    """How many networks an earlier comparison had that held all of these and others, on common
+    seeds; null where no such comparison is in the user's state folder."""
     verdicts: tuple[Verdict, ...] = ()
     """One for each pair of networks with two seeds or more in common, or with a look."""
     baseline: Baseline | None = None
@@ -284,7 +291,7 @@ class CompareResult(Sealed):
     """Null for a number of seeds that was fixed in advance."""
     margin: Fraction | None = None
     """Networks whose accuracies differ by less are equivalent."""
-    wall_seconds: Annotated[float, Ge(0)] | None = None
+    wall_seconds: Duration | None = None
     """Duration of the whole comparison so far, since it was last begun; null where exports were put
     together."""
 

@@ -46,51 +46,6 @@ class TrainOptions:
 
 
 @dataclass(frozen=True)
-class EvalOptions:
-    """`eval`: a checkpoint on a test set. `model` is needed for custom networks only."""
-
-    checkpoint: Path
-    model: ModelSpec | None = None
-    data: DataOptions = DataOptions()
-    device: str = "auto"
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """`predict`: a checkpoint on a person's pictures, files and folders; `-` is standard input.
-
-    With `raw` they are in MNIST's form already.
-    """
-
-    checkpoint: Path
-    pictures: tuple[Path, ...]
-    raw: bool = False
-    model: ModelSpec | None = None
-    device: str = "auto"
-
-
-@dataclass(frozen=True)
-class ExportNetworkOptions:
-    """`export`: a checkpoint as a file for other programs, in the format of its suffix.
-
-    It is checked on the test images of `data`.
-    """
-
-    checkpoint: Path
-    output: Path
-    model: ModelSpec | None = None
-    data: DataOptions = DataOptions()
-
-
-@dataclass(frozen=True)
-class SummaryOptions:
-    """`summary`: one network layer by layer, or a line for each registered one."""
-
-    model: ModelSpec | None = None
-    batch_size: int = Protocol.batch_size
-
-
-@dataclass(frozen=True)
 class Entry:
     """One of those that are compared: a network with how it is trained.
 
@@ -229,3 +184,8 @@ class SamplesOptions:
     model: ModelSpec | None = None
     data: DataOptions = DataOptions()
     device: str = "auto"
+
+    @property
+    def shown_split(self) -> Split:
+        """The split that is meant."""
+        return self.split or (Split.TEST if self.checkpoint else Split.TRAIN)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval
 
-from mnist_cli.schema.record import Record
+from mnist_cli.schema.record import Positive, Record
 
 MAX_BATCH_SIZE = 1_000_000
 
@@ -33,10 +33,10 @@ class Schedule(StrEnum):
     ONE_CYCLE = "one-cycle"
 
 
-Epochs = Annotated[int, Ge(1)]
+Epochs = Positive
 BatchSize = Annotated[int, Interval(ge=1, le=MAX_BATCH_SIZE)]
-LearningRate = Annotated[float, Gt(0)]
-Dropout = Annotated[float, Ge(0)]
+LearningRate = Annotated[float, Interval(gt=0, le=1e99)]
+Dropout = Annotated[float, Interval(ge=0, le=1e99)]
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+
+from annotated_types import Interval
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 # Escapes in JSON: a backslash, a character in two parts, and a part alone.
 SURROGATES = r"\\\\|\\ud[89ab]..\\ud[c-f]..|(?P<lone>\\ud[89a-f]..)"
+MOST = 2**63 - 1  # so that sums and products of what a file says are finite
+Count = Annotated[int, Interval(ge=0, le=MOST)]
+Positive = Annotated[int, Interval(ge=1, le=MOST)]
 
 T = TypeVar("T", bound="Record")
 S = TypeVar("S", bound="Sealed")
@@ -40,26 +45,27 @@ class Sealed(Record):
     """A record that tells where a person or a disk changed it."""
 
     checksum: str = ""
-    """First 16 hex digits of the SHA-256 of all other fields, as JSON on one line."""
+    """First 16 hex digits of the SHA-256 of all other fields: as JSON on one line with keys sorted
+    and this one empty, and each number as a float, so that other programs may lay it out anew."""
 
 
 def sealed(record: S) -> S:
     """The same with the checksum of its other fields."""
-    return replace(record, checksum=_checksum(to_json(replace(record, checksum=""))))
+    return replace(record, checksum=_checksum(to_json(record)))
 
 
 def check_seal(text: str | bytes) -> None:
     """Raise ValueError where the checksum in a sealed document is not that of its other fields.
 
-    It is that of the text, as another version may have written more fields, or fewer.
+    It is that of the document, as another version may have written more fields, or fewer.
     """
-    document = json.loads(text)
-    if document.get("checksum") != _checksum(json.dumps(document | {"checksum": ""})):
+    if json.loads(text).get("checksum") != _checksum(text):
         raise ValueError("its checksum is another one, so it was changed")
 
 
-def _checksum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _checksum(text: str | bytes) -> str:
+    document = json.loads(text, parse_int=float) | {"checksum": ""}
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def to_json(record: Any, indent: int | None = None) -> str:

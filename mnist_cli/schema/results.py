@@ -7,14 +7,15 @@ seconds, losses are mean cross-entropies in nats.
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval
 
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol
-from mnist_cli.schema.record import Record
+from mnist_cli.schema.record import Count, Positive, Record
 
 Fraction = Annotated[float, Interval(ge=0, le=1)]
-Seconds = Annotated[float, Gt(0)]
+Seconds = Annotated[float, Interval(ge=1e-9, le=1e12)]
+Loss = Annotated[float, Interval(ge=-1e99, le=1e99)]  # float32 ends at 3.4e38
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Environment(Record):
 
     device: str
     processor: str
-    threads: Annotated[int, Ge(1)]
+    threads: Positive
     cpu_capability: str
     torch: str
     python: str
@@ -59,9 +60,9 @@ class Evaluation:
 class EpochResult(Record):
     """One epoch: `train_loss` is the mean over its images, the test figures were measured after."""
 
-    epoch: Annotated[int, Ge(1)]
-    train_loss: float
-    test_loss: float
+    epoch: Positive
+    train_loss: Loss
+    test_loss: Loss
     test_accuracy: Fraction
     train_seconds: Seconds
 
@@ -75,7 +76,7 @@ class TrainResult(Record):
     """
 
     model: str
-    parameters: Annotated[int, Ge(1)]
+    parameters: Positive
     """Trainable parameters."""
     dataset: DatasetInfo
     environment: Environment
@@ -83,10 +84,10 @@ class TrainResult(Record):
     code: dict[str, str]
     """SHA-256 of each file that a custom network consists of; empty for the article's."""
     precision: str
-    seed: Annotated[int, Ge(0)]
+    seed: Count
     epochs: tuple[EpochResult, ...]
     test_accuracy: Fraction
-    test_loss: float
+    test_loss: Loss
     train_seconds: Seconds
     tensors_sha256: str
     checkpoint: str

@@ -6,22 +6,24 @@ it. Loading executes nothing and imports nothing that the file names.
 """
 
 import hashlib
-import struct
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as from_safetensors
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.record import from_json, to_json
 from mnist_cli.schema.results import TrainResult
-from mnist_cli.system.files import explaining, replacing
+from mnist_cli.system.files import read, write
 from mnist_cli.training.adam import Adam
 
 FORMAT = "mnist-cli-checkpoint-1"
+MOST_BYTES = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,7 @@ def save(path: Path, record: TrainResult, tensors: dict[str, Tensor]) -> None:
     """
     text = to_json(record)
     metadata = {"format": FORMAT, "result": text, "result_sha256": _sha256(text)}
-    with explaining(f"write {path}", "choose another output file"), replacing(path) as file:
-        file.write(to_safetensors(tensors, metadata))
+    write(path, to_safetensors(tensors, metadata), "choose another output file")
 
 
 def load(path: Path) -> Checkpoint:
@@ -78,23 +79,21 @@ def load(path: Path) -> Checkpoint:
     Raises:
         MnistCliError: there is no such file, or it is damaged, or something else.
     """
-    if path.is_dir():
-        raise MnistCliError(f"{path} is a folder, not a checkpoint; name a file from train")
+    content = read(path, "name a file from train", MOST_BYTES)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise MnistCliError(f"{path} is no checkpoint of mnist-cli; make one with train")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        tensors = from_safetensors(content)
+        # A header of JSON follows its length, which has been checked now.
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        metadata = header.get("__metadata__", {})
+        if metadata.get("format") != FORMAT:
+            raise MnistCliError(f"{path} is no checkpoint of mnist-cli; make one with train")
         text = metadata["result"]
         if metadata["result_sha256"] != _sha256(text):
             raise ValueError("its record does not match its hash")
         record = from_json(TrainResult, text)
         if record.tensors_sha256 != digest(tensors):
             raise ValueError("its tensors do not match their hash")
-    except FileNotFoundError as error:
-        raise MnistCliError(f"there is no checkpoint {path}; make one with train") from error
-    except (SafetensorError, OSError, ValueError, KeyError, struct.error) as error:
+    except (SafetensorError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise MnistCliError(
             f"{path} is damaged or not a checkpoint ({reason}); train again or use a copy"

@@ -47,8 +47,9 @@ def compare_checkpoints(
     saved = [load(path) for path in options.checkpoints]
     models = _networks(saved, options.models, on_event)
     _check_one_dataset(saved, options)
-    dataset = datasets.load(data_of(options.data, saved[0]), on_event)
-    test = to_device(dataset.test, device)
+    data, trained_on = data_of(options.data, saved[0]), saved[0].record.dataset
+    dataset, images = datasets.load_test(data, on_event, trained_on)
+    test = to_device(images, device)
     evaluated, predictions = [], []
     for checkpoint, model in zip(saved, models, strict=True):
         warn_of_leak(checkpoint.record, dataset, on_event)
@@ -56,23 +57,23 @@ def compare_checkpoints(
         predictions.append(logits.argmax(1).numpy())
         evaluated.append(_evaluated(checkpoint, model, score(logits, test.labels)))
     answers = np.stack(predictions)
-    right = answers == dataset.test.labels
+    right = answers == images.labels
     chosen = _disputed(right, options, on_event)
     result = CheckpointComparison(
-        dataset=dataset.info,
+        dataset=dataset,
         environment=environment(device),
         checkpoints=tuple(evaluated),
         disagreements=_disagreements(options.checkpoints, right),
         disputed=tuple(
             DisputedImage(
                 index=int(index),
-                label=int(dataset.test.labels[index]),
+                label=int(images.labels[index]),
                 predictions=tuple(answers[:, index].tolist()),
             )
             for index in chosen
         ),
     )
-    return result, LabelledImages(dataset.test.images[chosen], dataset.test.labels[chosen])
+    return result, LabelledImages(images.images[chosen], images.labels[chosen])
 
 
 def _networks(

@@ -1,11 +1,10 @@
 """`compare`: several networks under one protocol, with the same seeds."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterator
 
 from mnist_cli.comparison import baseline, journal
+from mnist_cli.comparison.conditions import conditions
 from mnist_cli.comparison.sequential import expected_half_width
 from mnist_cli.comparison.verdicts import number_of_comparisons
 from mnist_cli.data import datasets
@@ -13,7 +12,6 @@ from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution.choice import executing
 from mnist_cli.execution.executor import Executor
 from mnist_cli.schema.comparison import LOOKS, CompareResult, Outcome, Run
-from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import (
     ComparisonInterrupted,
     JournalFound,
@@ -27,7 +25,6 @@ from mnist_cli.schema.events import (
     TrainingProgress,
 )
 from mnist_cli.schema.options import CompareOptions
-from mnist_cli.schema.results import Environment
 from mnist_cli.schema.runs import RunTask
 from mnist_cli.workflows.comparison_state import ComparisonState
 from mnist_cli.workflows.entrant import Entrant
@@ -59,8 +56,11 @@ def compare_networks(options: CompareOptions, on_event: OnEvent) -> Iterator[Com
         _warn_of_fine_margin(options, dataset.info.num_test, on_event)
         most = LOOKS[-1] if options.settle else options.seeds
         seeds = range(options.seed, options.seed + most)
-        conditions = _conditions(options, entrants, dataset.info, environment)
-        with journal.opened(options.journal, conditions, seeds, on_event) as kept:
+        rows = [entrant.row((), {}) for entrant in entrants]
+        settling = f"until settled from {options.seed} on"
+        how_many = settling if options.settle else "fixed"
+        kind = conditions(rows, dataset.info, environment, options.target, how_many)
+        with journal.opened(options.journal, kind, seeds, on_event) as kept:
             for entrant in entrants:
                 if entrant.failure:
                     on_event(NetworkUnusable(entrant.name))
@@ -171,28 +171,3 @@ def _warn_of_fine_margin(options: CompareOptions, num_test: int, on_event: OnEve
     half_width = expected_half_width(comparisons, seeds, num_test)
     if half_width > options.margin:
         on_event(MarginTooFine(options.margin, half_width, seeds, num_test))
-
-
-def _conditions(
-    options: CompareOptions,
-    entrants: Sequence[Entrant],
-    dataset: DatasetInfo,
-    environment: Environment,
-) -> dict[str, Any]:
-    """All that decides the result of a run beside its seed; runs in one journal share it.
-
-    How the number of seeds is decided is one of them: verdicts at the full 5 % of a fixed number,
-    and then others while seeds are added to it, would be false in more than 5 %.
-    """
-    return {
-        "models": {
-            entrant.name: {"code": entrant.code}
-            | asdict(entrant.protocol)
-            | {"precision": entrant.measured.precision}
-            for entrant in entrants
-        },
-        "dataset": asdict(dataset),
-        "environment": environment.deciding,
-        "target": options.target,
-        "number of seeds": f"until settled from {options.seed} on" if options.settle else "fixed",
-    }

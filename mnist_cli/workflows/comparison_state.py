@@ -40,6 +40,7 @@ class ComparisonState:
                 target=self.options.target,
                 journal=str(self.journal.path) if self.journal.path else None,
                 seeds_changed=self.journal.seeds_changed,
+                narrowed_from=self.journal.narrowed_from,
                 models=tuple(entrant.row(seeds, self.journal.runs) for entrant in self.entrants),
                 settling=Settling(settle.max_seeds) if settle else None,
                 margin=self.options.margin,

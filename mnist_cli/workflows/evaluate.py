@@ -1,8 +1,11 @@
 """`eval`: a checkpoint on a test set."""
 
+from pathlib import Path
+
 from mnist_cli.data import datasets
 from mnist_cli.schema.events import OnEvent
-from mnist_cli.schema.options import EvalOptions
+from mnist_cli.schema.networks import ModelSpec
+from mnist_cli.schema.options import DataOptions
 from mnist_cli.schema.results import EvalResult
 from mnist_cli.training.checkpoint import load
 from mnist_cli.training.device import environment, place, resolve_device
@@ -11,24 +14,28 @@ from mnist_cli.training.examples import to_device
 from mnist_cli.workflows.shared import data_of, restored, warn_of_leak
 
 
-def evaluate_checkpoint(options: EvalOptions, on_event: OnEvent) -> EvalResult:
+def evaluate_checkpoint(
+    path: Path, custom: ModelSpec | None, data: DataOptions, device_name: str, on_event: OnEvent
+) -> EvalResult:
     """Measure a checkpoint on a test set, by default that of its own dataset.
+
+    The code of a network is named by `custom`, which custom networks need.
 
     Raises:
         UsageError: the network is a custom one and was not named, or there is no such device.
         MnistCliError: the file or the data are damaged, or do not fit the network.
     """
-    device = resolve_device(options.device)
-    saved = load(options.checkpoint)
-    model = restored(saved, options.model, on_event)
-    dataset = datasets.load(data_of(options.data, saved), on_event)
-    warn_of_leak(saved.record, dataset, on_event)
-    evaluation = evaluate(place(model, device), to_device(dataset.test, device))
+    device = resolve_device(device_name)
+    saved = load(path)
+    model = restored(saved, custom, on_event)
     record = saved.record
+    dataset, test = datasets.load_test(data_of(data, saved), on_event, record.dataset)
+    warn_of_leak(record, dataset, on_event)
+    evaluation = evaluate(place(model, device), to_device(test, device))
     return EvalResult(
         model=record.model,
         parameters=record.parameters,
-        dataset=dataset.info,
+        dataset=dataset,
         environment=environment(device),
         protocol=record.protocol,
         code=record.code,
@@ -39,7 +46,7 @@ def evaluate_checkpoint(options: EvalOptions, on_event: OnEvent) -> EvalResult:
         test_loss=evaluation.test_loss,
         train_seconds=record.train_seconds,
         tensors_sha256=record.tensors_sha256,
-        checkpoint=str(options.checkpoint),
+        checkpoint=str(path),
         trained_on=record.dataset.name,
         trained_in=record.environment,
         num_samples=evaluation.num_samples,

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
+from pathlib import Path
 
 import torch
 
@@ -14,10 +15,11 @@ from mnist_cli.formatting import plural
 from mnist_cli.networks.formats import FORMATS, Run, metadata_of
 from mnist_cli.networks.isolation import running
 from mnist_cli.schema.events import OnEvent
-from mnist_cli.schema.options import ExportNetworkOptions
+from mnist_cli.schema.networks import ModelSpec
+from mnist_cli.schema.options import DataOptions
 from mnist_cli.schema.record import to_json
 from mnist_cli.schema.results import ExportResult
-from mnist_cli.system.files import explaining, replacing
+from mnist_cli.system.files import write
 from mnist_cli.training.checkpoint import load
 from mnist_cli.training.evaluation import BATCH_SIZE, predict
 from mnist_cli.training.examples import images_to_device
@@ -26,7 +28,9 @@ from mnist_cli.workflows.shared import data_of, restored
 TOLERANCE = 1e-4  # of a logit; another order of summing makes differences of about 1e-5
 
 
-def export_network(options: ExportNetworkOptions, on_event: OnEvent) -> ExportResult:
+def export_network(
+    checkpoint: Path, output: Path, custom: ModelSpec | None, data: DataOptions, on_event: OnEvent
+) -> ExportResult:
     """Write a checkpoint's network in the format of the output's suffix, one of `FORMATS`.
 
     What will be written is loaded and run on the test images first. Where it predicts another class
@@ -37,27 +41,24 @@ def export_network(options: ExportNetworkOptions, on_event: OnEvent) -> ExportRe
         MnistCliError: the checkpoint or the data are damaged; the network cannot be exported, or
             the export is another network; the file cannot be written.
     """
-    saved = load(options.checkpoint)
-    model = restored(saved, options.model, on_event)
-    dataset = datasets.load(data_of(options.data, saved), on_event)
-    images = images_to_device(dataset.test.images, torch.device("cpu"))
-    written = FORMATS[options.output.suffix.lower()]
+    saved = load(checkpoint)
+    model = restored(saved, custom, on_event)
+    record = saved.record
+    dataset, test = datasets.load_test(data_of(data, saved), on_event, record.dataset)
+    images = images_to_device(test.images, torch.device("cpu"))
+    written = FORMATS[output.suffix.lower()]
     with running(model, "the network cannot be exported"), _silent():
-        content = written.write(model, metadata_of(to_json(saved.record)))
+        content = written.write(model, metadata_of(to_json(record)))
         run = written.read(content, model)
         logits = predict(model, images)
         difference = None if run is None else _check(run, logits, images)
-    with (
-        explaining(f"write {options.output}", "choose another --output"),
-        replacing(options.output) as file,
-    ):
-        file.write(content)
+    write(output, content, "choose another --output")
     return ExportResult(
-        checkpoint=str(options.checkpoint),
-        model=saved.record.model,
-        output=str(options.output),
+        checkpoint=str(checkpoint),
+        model=record.model,
+        output=str(output),
         num_bytes=len(content),
-        dataset=dataset.info,
+        dataset=dataset,
         num_samples=None if run is None else len(images),
         max_difference=difference,
     )

@@ -1,6 +1,7 @@
 """`predict`: a person's pictures, brought to MNIST's form."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from mnist_cli.data.pictures import files_of, read_picture
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.building import outputs_probabilities
 from mnist_cli.schema.events import OnEvent, OutputIsProbability
-from mnist_cli.schema.options import PredictOptions
+from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.results import LOW_CONFIDENCE, PictureResult, PredictResult
 from mnist_cli.training.checkpoint import load
 from mnist_cli.training.device import place, resolve_device
@@ -23,8 +24,24 @@ from mnist_cli.workflows.shared import restored
 Image28 = NDArray[np.uint8]
 
 
-def predict_pictures(options: PredictOptions, on_event: OnEvent) -> tuple[PredictResult, Image28]:
+def predict_pictures(
+    checkpoint: Path,
+    pictures: Iterable[Path],
+    custom: ModelSpec | None,
+    device_name: str,
+    on_event: OnEvent,
+    *,
+    raw: bool,
+) -> tuple[PredictResult, Image28]:
     """Let a checkpoint judge pictures; one that cannot be read has a failure instead.
+
+    Args:
+        checkpoint: file of the network.
+        pictures: files and folders; `-` is standard input.
+        custom: the network's code, which custom networks need.
+        device_name: where it computes.
+        on_event: told what a person should know.
+        raw: whether the pictures are in MNIST's form already.
 
     Returns:
         The result, and the N pictures that were judged as the network sees them: uint8 N×28×28.
@@ -33,33 +50,33 @@ def predict_pictures(options: PredictOptions, on_event: OnEvent) -> tuple[Predic
         UsageError: the network is a custom one and was not named, or there is no such device.
         MnistCliError: the checkpoint is damaged, or does not fit the network.
     """
-    device = resolve_device(options.device)
-    saved = load(options.checkpoint)
-    model = restored(saved, options.model, on_event)
-    if options.model and outputs_probabilities(model):
+    device = resolve_device(device_name)
+    saved = load(checkpoint)
+    model = restored(saved, custom, on_event)
+    if custom and outputs_probabilities(model):
         on_event(OutputIsProbability(saved.record.model))
-    pictures = list(_read(options))
-    images = [image for _, image in pictures if not isinstance(image, str)]
+    read = list(_read(pictures, raw=raw))
+    images = [image for _, image in read if not isinstance(image, str)]
     seen = np.stack([*images, np.zeros((28, 28), np.uint8)])[:-1]  # there may be none
     rows = iter(_probabilities(place(model, device), images_to_device(seen, device)))
     result = PredictResult(
-        checkpoint=str(options.checkpoint),
+        checkpoint=str(checkpoint),
         model=saved.record.model,
         trained_on=saved.record.dataset.name,
         pictures=tuple(
             PictureResult(name, failure=image)
             if isinstance(image, str)
             else _judged(name, next(rows))
-            for name, image in pictures
+            for name, image in read
         ),
     )
     return result, seen
 
 
-def _read(options: PredictOptions) -> Iterator[tuple[str, Image28 | str]]:
+def _read(pictures: Iterable[Path], *, raw: bool) -> Iterator[tuple[str, Image28 | str]]:
     """Each picture's name, with its 28×28 pixels or why it has none."""
-    bring = as_it_is if options.raw else to_mnist_form
-    for path in options.pictures:
+    bring = as_it_is if raw else to_mnist_form
+    for path in pictures:
         try:
             files = files_of(path)
         except MnistCliError as error:
@@ -67,11 +84,16 @@ def _read(options: PredictOptions) -> Iterator[tuple[str, Image28 | str]]:
             continue
         for file in files:
             try:
-                yield str(file), bring(read_picture(file))
+                yield _readable(file), bring(read_picture(file))
             except MnistCliError as error:
-                yield str(file), str(error)
+                yield _readable(file), _readable(error)
             except ValueError as error:
-                yield str(file), f"{file}: {error}"
+                yield _readable(file), _readable(f"{file}: {error}")
+
+
+def _readable(text: object) -> str:
+    """With the bytes of a file's name that are not UTF-8 escaped."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
 
 
 def _probabilities(model: nn.Module, images: Tensor) -> Tensor:

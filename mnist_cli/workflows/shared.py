@@ -2,13 +2,12 @@
 
 from torch import nn
 
-from mnist_cli.data.datasets import Dataset
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.building import build
 from mnist_cli.networks.identity import changed_files, code_sha256
 from mnist_cli.networks.isolation import running
 from mnist_cli.networks.registry import MODELS, call_of
-from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.datasets import DatasetInfo, DatasetName
 from mnist_cli.schema.events import CodeChanged, OnEvent, TrainingImagesReused, TrainingProgress
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import DataOptions
@@ -61,7 +60,7 @@ def data_of(data: DataOptions, saved: Checkpoint | None) -> DataOptions:
     return DataOptions(DatasetName(saved.record.dataset.name), data.data_dir)
 
 
-def warn_of_leak(record: TrainResult, dataset: Dataset, on_event: OnEvent) -> None:
+def warn_of_leak(record: TrainResult, dataset: DatasetInfo, on_event: OnEvent) -> None:
     """Say so where a network is judged on images it was trained on."""
-    if dataset.info.name == DatasetName.MNIST5K and record.dataset.name == DatasetName.MNIST:
+    if dataset.name == DatasetName.MNIST5K and record.dataset.name == DatasetName.MNIST:
         on_event(TrainingImagesReused())

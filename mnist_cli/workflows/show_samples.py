@@ -32,9 +32,12 @@ def choose_samples(
     device = resolve_device(options.device)
     saved = load(options.checkpoint) if options.checkpoint else None
     model = restored(saved, options.model, on_event) if saved else None
-    dataset = datasets.load(data_of(options.data, saved), on_event)
-    split = options.split or (Split.TEST if saved else Split.TRAIN)
-    labelled = dataset.train if split == Split.TRAIN else dataset.test
+    data, split = data_of(options.data, saved), options.shown_split
+    if split == Split.TEST:
+        info, labelled = datasets.load_test(data, on_event, saved.record.dataset if saved else None)
+    else:
+        dataset = datasets.load(data, on_event)
+        info, labelled = dataset.info, dataset.train
     predictions = None if model is None else _predictions(model, labelled, device)
 
     fits = np.ones(len(labelled.labels), dtype=bool)
@@ -47,7 +50,7 @@ def choose_samples(
     if len(chosen) < options.count:
         on_event(FewerImages(len(chosen), options.count, split))
     result = SamplesResult(
-        dataset=dataset.info,
+        dataset=info,
         split=str(split),
         samples=tuple(
             ShownImage(

@@ -3,11 +3,11 @@
 from mnist_cli.networks.building import build
 from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.registry import MODELS
-from mnist_cli.schema.options import SummaryOptions
+from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.results import SummaryResult
 
 
-def summarize_networks(options: SummaryOptions) -> tuple[SummaryResult, list[str]]:
+def summarize_networks(spec: ModelSpec | None, batch_size: int) -> tuple[SummaryResult, list[str]]:
     """Count the parameters and operations of one network, or of all registered ones.
 
     Returns:
@@ -16,6 +16,6 @@ def summarize_networks(options: SummaryOptions) -> tuple[SummaryResult, list[str
     Raises:
         MnistCliError: the network cannot be made.
     """
-    specs = [options.model] if options.model else list(MODELS.values())
-    pairs = [count_operations(spec.name, build(spec, seed=0), options.batch_size) for spec in specs]
+    specs = [spec] if spec else list(MODELS.values())
+    pairs = [count_operations(spec.name, build(spec, seed=0), batch_size) for spec in specs]
     return SummaryResult(tuple(figures for figures, _ in pairs)), [table for _, table in pairs]

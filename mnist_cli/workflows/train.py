@@ -19,6 +19,7 @@ from mnist_cli.schema.events import (
 from mnist_cli.schema.options import TrainOptions
 from mnist_cli.schema.protocol import Precision, Schedule
 from mnist_cli.schema.results import EpochResult, TrainResult
+from mnist_cli.system.files import absolute
 from mnist_cli.training.checkpoint import (
     Checkpoint,
     collect,
@@ -61,7 +62,7 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
         with running(model, f"cannot load {resumed.path}"):
             restore_model(resumed, model)
         restore_optimizer(resumed, training.optimizer)
-    elif options.checkpoint.exists():
+    elif absolute(options.checkpoint).exists():
         on_event(CheckpointReplaced(str(options.checkpoint)))
     with running(model, f"cannot save {options.model.name}"):
         collect(model, training.optimizer)  # what cannot be saved is refused before it is trained

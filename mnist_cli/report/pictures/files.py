@@ -1,11 +1,12 @@
 """Pictures in files: the same content gives the same bytes with one version of matplotlib."""
 
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from mnist_cli.system.files import explaining, replacing
+from mnist_cli.system.files import write
 
 WITHOUT_DATE: dict[str, dict[str, None]] = {
     "png": {},
@@ -21,9 +22,7 @@ def save_figure(figure: Figure, path: Path) -> None:
         MnistCliError: the file cannot be written.
     """
     suffix = path.suffix.lower().removeprefix(".")
-    with (
-        explaining(f"write {path}", "choose another file"),
-        matplotlib.rc_context({"svg.hashsalt": "mnist-cli"}),
-        replacing(path) as file,
-    ):
-        figure.savefig(file, format=suffix, metadata=WITHOUT_DATE[suffix])
+    drawn = BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "mnist-cli"}):
+        figure.savefig(drawn, format=suffix, metadata=WITHOUT_DATE[suffix])
+    write(path, drawn.getvalue())

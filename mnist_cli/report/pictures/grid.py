@@ -9,20 +9,34 @@ from numpy.typing import NDArray
 
 from mnist_cli.report.pictures.files import save_figure
 
+CELL = 2  # inches
+MOST_INCHES = 40  # along a side: where there are many, cells become smaller
+CAPTIONED = 400  # more captions than that cannot be read
+MARGIN, ABOVE = 3, 8  # pixels of 28 beside an image, and above it for the caption
+
 
 def save_grid(path: Path, images: NDArray[np.uint8], captions: list[str]) -> None:
     """Write N×28×28 images, as square a grid as N allows, in the format of the suffix.
+
+    More than 400 have no captions.
 
     Raises:
         MnistCliError: the file cannot be written.
     """
     columns = max(1, math.ceil(math.sqrt(len(images))))
     rows = max(1, math.ceil(len(images) / columns))
-    figure = Figure(figsize=(2 * columns, 2.2 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes:
-        axis.axis("off")
-    for axis, image, caption in zip(axes, images, captions, strict=False):
-        axis.imshow(image, cmap="gray", vmin=0, vmax=255)
-        axis.set_title(caption)
+    padded = np.pad(images, ((0, 0), (ABOVE, 1), (MARGIN, MARGIN)), constant_values=255)
+    height, width = padded.shape[1:]
+    cells = np.full((rows * columns, height, width), 255, np.uint8)
+    cells[: len(padded)] = padded
+    grid = cells.reshape(rows, columns, height, width).swapaxes(1, 2)
+    inches = min(CELL, MOST_INCHES / columns)
+    figure = Figure(figsize=(inches * columns, inches * rows * height / width))
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.axis("off")
+    axis.imshow(grid.reshape(rows * height, columns * width), cmap="gray", vmin=0, vmax=255)
+    for index, caption in enumerate(captions if len(images) <= CAPTIONED else ()):
+        row, column = divmod(index, columns)
+        x, y = (column + 0.5) * width, row * height + ABOVE - 1.5
+        axis.text(x, y, caption, ha="center", va="bottom", parse_math=False)
     save_figure(figure, path)
