@@ -87,21 +87,6 @@ def test_what_one_export_knows_holds_for_the_whole(swapped: bool) -> None:
     assert failed.verdicts == ()
 
 
-@pytest.mark.parametrize("swapped", [False, True])
-def test_seeds_after_a_gap_are_not_used_until_settled(swapped: bool) -> None:
-    rows = [network(name, (0.95, 0.96, 0.94, 0.95)[:4], first_seed=0) for name in ("mlp", "cnn")]
-    later = [network(name, (0.95, 0.96, 0.94, 0.95), first_seed=10) for name in ("mlp", "cnn")]
-    more = network("cnn", (0.95, 0.96, 0.94, 0.95, 0.93))  # which mlp lacks a seed of
-    for first, gap in (((rows[0], more), True), (tuple(rows), False)):
-        one = replace(comparison(*first, settling=Settling(40)), seeds=tuple(range(4 + gap)))
-        two = replace(comparison(*later, settling=Settling(40)), seeds=tuple(range(10, 14)))
-        both = merged({A: two, B: one} if swapped else {A: one, B: two})
-        [pair] = both.verdicts
-        assert pair.difference.n == (4 if gap else 7)
-        said = "Pairs use their seeds up to the first that one network lacks."
-        assert (said in phrases.findings(both)) == gap
-
-
 def _only_cnn(result: CompareResult) -> CompareResult:
     return replace(result, models=result.models[1:])
 

@@ -5,7 +5,7 @@ from itertools import combinations
 from statistics import median
 
 from mnist_cli.formatting import format_percent, format_runs
-from mnist_cli.schema.comparison import CompareResult, ModelRuns, Run
+from mnist_cli.schema.comparison import CompareResult, Run
 
 SEEDS_ADDED = (
     "Seeds were added after results could be seen, so false verdicts are likelier than 5 %; use "
@@ -18,16 +18,10 @@ RARE_SLOW_RUNS = "A mean time misses slow runs that do not happen to occur with 
 
 def doubts(result: CompareResult) -> list[str]:
     """Why the 5 % may not hold that verdicts and gates promise."""
-
-    def is_first(model: ModelRuns) -> bool:
-        return {run.seed for run in model.runs} <= set(result.seeds[: len(model.runs)])
-
     missing = any(not m.failure and len(m.runs) < len(result.seeds) for m in result.models)
     lines = [UNFINISHED] if missing and result.verdicts and not result.settling else []
     lines += [TWO_SEEDS] if result.verdicts and len(result.seeds) == 2 else []
     lines += [SEEDS_ADDED] if result.seeds_changed else []
-    if result.settling and result.journal is None and not all(map(is_first, result.models)):
-        lines.append("Pairs use their seeds up to the first that one network lacks.")
     lines += [RARE_SLOW_RUNS] if result.target is not None and result.verdicts else []
     if result.narrowed_from and result.verdicts:
         fresh = max(1000, result.seeds[-1] + 1)
