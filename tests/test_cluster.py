@@ -146,6 +146,7 @@ def test_workers_that_do_not_fit_are_named(begin: Begin, tmp_path: Path) -> None
     command = ("compare", "mlp", "--dataset", "mnist5k", "--cluster", str(file))
     process = start(*command)
     assert process.stderr is not None
+    assert process.stderr.readline() == f"connecting to {file}\n"
     assert "no worker is connected to" in process.stderr.readline()
     late = worker(begin, file, PYTHONPATH=str(older.parent))
     _, err = process.communicate(timeout=60)
@@ -163,7 +164,7 @@ def test_workers_that_do_not_fit_are_named(begin: Begin, tmp_path: Path) -> None
 def test_a_scheduler_that_does_not_answer_is_named() -> None:
     outcome = run_process("compare", "mlp", "--cluster", "tcp://127.0.0.1:9")
     assert outcome.code == ExitCode.FAILURE
-    [line] = outcome.err.splitlines()
+    [_, line] = outcome.err.splitlines()
     assert (
         line == "error: no scheduler answers at tcp://127.0.0.1:9; start one with: dask scheduler"
     )

@@ -16,14 +16,13 @@ import pytest
 from mnist_cli.cli.parameters import number_of_jobs
 from mnist_cli.errors import ExitCode
 from mnist_cli.execution import worker
-from mnist_cli.execution.executor import OnProgress
-from mnist_cli.execution.in_process import InProcess
+from mnist_cli.execution.executor import InProcess
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import CompareOptions, DataOptions, Entry
 from mnist_cli.schema.protocol import Settings
-from mnist_cli.schema.runs import RunTask
+from mnist_cli.schema.runs import OnProgress, RunTask
 from mnist_cli.training.recipes import protocol_of
 from mnist_cli.workflows import compare_networks
 from tests.conftest import Outcome, RunCli, run_process, start
@@ -148,6 +147,7 @@ def begun(*arguments: str) -> tuple[subprocess.Popen[str], list[psutil.Process]]
     command = ("compare", "own.py:Hangs", "mlp", *DATA, "--seeds", "2", "--jobs", "2")
     process = start(*command, *arguments, "--journal", "runs.jsonl")
     assert process.stderr is not None
+    assert process.stderr.readline() == "starting 2 workers\n"
     assert "mlp seed 0" in process.stderr.readline()
     return process, psutil.Process(process.pid).children(recursive=True)
 
@@ -263,12 +263,12 @@ class Leaving(InProcess):
 
     slots = 0
 
-    def next(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
+    def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
         if not self.slots:
             self.slots = 1
             return []
         self.slots = 0
-        return super().next(on_progress)
+        return super().wait(on_progress)
 
 
 def test_runs_wait_for_a_worker_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,4 +293,4 @@ def test_ctrl_c_while_workers_start_is_quiet() -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
     _, err = process.communicate(timeout=30)
     assert gone_within(10, children)
-    assert (process.returncode, err) == (128 + signal.SIGINT, "interrupted\n")
+    assert (process.returncode, err) == (128 + signal.SIGINT, "starting 2 workers\ninterrupted\n")

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.formatting import plural
 from mnist_cli.schema.comparison import Run
-from mnist_cli.schema.events import JournalUnavailable, OnEvent
+from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.record import Record, Sealed, check_seal, from_json, sealed, to_json
 from mnist_cli.system.files import explaining, replacing
 
@@ -138,7 +138,7 @@ def opened(
     try:
         journal, lock = _unfinished_or_new(conditions, seeds)
     except MnistCliError as error:
-        on_event(JournalUnavailable(str(error)))
+        on_event(Notice(f"{error}; until then an interrupted comparison starts again"))
         yield Journal(None, Header(FORMAT, tuple(seeds), conditions))
         return
     try:

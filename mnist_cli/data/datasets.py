@@ -14,7 +14,7 @@ from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.datasets import NOT_COMPARABLE, NUM_CLASSES, DatasetInfo, DatasetName
-from mnist_cli.schema.events import OnEvent, SubsetUsed
+from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.options import DataOptions
 from mnist_cli.system.files import explaining
 
@@ -64,8 +64,14 @@ def load(options: DataOptions, on_event: OnEvent) -> Dataset:
             raise
         except MnistCliError as error:
             if auto:
-                lacking = tuple(file.name for file in missing)
-                on_event(SubsetUsed(str(raw), lacking, str(error)))
+                names = ", ".join(file.name for file in missing)
+                lacking = f"{names} of MNIST are" if len(missing) < 4 else "MNIST is"
+                on_event(
+                    Notice(
+                        f"{lacking} not in {raw} and {error}; using mnist5k, 5,000 of its images: "
+                        f"{NOT_COMPARABLE} (--dataset mnist5k does so without asking the network)"
+                    )
+                )
                 return _bundled()
             raise MnistCliError(
                 f"{error}; try again, put the files in {raw}, or use the dataset mnist5k"

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from mnist_cli.data.mnist_form import as_it_is, to_mnist_form
 from mnist_cli.data.pictures import files_of, read_picture
 from mnist_cli.errors import MnistCliError
-from mnist_cli.networks.building import outputs_probabilities
-from mnist_cli.schema.events import OnEvent, OutputIsProbability
+from mnist_cli.networks.building import PROBABILITIES, outputs_probabilities
+from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.options import PredictOptions
 from mnist_cli.schema.results import LOW_CONFIDENCE, PictureResult, PredictResult
 from mnist_cli.training.checkpoint import load
@@ -37,7 +37,7 @@ def predict_pictures(options: PredictOptions, on_event: OnEvent) -> tuple[Predic
     saved = load(options.checkpoint)
     model = restored(saved, options.model, on_event)
     if options.model and outputs_probabilities(model):
-        on_event(OutputIsProbability(saved.record.model))
+        on_event(Notice(f"{saved.record.model} {PROBABILITIES}"))
     pictures = list(_read(options))
     images = [image for _, image in pictures if not isinstance(image, str)]
     seen = np.stack([*images, np.zeros((28, 28), np.uint8)])[:-1]  # there may be none
