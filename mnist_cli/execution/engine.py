@@ -21,7 +21,7 @@ from distributed.utils import LoopRunner
 
 from mnist_cli.errors import MnistCliError, UsageError
 
-CONNECT_SECONDS = 8.0
+CONNECT_SECONDS = 6.0
 CLOSE_SECONDS = 2.0
 SCHEDULER_FILE_BYTES = 1 << 20  # a thousand times what one has
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

@@ -87,9 +87,9 @@ class _Assignment:
     """How many workers ended at the same question before."""
     holder: str
     """The worker that it gets the images from."""
-    began: float | None = None
-    at_once: int = 1
+    at_once: int
     """The most runs that the machine was ready to train at any time since."""
+    began: float | None = None
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,10 @@ class Workers:
                 function, arguments = versions(), []
         key = f"{self._topic}-{next(self._numbers)}"
         future = self._client.submit(function, *arguments, key=key, workers=[address])
-        self._assignments[key] = _Assignment(question, address, future, deaths, self._holder)
+        at_once = self._at_once_beside(address)
+        self._assignments[key] = _Assignment(
+            question, address, future, deaths, self._holder, at_once
+        )
         future.add_done_callback(self._fetch)
 
     def _send_images(self, address: str) -> None:
