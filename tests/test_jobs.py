@@ -32,7 +32,7 @@ DATA = ("--dataset", "mnist5k", "--epochs", "1")
 MEASURED = {"train_seconds", "cpu_seconds", "runs_at_once"}  # of a run, and different each time
 
 NETS = """
-import os, signal, threading, time
+import ctypes, os, signal, threading, time
 import torch
 from torch import nn
 from shades import linear
@@ -58,6 +58,14 @@ class Bad(nn.Module):
 class Hangs(Bad):
     def fail(self):
         time.sleep(3600)
+
+
+class HoldsPython(Bad):
+    # No other thread of its process runs meanwhile.
+
+    def fail(self):
+        open(f"held-{os.getpid()}", "w").close()
+        ctypes.PyDLL(None).sleep(3600)
 
 
 class Killed(Bad):
@@ -183,6 +191,43 @@ def test_no_worker_is_left_whatever_ends_the_command(number: signal.Signals) -> 
         assert "Traceback" not in err
 
 
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_network_that_lets_no_thread_run_ends_with_the_command(number: signal.Signals) -> None:
+    process = start("compare", "own.py:HoldsPython", "mlp", *DATA, "--jobs", "2", "--json")
+    wait_for(lambda: list(Path().glob("held-*")))
+    [held] = Path().glob("held-*")
+    if number == signal.SIGTERM:
+        assert process.stderr is not None
+        while "mlp" not in process.stderr.readline():
+            pass
+    child = psutil.Process(int(held.name.removeprefix("held-")))
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert gone_within(10, [child])
+    if number == signal.SIGTERM:  # what is known is printed
+        assert process.returncode == 128 + number
+        assert err.endswith("terminated\n")
+        assert [len(row["runs"]) for row in json.loads(out)["models"]] == [0, 1]
+
+
+@posix
+def test_a_worker_that_is_killed_while_it_starts() -> None:
+    process = start("compare", "mlp", *DATA, "--jobs", "2")
+    family = psutil.Process(process.pid)
+
+    def starting() -> list[psutil.Process]:
+        children = family.children(recursive=True)
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+    wait_for(starting)
+    starting()[0].kill()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (ExitCode.FAILURE, "")
+    [_, line] = err.splitlines()
+    assert line.startswith("error: worker processes ended while they were started (")
+
+
 def test_seeds_are_added_by_several_workers_too() -> None:
     command = ("compare", "mlp", "own.py:net", *DATA, "--until-settled", "--max-seeds", "5")
     alone = run_process(*command, "--threads", "1", "--journal", "1.jsonl")
@@ -209,6 +254,7 @@ def test_one_job_imports_no_engine() -> None:
         (("--jobs", "2", "--target", "0.9"), "--target needs times, which only a run that has"),
         (("--jobs", "auto", "--max-seconds", "3"), "--max-seconds needs times"),
         (("--cluster", "tcp://127.0.0.1:9", "--jobs", "2"), "drop --jobs"),
+        (("--cluster", ""), "--cluster needs the address of a scheduler, or the file that it"),
     ],
 )
 def test_options_that_do_not_fit(run_cli: RunCli, arguments: tuple[str, ...], message: str) -> None:

@@ -123,6 +123,55 @@ def test_a_bar_ends_full_though_it_was_never_drawn() -> None:
     assert rows == [("all runs", 1, 2), ("mlp seed 3 epoch 2/2", 2, 2)]
 
 
+def test_a_row_begins_anew_with_each_run() -> None:
+    left = RunsLeft(4, 3, 4, at_least=False)
+    output = io.StringIO()
+    now = 0.0
+    with Progress(
+        console=Console(file=output, width=100), auto_refresh=False, get_time=lambda: now
+    ) as bars:
+        show = progress._Bars(bars)
+        show(events.TrainingProgress("mlp", 0, 1, 2, 1, 10))
+        now = 60.0
+        show(RunFinished("mlp", 0, 2, RUN, left))
+        [row] = [task for task in bars.tasks if task.description.startswith("mlp")]
+        assert (row.fields["status"], row.elapsed) == ("accuracy 97.50 %", 60.0)
+        show(events.TrainingProgress("mlp", 1, 1, 2, 1, 10))
+        now = 61.0
+        assert (row.fields["status"], row.elapsed, row.completed) == ("", 1.0, 1)
+        show(RunFinished("mlp", 2, 2, RUN, left))  # which was too fast to be drawn
+        assert (row.fields["status"], row.elapsed) == ("accuracy 97.50 %", 0.0)
+
+
+def test_a_row_for_each_worker() -> None:
+    left = RunsLeft(4, 3, 4, at_least=False)
+    output = io.StringIO()
+    with Progress(console=Console(file=output, width=100), auto_refresh=False) as bars:
+        show = progress._Bars(bars)
+
+        def rows() -> list[str]:
+            return [task.description for task in bars.tasks if task.visible]
+
+        show(events.TrainingProgress("mlp", 0, 1, 2, 1, 10, "0"))
+        show(events.TrainingProgress("mlp", 1, 1, 2, 1, 10, "1"))
+        assert rows() == ["worker 0: mlp seed 0 epoch 1/2", "worker 1: mlp seed 1 epoch 1/2"]
+        show(RunFinished("mlp", 0, 2, RUN, left))
+        assert rows() == ["worker 1: mlp seed 1 epoch 1/2", "all runs"]
+        show(events.TrainingProgress("mlp", 1, 1, 2, 1, 10, "0"))  # the other was lost
+        assert rows() == ["worker 0: mlp seed 1 epoch 1/2", "all runs"]
+        show(RunFailed("mlp", 1, "out of luck", left))
+        assert rows() == ["all runs"]
+
+
+def test_what_is_waited_for_is_shown_until_something_happens() -> None:
+    with Progress(console=Console(file=io.StringIO()), auto_refresh=False) as bars:
+        show = progress._Bars(bars)
+        show(events.Waiting("starting 2 workers"))
+        assert [task.description for task in bars.tasks if task.visible] == ["starting 2 workers"]
+        show(events.Notice("something"))
+        assert not [task for task in bars.tasks if task.visible]
+
+
 def test_bars_up_to_a_look() -> None:
     rows, text = bars_after(RunsLeft(8, 6, 40, at_least=False, look=4), LOOKED_AT)
     assert rows == [("runs up to 4 seeds", 2, 8)]

@@ -13,7 +13,7 @@ import torch
 import mnist_cli
 from mnist_cli.comparison.mistakes import encoded
 from mnist_cli.data.datasets import Dataset, LabelledImages
-from mnist_cli.errors import MnistCliError
+from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution import worker, workers
 from mnist_cli.execution.answers import read_answer
 from mnist_cli.execution.engine import LocalNanny
@@ -59,6 +59,7 @@ class Engine:
         self.asked: list[tuple[str, str]] = []
         self.killed: list[str] = []
         self.needs_images: set[str] = set()
+        self.measures = True
         self._topics: dict[str, Callable[[Any], None]] = {}
 
     def join(
@@ -89,7 +90,8 @@ class Engine:
         if function is worker.environment:
             made.answer = to_json(WorkerAnswer(environment=MACHINE))
         elif function is worker.measure:
-            made.answer = to_json(WorkerAnswer(measurement=Measurement(COST, Precision.FP32)))
+            if self.measures:
+                made.answer = to_json(WorkerAnswer(measurement=Measurement(COST, Precision.FP32)))
         elif address in self.needs_images and arguments[-1] is None:
             made.answer = to_json(WorkerAnswer(needs_images=True))
         else:
@@ -302,6 +304,35 @@ def test_a_run_that_takes_too_long_is_ended_with_its_worker() -> None:
     assert engine.killed == ["a"]
 
 
+class Own(BaseException):
+    """What is no Exception."""
+
+
+@pytest.mark.parametrize(
+    "error", [GeneratorExit(), CancelledError(), KeyboardInterrupt(), SystemExit(3), Own("mine")]
+)
+def test_whatever_a_network_raises_is_put_into_words(error: BaseException) -> None:
+    """Dask would end the worker, or wait for ever."""
+    with worker._catching_all() as failure:
+        raise error
+    assert failure[0].startswith(f"the network failed: {type(error).__name__}")
+
+
+def test_a_cancelled_run_is_no_failure_of_the_network() -> None:
+    with pytest.raises(Terminated), worker._catching_all():
+        raise Terminated
+
+
+def test_measuring_has_a_limit_too() -> None:
+    engine = Engine()
+    engine.join("a", good)
+    engine.measures = False
+    made = executor(engine, [], limit=0.01)
+    [measured] = made.measure((ENTRY,))
+    assert measured.failure == "mlp cannot be measured: it took longer than --run-limit"
+    assert engine.killed == ["a"]
+
+
 def test_images_go_to_those_who_lack_them_and_again_where_they_are_lost() -> None:
     engine = Engine()
     engine.needs_images = {"a", "b"}
@@ -385,9 +416,15 @@ def test_it_is_told_once_that_no_worker_is_there(monkeypatch: pytest.MonkeyPatch
     made = executor(engine, events)
     for _ in range(3):
         made._look()
+    engine.join("a", good)
+    assert made.environment()
+    del engine.workers["a"]
+    made._look()  # its nanny may start it anew
     [text] = texts(events)
     assert text.startswith("no worker is connected to tcp://s:1; waiting for one (dask worker tcp")
     monkeypatch.setattr(workers, "PATIENCE_SECONDS", 0)
+    made._look()
+    assert texts(events) == [text, text]
     engine.join("a", good, status="paused")
     events.clear()
     made = executor(engine, events)

@@ -149,6 +149,7 @@ class Workers:
         self._out_of_memory: set[str] = set()
         self._error: MnistCliError | None = None
         self._waits_since = time.monotonic()
+        self._waits_for_first = True
         self._told_of_waiting = False
         self._next_look = 0.0
         self._numbers = count()
@@ -394,21 +395,20 @@ class Workers:
     def _tell_if_none_is_ready(self) -> None:
         now = time.monotonic()
         if self._place is None or self._ready():
-            self._waits_since, self._told_of_waiting = now, False
-        elif not self._told_of_waiting:
-            option = "--scheduler-file " if ":" not in self._place else ""
-            way_out = f"waiting for one (dask worker {option}{self._place} --nthreads 1)"
-            if not self._there:
-                self._on_event(Notice(f"no worker is connected to {self._place}; {way_out}"))
-            elif now - self._waits_since > PATIENCE_SECONDS:
-                states = ", ".join(sorted({each["status"] for each in self._there.values()}))
-                workers = plural(len(self._there), "worker")
-                self._on_event(
-                    Notice(f"none of {workers} at {self._place} is ready ({states}); {way_out}")
-                )
-            else:
-                return
-            self._told_of_waiting = True
+            self._waits_since, self._waits_for_first, self._told_of_waiting = now, False, False
+            return
+        patience = PATIENCE_SECONDS if self._there or not self._waits_for_first else 0
+        if self._told_of_waiting or now - self._waits_since < patience:
+            return
+        self._told_of_waiting = True
+        states = ", ".join(sorted({described["status"] for described in self._there.values()}))
+        state = f"no worker is connected to {self._place}"
+        if self._there:
+            state = f"none of {plural(len(self._there), 'worker')} at {self._place} is ready"
+            state += f" ({states})"
+        option = "" if ":" in self._place else "--scheduler-file "
+        way_out = f"waiting for one (dask worker {option}{self._place} --nthreads 1)"
+        self._on_event(Notice(f"{state}; {way_out}"))
 
     def _refuse(self, address: str, reason: str) -> None:
         """Ask a worker nothing more; it is an error if there is no other."""
