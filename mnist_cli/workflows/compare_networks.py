@@ -83,9 +83,9 @@ def _train_all(
             if done:
                 before = comparison.result
                 comparison.record(done)
+                yield comparison.result  # what is told below is known by then
                 _report_runs(done, comparison, executor.slots, on_event)
                 _report_looks(before, comparison.result, on_event)
-                yield comparison.result
         if comparison.out_of_time:
             on_event(Notice(_out_of_time(comparison)))
         else:
