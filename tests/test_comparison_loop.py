@@ -226,6 +226,7 @@ def test_seeds_are_added_up_to_the_most_and_no_further(compare: Compare, most: i
     assert used <= most
     assert results[-1].seeds == tuple(range(used))
     assert {each.look for each in left(told)} <= {None, 4, 5, 7, 10}
+    assert left(told)[-1].look is None
     looks = [event.verdicts for event in told if isinstance(event, events.PairsLookedAt)]
     looked = [verdict.difference.n for [verdict] in looks]
     assert looked == [n for n in (4, 5, 7, 10) if n <= used]

@@ -17,6 +17,7 @@ from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution import worker, workers
 from mnist_cli.execution.answers import read_answer
 from mnist_cli.execution.engine import LocalNanny
+from mnist_cli.execution.executor import InProcess
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import DatasetInfo
@@ -454,3 +455,13 @@ def test_a_target_ends_a_run_early(target: float | None, change: Any, *, fits: b
         assert not fits
     else:
         assert fits
+
+
+def test_a_run_takes_as_long_as_all_its_epochs() -> None:
+    alone = InProcess("cpu", 1)
+    alone.hand_over(DATASET)
+    alone.submit(RunTask(ENTRY, 0, None))
+    [(_, made)] = alone.wait(lambda *told: None)
+    assert isinstance(made, Run)
+    assert len(made.history) == 2
+    assert made.train_seconds == sum(epoch.train_seconds for epoch in made.history)

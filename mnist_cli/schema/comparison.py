@@ -90,8 +90,9 @@ class Run(Record):
     """Name of the machine."""
     processor: str = ""
     runs_at_once: Annotated[int, Ge(1)] = 1
-    """How many runs the machine was ready to train at the same time, this one included: only one
-    that had it to itself tells how long a training takes."""
+    """The most runs that the machine was ready to train at any time of this one, itself included:
+    only a run that had it to itself tells how long a training takes. Other programs, and workers of
+    another scheduler, are not known."""
 
 
 @dataclass(frozen=True)
