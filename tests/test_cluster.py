@@ -1,6 +1,8 @@
 """`compare --cluster` on a scheduler and workers that are started as a person would."""
 
 import os
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from mnist_cli.errors import ExitCode
+from mnist_cli.errors import ExitCode, MnistCliError, UsageError
+from mnist_cli.execution import engine
+from mnist_cli.execution.engine import cluster_client
 from tests.conftest import run_process, start, write_dataset
 from tests.test_jobs import lines
 
@@ -146,6 +150,7 @@ def test_workers_that_do_not_fit_are_named(begin: Begin, tmp_path: Path) -> None
     command = ("compare", "mlp", "--dataset", "mnist5k", "--cluster", str(file))
     process = start(*command)
     assert process.stderr is not None
+    assert process.stderr.readline() == f"connecting to {file}\n"
     assert "no worker is connected to" in process.stderr.readline()
     late = worker(begin, file, PYTHONPATH=str(older.parent))
     _, err = process.communicate(timeout=60)
@@ -160,10 +165,42 @@ def test_workers_that_do_not_fit_are_named(begin: Begin, tmp_path: Path) -> None
     assert "would train several runs in one process: start it with --nthreads 1" in several.err
 
 
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("nofile.json", "there is no file nofile.json; name one that dask scheduler"),
+        ("n" * 300, "there is no file nnn"),
+        ("own.py", "own.py is no file of a scheduler; name the one that it wrote: dask scheduler"),
+        ("list.json", "list.json is no file of a scheduler"),
+        ("bytes.json", "bytes.json is no file of a scheduler"),
+    ],
+)
+def test_what_is_no_scheduler_is_named(place: str, message: str) -> None:
+    Path("own.py").write_text(NET)
+    Path("list.json").write_text("[1]")
+    Path("bytes.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match=re.escape(message)), cluster_client(place):
+        pass
+
+
+@pytest.mark.parametrize("place", ["http://x:1", "tcp://:::", "a:b:c", "tcp://127.0.0.1:x"])
+def test_odd_addresses_are_one_line(place: str) -> None:
+    with pytest.raises(MnistCliError, match="no scheduler answers at"), cluster_client(place):
+        pass
+
+
+def test_somebody_else_who_listens_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        place = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        with pytest.raises(MnistCliError, match=place), cluster_client(place):
+            pass
+
+
 def test_a_scheduler_that_does_not_answer_is_named() -> None:
     outcome = run_process("compare", "mlp", "--cluster", "tcp://127.0.0.1:9")
     assert outcome.code == ExitCode.FAILURE
-    [line] = outcome.err.splitlines()
+    [_, line] = outcome.err.splitlines()
     assert (
         line == "error: no scheduler answers at tcp://127.0.0.1:9; start one with: dask scheduler"
     )

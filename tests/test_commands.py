@@ -625,7 +625,7 @@ def test_errors_are_the_ones_of_the_confusion_matrix(run_cli: RunCli) -> None:
     matrix = np.array(evaluation["confusion_matrix"])
     np.fill_diagonal(matrix, 0)
     assert np.array_equal(counts, matrix)
-    assert f"only {len(samples)} of 1000 images" in outcome.err
+    assert f"only {len(samples)} images in the test set match (1000 requested)" in outcome.err
     drawn = run_cli("show-samples", "--checkpoint", "mlp.safetensors", "--errors", "--quiet")
     assert drawn.out.count("(wrong)") == 9
 

@@ -13,9 +13,8 @@ from mnist_cli.data import datasets, download, mnist5k
 from mnist_cli.data.download import Patience
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError, UsageError
-from mnist_cli.report.notices import notice
 from mnist_cli.schema.datasets import DatasetInfo, DatasetName, Split
-from mnist_cli.schema.events import DownloadProgress, Event, SubsetUsed
+from mnist_cli.schema.events import DownloadProgress, Event, Notice
 from mnist_cli.schema.options import DataOptions
 from tests.conftest import made_images, write_dataset
 from tests.idx_format import idx_bytes
@@ -153,12 +152,10 @@ def test_auto_falls_back_and_says_so(
     monkeypatch.setenv("MNIST_CLI_MIRROR", published.url(behaviour))
     dataset, events = load(AUTO)
     assert dataset.info.name == "mnist5k"
-    [event] = [event for event in events if isinstance(event, SubsetUsed)]
-    assert published.url(behaviour) in event.reason
-    text = notice(event)
-    assert text is not None
-    assert "not comparable with published MNIST accuracy" in text
-    assert "\n" not in text
+    [event] = [event for event in events if isinstance(event, Notice)]
+    assert published.url(behaviour) in event.text
+    assert "not comparable with published MNIST accuracy" in event.text
+    assert "\n" not in event.text
 
 
 def test_auto_falls_back_where_it_cannot_write(published: Mirror) -> None:
@@ -166,7 +163,7 @@ def test_auto_falls_back_where_it_cannot_write(published: Mirror) -> None:
     Path("data", "MNIST").write_text("in the way")
     dataset, events = load(AUTO)
     assert dataset.info.name == "mnist5k"
-    assert any(isinstance(event, SubsetUsed) and "cannot write" in event.reason for event in events)
+    assert any(isinstance(event, Notice) and "cannot write" in event.text for event in events)
 
 
 def test_a_folder_that_cannot_be_written_is_named(published: Mirror) -> None:
@@ -205,7 +202,8 @@ def test_files_that_lack_alone_are_named(published: Mirror) -> None:
     Path("data", "MNIST", "raw", "t10k-labels-idx1-ubyte.gz").unlink()
     published.files.clear()
     _, [*_, event] = load(AUTO)
-    assert str(notice(event)).startswith("t10k-labels-idx1-ubyte of MNIST are not in ")
+    assert isinstance(event, Notice)
+    assert event.text.startswith("t10k-labels-idx1-ubyte of MNIST are not in ")
 
 
 def test_a_damaged_archive_gives_way_to_an_extracted_file_with_its_hash(

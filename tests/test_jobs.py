@@ -16,14 +16,13 @@ import pytest
 from mnist_cli.cli.parameters import number_of_jobs
 from mnist_cli.errors import ExitCode
 from mnist_cli.execution import worker
-from mnist_cli.execution.executor import OnProgress
-from mnist_cli.execution.in_process import InProcess
+from mnist_cli.execution.executor import InProcess
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import CompareOptions, DataOptions, Entry
 from mnist_cli.schema.protocol import Settings
-from mnist_cli.schema.runs import RunTask
+from mnist_cli.schema.runs import OnProgress, RunTask
 from mnist_cli.training.recipes import protocol_of
 from mnist_cli.workflows import compare_networks
 from tests.conftest import Outcome, RunCli, run_process, start
@@ -33,7 +32,7 @@ DATA = ("--dataset", "mnist5k", "--epochs", "1")
 MEASURED = {"train_seconds", "cpu_seconds", "runs_at_once"}  # of a run, and different each time
 
 NETS = """
-import os, signal, threading, time
+import ctypes, os, signal, threading, time
 import torch
 from torch import nn
 from shades import linear
@@ -59,6 +58,14 @@ class Bad(nn.Module):
 class Hangs(Bad):
     def fail(self):
         time.sleep(3600)
+
+
+class HoldsPython(Bad):
+    # No other thread of its process runs meanwhile.
+
+    def fail(self):
+        open(f"held-{os.getpid()}", "w").close()
+        ctypes.PyDLL(None).sleep(3600)
 
 
 class Killed(Bad):
@@ -146,6 +153,7 @@ def begun(*arguments: str) -> tuple[subprocess.Popen[str], list[psutil.Process]]
     command = ("compare", "own.py:Hangs", "mlp", *DATA, "--seeds", "2", "--jobs", "2")
     process = start(*command, *arguments, "--journal", "runs.jsonl")
     assert process.stderr is not None
+    assert process.stderr.readline() == "starting 2 workers\n"
     assert "mlp seed 0" in process.stderr.readline()
     return process, psutil.Process(process.pid).children(recursive=True)
 
@@ -181,6 +189,43 @@ def test_no_worker_is_left_whatever_ends_the_command(number: signal.Signals) -> 
         assert "Traceback" not in err
 
 
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_network_that_lets_no_thread_run_ends_with_the_command(number: signal.Signals) -> None:
+    process = start("compare", "own.py:HoldsPython", "mlp", *DATA, "--jobs", "2", "--json")
+    wait_for(lambda: list(Path().glob("held-*")))
+    [held] = Path().glob("held-*")
+    if number == signal.SIGTERM:
+        assert process.stderr is not None
+        while "mlp" not in process.stderr.readline():
+            pass
+    child = psutil.Process(int(held.name.removeprefix("held-")))
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert gone_within(10, [child])
+    if number == signal.SIGTERM:  # what is known is printed
+        assert process.returncode == 128 + number
+        assert err.endswith("terminated\n")
+        assert [len(row["runs"]) for row in json.loads(out)["models"]] == [0, 1]
+
+
+@posix
+def test_a_worker_that_is_killed_while_it_starts() -> None:
+    process = start("compare", "mlp", *DATA, "--jobs", "2")
+    family = psutil.Process(process.pid)
+
+    def starting() -> list[psutil.Process]:
+        children = family.children(recursive=True)
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+    wait_for(starting)
+    starting()[0].kill()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (ExitCode.FAILURE, "")
+    [_, line] = err.splitlines()
+    assert line.startswith("error: worker processes ended while they were started (")
+
+
 def test_seeds_are_added_by_several_workers_too() -> None:
     command = ("compare", "mlp", "own.py:net", *DATA, "--until-settled", "--max-seeds", "5")
     alone = run_process(*command, "--threads", "1", "--journal", "1.jsonl")
@@ -207,6 +252,7 @@ def test_one_job_imports_no_engine() -> None:
         (("--jobs", "2", "--target", "0.9"), "--target needs times, which only a run that has"),
         (("--jobs", "auto", "--max-seconds", "3"), "--max-seconds needs times"),
         (("--cluster", "tcp://127.0.0.1:9", "--jobs", "2"), "drop --jobs"),
+        (("--cluster", ""), "--cluster needs the address of a scheduler, or the file that it"),
     ],
 )
 def test_options_that_do_not_fit(run_cli: RunCli, arguments: tuple[str, ...], message: str) -> None:
@@ -261,12 +307,12 @@ class Leaving(InProcess):
 
     slots = 0
 
-    def next(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
+    def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
         if not self.slots:
             self.slots = 1
             return []
         self.slots = 0
-        return super().next(on_progress)
+        return super().wait(on_progress)
 
 
 def test_runs_wait_for_a_worker_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,4 +337,4 @@ def test_ctrl_c_while_workers_start_is_quiet() -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
     _, err = process.communicate(timeout=30)
     assert gone_within(10, children)
-    assert (process.returncode, err) == (128 + signal.SIGINT, "interrupted\n")
+    assert (process.returncode, err) == (128 + signal.SIGINT, "starting 2 workers\ninterrupted\n")

@@ -15,7 +15,7 @@ from filelock import FileLock
 from mnist_cli.comparison import journal
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.schema.comparison import Run
-from mnist_cli.schema.events import Event, JournalUnavailable
+from mnist_cli.schema.events import Event, Notice
 from tests.conftest import RunCli, run_process, start
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k")
@@ -402,9 +402,9 @@ def test_without_a_state_folder_it_says_so_and_goes_on(monkeypatch: pytest.Monke
         assert book.path is None
         book.add_all([("mlp", run(0))])
     [notice] = events
-    assert isinstance(notice, JournalUnavailable)
-    assert "cannot keep a journal in" in notice.reason
-    assert "MNIST_CLI_STATE_DIR" in notice.reason
+    assert isinstance(notice, Notice)
+    assert "cannot keep a journal in" in notice.text
+    assert "MNIST_CLI_STATE_DIR" in notice.text
 
 
 def test_a_finished_journal_goes_after_a_month_and_an_unfinished_one_stays() -> None:

@@ -18,11 +18,11 @@ from mnist_cli.report.comparison_tables import comparison_tables
 from mnist_cli.report.console import json_document
 from mnist_cli.report.html.document import page
 from mnist_cli.report.network_tables import prediction_tables
-from mnist_cli.report.notices import notice
 from mnist_cli.report.pictures.plots import plot_comparison, plot_training
 from mnist_cli.report.pictures.terminal import picture_caption
+from mnist_cli.report.progress import reporter
 from mnist_cli.schema.comparison import CompareResult
-from mnist_cli.schema.events import CheckpointReplaced
+from mnist_cli.schema.events import Notice
 from mnist_cli.schema.record import check_seal, from_json
 from mnist_cli.schema.results import PictureResult, PredictResult
 from mnist_cli.system.streams import say, visible
@@ -70,7 +70,8 @@ def named(name: str) -> CompareResult:
 
 def terminal(result: CompareResult) -> str:
     console.emit(result, comparison_tables, as_json=False)
-    say(notice(CheckpointReplaced(result.models[0].model)) or "")
+    with reporter() as on_event:
+        on_event(Notice(f"{result.models[0].model} will be replaced"))
     say(f"error: {result.models[0].model}")
     name = result.models[0].model
     picture = PictureResult(name, 7, (0.0,) * 7 + (1.0, 0.0, 0.0))

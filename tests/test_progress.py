@@ -9,62 +9,19 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mnist_cli.report import progress
-from mnist_cli.report.notices import notice
 from mnist_cli.schema import events
 from mnist_cli.schema.comparison import Estimate, Measure, Outcome, Run, Settling, Verdict
 from mnist_cli.schema.events import Event, RunFailed, RunFinished, RunsLeft
 from mnist_cli.schema.results import EpochResult
 
 RUN = Run(3, 2, 0.975, 0.0812, 1.25)
-NOTICES: list[tuple[Event, str]] = [
-    (
-        events.SubsetUsed("d", ("a", "b", "c", "e"), "no mirror answers"),
-        "MNIST is not in d and no mirror answers; using mnist5k, 5,000 of its images: not "
-        "comparable with published MNIST accuracy (--dataset mnist5k does so without asking the "
-        "network)",
-    ),
-    (
-        events.TrainingImagesReused(),
-        "mnist5k consists of MNIST training images, which this network was trained on: this "
-        "accuracy says nothing about new images",
-    ),
-    (events.CodeChanged("x", ("a.py", "b.py")), "a.py, b.py changed since x was trained"),
-    (events.FewerImages(2, 9, "test"), "only 2 of 9 images fit in the test set"),
-    (events.FewerDisputedImages(1), "they disagree on 1 image only"),
-    (events.FewerDisputedImages(0), "they are right and wrong on the same images"),
-    (events.CheckpointReplaced("x"), "x will be replaced; --output FILE writes elsewhere"),
-    (events.TrainingInterrupted("x", 2, 5), "x holds 2 of 5 epochs; go on with --resume x"),
-    (
-        events.JournalUnavailable("disk full"),
-        "disk full; until then an interrupted comparison starts again",
-    ),
-    (events.JournalFound("j", 2, 3), "j has 2 of 3 runs; going on from there"),
-    (events.JournalFound("j", 1, 1), "j has 1 of 1 run; nothing is left to train"),
-    (
-        events.ComparisonInterrupted("j", 2, 3),
-        "j has 2 of 3 runs; the same command goes on from there",
-    ),
-    (events.NetworkUnusable("net"), "net cannot be trained; the others go on"),
-    (
-        events.MarginTooFine(0.002, 0.00423, 40, 1000),
-        "--margin 0.002 can hardly be met with 1,000 test images and 40 seeds: expect intervals of "
-        "about ±0.0042",
-    ),
-    (
-        events.TimeLimitReached(1, "j"),
-        "--time-limit leaves no time for another run: 1 pair not settled yet; the same command "
-        "goes on from there",
-    ),
-    (
-        events.TimeLimitReached(0, None),
-        "--time-limit leaves no time for another run: some runs were left",
-    ),
-]
 OPEN_PAIR = Verdict(
     "a", "b", Measure.TEST_ACCURACY, Estimate(-0.01, 0.02, 7, 0.999), 1.0, None, Outcome.OPEN
 )
 LOOKED_AT = events.PairsLookedAt((OPEN_PAIR,), 0.002, Settling(40))
 LINES: list[tuple[Event, str]] = [
+    (events.Notice("x will be replaced"), "notice: x will be replaced"),
+    (events.Waiting("starting 2 workers"), "starting 2 workers"),
     (events.DownloadProgress("f.gz", 0, 9_912_422), "downloading f.gz (9.9 MB)"),
     (events.DownloadProgress("f.gz", 0, None), "downloading f.gz"),
     (
@@ -96,21 +53,19 @@ LINES: list[tuple[Event, str]] = [
         "mlp seed 3: test loss 0.0812, test accuracy 97.50 %, 1.25 s "
         "(2 of 8 runs, about 40 s left to the look at 4 seeds)",
     ),
-    (RunFailed("net", RunsLeft(0, 0, 0, at_least=False)), "net failed (no run is left)"),
-    (RunFailed("net", RunsLeft(4, 2, 0, at_least=True)), "net failed (2 of 4 runs)"),
+    (
+        RunFailed("net", 0, "the loss is NaN", RunsLeft(0, 0, 0, at_least=False)),
+        "net failed: seed 0: the loss is NaN (no run is left)",
+    ),
+    (
+        RunFailed("net", 3, "out of luck", RunsLeft(4, 2, 0, at_least=True)),
+        "net failed: seed 3: out of luck (2 of 4 runs)",
+    ),
 ]
-
-
-@pytest.mark.parametrize(("event", "text"), NOTICES)
-def test_notices(event: Event, text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert notice(event) == text
-    progress._Lines()(event)
-    assert capsys.readouterr().err == f"notice: {text}\n"
 
 
 @pytest.mark.parametrize(("event", "text"), LINES)
 def test_lines(event: Event, text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert notice(event) is None
     show = progress._Lines()
     show(event)
     assert capsys.readouterr().err == f"{text}\n"
@@ -126,7 +81,7 @@ def test_a_download_is_announced_once(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.reporter(quiet=True) as on_event:
-        for event, _ in (*NOTICES, *LINES):
+        for event, _ in LINES:
             on_event(event)
     assert capsys.readouterr() == ("", "")
 
@@ -168,6 +123,55 @@ def test_a_bar_ends_full_though_it_was_never_drawn() -> None:
     assert rows == [("all runs", 1, 2), ("mlp seed 3 epoch 2/2", 2, 2)]
 
 
+def test_a_row_begins_anew_with_each_run() -> None:
+    left = RunsLeft(4, 3, 4, at_least=False)
+    output = io.StringIO()
+    now = 0.0
+    with Progress(
+        console=Console(file=output, width=100), auto_refresh=False, get_time=lambda: now
+    ) as bars:
+        show = progress._Bars(bars)
+        show(events.TrainingProgress("mlp", 0, 1, 2, 1, 10))
+        now = 60.0
+        show(RunFinished("mlp", 0, 2, RUN, left))
+        [row] = [task for task in bars.tasks if task.description.startswith("mlp")]
+        assert (row.fields["status"], row.elapsed) == ("accuracy 97.50 %", 60.0)
+        show(events.TrainingProgress("mlp", 1, 1, 2, 1, 10))
+        now = 61.0
+        assert (row.fields["status"], row.elapsed, row.completed) == ("", 1.0, 1)
+        show(RunFinished("mlp", 2, 2, RUN, left))  # which was too fast to be drawn
+        assert (row.fields["status"], row.elapsed) == ("accuracy 97.50 %", 0.0)
+
+
+def test_a_row_for_each_worker() -> None:
+    left = RunsLeft(4, 3, 4, at_least=False)
+    output = io.StringIO()
+    with Progress(console=Console(file=output, width=100), auto_refresh=False) as bars:
+        show = progress._Bars(bars)
+
+        def rows() -> list[str]:
+            return [task.description for task in bars.tasks if task.visible]
+
+        show(events.TrainingProgress("mlp", 0, 1, 2, 1, 10, "0"))
+        show(events.TrainingProgress("mlp", 1, 1, 2, 1, 10, "1"))
+        assert rows() == ["worker 0: mlp seed 0 epoch 1/2", "worker 1: mlp seed 1 epoch 1/2"]
+        show(RunFinished("mlp", 0, 2, RUN, left))
+        assert rows() == ["worker 1: mlp seed 1 epoch 1/2", "all runs"]
+        show(events.TrainingProgress("mlp", 1, 1, 2, 1, 10, "0"))  # the other was lost
+        assert rows() == ["worker 0: mlp seed 1 epoch 1/2", "all runs"]
+        show(RunFailed("mlp", 1, "out of luck", left))
+        assert rows() == ["all runs"]
+
+
+def test_what_is_waited_for_is_shown_until_something_happens() -> None:
+    with Progress(console=Console(file=io.StringIO()), auto_refresh=False) as bars:
+        show = progress._Bars(bars)
+        show(events.Waiting("starting 2 workers"))
+        assert [task.description for task in bars.tasks if task.visible] == ["starting 2 workers"]
+        show(events.Notice("something"))
+        assert not [task for task in bars.tasks if task.visible]
+
+
 def test_bars_up_to_a_look() -> None:
     rows, text = bars_after(RunsLeft(8, 6, 40, at_least=False, look=4), LOOKED_AT)
     assert rows == [("runs up to 4 seeds", 2, 8)]
@@ -185,9 +189,9 @@ def test_a_run_that_stopped_at_its_target_fills_its_share() -> None:
 def test_one_run_alone_has_no_bar_of_all_runs_and_notices_stand_above() -> None:
     rows, text = bars_after(
         RunsLeft(1, 1, 0, at_least=True),
-        events.CheckpointReplaced("[red]x[/red]"),
-        RunFailed("net", RunsLeft(1, 1, 0, at_least=True)),
+        events.Notice("[red]x[/red] will be replaced"),
+        RunFailed("net", 0, "out of luck", RunsLeft(1, 1, 0, at_least=True)),
     )
     assert rows == []
     assert "notice: [red]x[/red] will be replaced" in text
-    assert "net failed" in text
+    assert "net failed: seed 0: out of luck" in text

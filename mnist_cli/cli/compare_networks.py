@@ -2,9 +2,10 @@
 
 from mnist_cli.cli.outputs import check_outputs, exports, journal
 from mnist_cli.cli.working import exit_code_of, working
-from mnist_cli.errors import ExitCode, UsageError
+from mnist_cli.errors import ExitCode, Terminated, UsageError
 from mnist_cli.report import console, export, phrases
 from mnist_cli.report.comparison_tables import comparison_tables
+from mnist_cli.report.progress import show_sign_of_life
 from mnist_cli.schema.comparison import LOOKS, MAX_NETWORKS, CompareResult
 from mnist_cli.schema.options import (
     LEAST_RUNS,
@@ -24,16 +25,24 @@ def compare_networks(
 ) -> int:
     """Train networks, show what is known of them at the end, and return the exit code."""
     _check(options, gates, files, json=json)
+    show_sign_of_life(quiet)
     from mnist_cli.data.datasets import prefetch
 
     prefetch(options.data)
     from mnist_cli.workflows.compare_networks import compare_networks as train_all
 
     written = export.Exports(files)
-    with working(quiet) as on_event:
-        for result in train_all(options, on_event):
-            written.write(result)
-        written.write(result, last=True)
+    result = None
+    try:
+        with working(quiet) as on_event:
+            for result in train_all(options, on_event):
+                written.write(result)
+    except (KeyboardInterrupt, Terminated):
+        if result and any(row.runs for row in result.models):
+            _print(result, files, json=json)
+        raise
+    assert result  # the first comes before any run
+    written.write(result, last=True)
     return show(result, gates, files, options.data, json=json, quiet=quiet)
 
 
@@ -53,10 +62,7 @@ def show(
     from mnist_cli.comparison.gates import judge_gates
 
     try:
-        if files.to_stdout:
-            export.write_stdout(result, files)
-        else:
-            console.emit(result, comparison_tables, as_json=json)
+        _print(result, files, json=json)
     finally:  # each of them may fail, and the others be wanted all the more
         try:
             if files.plot and any(row.figures for row in result.models):
@@ -76,6 +82,13 @@ def show(
         say(f"error: {'; '.join(failures)}")
         return ExitCode.FAILURE
     return code
+
+
+def _print(result: CompareResult, files: ExportOptions, *, json: bool) -> None:
+    if files.to_stdout:
+        export.write_stdout(result, files)
+    else:
+        console.emit(result, comparison_tables, as_json=json)
 
 
 def _check(
@@ -101,6 +114,8 @@ def _check(
         raise UsageError("--margin needs verdicts; give --seeds 5 or --until-settled too")
     if options.baseline is not None and options.target is not None:
         raise UsageError("--baseline compares accuracies, which --target makes alike; drop one")
+    if options.execution.cluster == "":
+        raise UsageError("--cluster needs the address of a scheduler, or the file that it wrote")
     if options.execution.jobs != 1 or options.execution.cluster:
         timed = {"--target": options.target, "--max-seconds": gates.max_seconds}
         for option, value in timed.items():

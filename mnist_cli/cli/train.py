@@ -8,6 +8,7 @@ from mnist_cli.cli.working import accuracy_gate, exit_code_of, working
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import training_table
+from mnist_cli.report.progress import show_sign_of_life
 from mnist_cli.schema.options import DataOptions, TrainOptions
 from mnist_cli.schema.protocol import Protocol, Settings
 from mnist_cli.training.recipes import protocol_of
@@ -50,6 +51,7 @@ def train(
     if resume is None or os.path.realpath(options.checkpoint) != os.path.realpath(resume):
         outputs.append(Output("--output", options.checkpoint, "checkpoint"))
     check_outputs(outputs, {"--resume": resume}, [spec])
+    show_sign_of_life(quiet)
     from mnist_cli.data.datasets import prefetch
 
     prefetch(options.data)

@@ -25,7 +25,7 @@ from mnist_cli.comparison.conditions import NETWORKS, THREADS, Conditions, diffe
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.formatting import plural
 from mnist_cli.schema.comparison import Run
-from mnist_cli.schema.events import JournalUnavailable, OnEvent
+from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.record import Record, Sealed, check_seal, from_json, sealed, to_json
 from mnist_cli.system import files
 from mnist_cli.system.files import absolute, explaining, is_own, replacing
@@ -195,7 +195,7 @@ def opened(
             try:
                 journal, lock = _of_state_folder(conditions, asked)
             except MnistCliError as error:
-                on_event(JournalUnavailable(str(error)))
+                on_event(Notice(f"{error}; until then an interrupted comparison starts again"))
                 journal = Journal(None, Header(FORMAT, asked, dict(conditions)))
         else:
             lock = _locked(path)

@@ -21,7 +21,7 @@ from mnist_cli.schema.datasets import (
     DatasetName,
     Split,
 )
-from mnist_cli.schema.events import OnEvent, SubsetUsed
+from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.options import DataOptions
 from mnist_cli.system.files import absolute, explaining
 
@@ -95,7 +95,14 @@ def _load(options: DataOptions, splits: Splits, on_event: OnEvent) -> Found:
         raise
     except MnistCliError as error:
         if auto:
-            on_event(SubsetUsed(str(raw), tuple(file.name for file in missing), str(error)))
+            names = ", ".join(file.name for file in missing)
+            lacking = f"{names} of MNIST are" if len(missing) < 4 else "MNIST is"
+            on_event(
+                Notice(
+                    f"{lacking} not in {raw} and {error}; using mnist5k, 5,000 of its images: "
+                    f"{NOT_COMPARABLE} (--dataset mnist5k does so without asking the network)"
+                )
+            )
             return _bundled()
         raise MnistCliError(
             f"{error}; try again, put the files in {raw}, or use the dataset mnist5k"

@@ -1,16 +1,17 @@
-"""What the loop of a comparison needs of whoever trains its runs."""
+"""Who trains the runs of a comparison: this process, or worker processes here and elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from mnist_cli.data.datasets import Dataset
+from mnist_cli.execution.trainer import Trainer
 from mnist_cli.schema.comparison import Run
-from mnist_cli.schema.options import Entry
+from mnist_cli.schema.events import OnEvent
+from mnist_cli.schema.options import CompareOptions, Entry
 from mnist_cli.schema.results import Environment
-from mnist_cli.schema.runs import Measurement, RunTask
-
-OnProgress = Callable[[RunTask, str, int, int, int], None]
-"""Called with (task, who trains it, epoch, steps done, steps of an epoch)."""
+from mnist_cli.schema.runs import Measurement, OnProgress, RunTask
+from mnist_cli.training.examples import Examples, to_device
 
 
 class Executor(Protocol):
@@ -32,9 +33,65 @@ class Executor(Protocol):
     def submit(self, task: RunTask) -> None:
         """Begin a run as soon as there is a slot."""
 
-    def next(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
-        """Wait for runs to finish or fail; none where another number of slots is all that is new.
+    def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
+        """Wait for runs to finish or fail; an empty list if only the number of slots changed.
 
         Raises:
             MnistCliError: no run can be trained any more.
         """
+
+
+class InProcess:
+    """An executor with one slot and no engine."""
+
+    slots = 1
+
+    def __init__(self, device: str, threads: int | None) -> None:
+        self._trainer = Trainer(device, threads)
+        self._examples: tuple[Examples, Examples] | None = None
+        self._tasks: list[RunTask] = []
+
+    def environment(self) -> Environment:
+        """This machine."""
+        return self._trainer.environment
+
+    def measure(self, entries: tuple[Entry, ...]) -> list[Measurement]:
+        """What each entry costs; raises MnistCliError where its code cannot be imported."""
+        return [self._trainer.measure(entry) for entry in entries]
+
+    def hand_over(self, dataset: Dataset) -> None:
+        """Put the images on the device."""
+        device = self._trainer.device
+        self._examples = to_device(dataset.train, device), to_device(dataset.test, device)
+
+    def submit(self, task: RunTask) -> None:
+        """Train it when `wait` is called."""
+        self._tasks.append(task)
+
+    def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
+        """Train the run that was submitted first."""
+        assert self._examples is not None
+        task = self._tasks.pop(0)
+        outcome = self._trainer.train(
+            task, *self._examples, lambda *steps: on_progress(task, "", *steps)
+        )
+        return [(task, outcome)]
+
+
+@contextmanager
+def executing(options: CompareOptions, on_event: OnEvent) -> Iterator[Executor]:
+    """Whoever trains runs as `options` say; all processes that it started end with the context.
+
+    Raises:
+        UsageError: the device is not on this machine.
+        MnistCliError: no scheduler answers, or workers do not start.
+    """
+    execution = options.execution
+    if execution.in_process:
+        yield InProcess(options.device, execution.run_threads)
+        return
+    from mnist_cli.execution.workers import cluster_workers, local_workers
+
+    workers = local_workers if execution.cluster is None else cluster_workers
+    with workers(options, on_event) as executor:
+        yield executor

@@ -10,6 +10,7 @@ from torch import nn
 from mnist_cli.comparison import mistakes
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.building import (
+    PROBABILITIES,
     instantiate,
     outputs_probabilities,
     same_weights,
@@ -19,7 +20,6 @@ from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.importing import factory
 from mnist_cli.networks.isolation import running
 from mnist_cli.schema.comparison import Run
-from mnist_cli.schema.events import OutputIsProbability, SeedIgnored
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import Entry
 from mnist_cli.schema.results import Environment
@@ -53,18 +53,21 @@ class Trainer:
         """
         custom, name = entry.model.custom, entry.name
         self._maker(entry.model)
-        oddities: list[OutputIsProbability | SeedIgnored] = []
+        notices: list[str] = []
         try:
             model = self._built(entry, seed=0)
             cost, _ = count_operations(name, model)
             if custom and outputs_probabilities(model):
-                oddities.append(OutputIsProbability(name))
+                notices.append(f"{name} {PROBABILITIES}")
             if custom and same_weights(model, self._built(entry, seed=1)):
-                oddities.append(SeedIgnored(name))
+                notices.append(
+                    f"{name} has the same first weights with every seed: the seeds show less "
+                    "than they do for other networks"
+                )
         except MnistCliError as error:
             return Measurement(failure=str(error))
         precision = resolve_precision(entry.precision, self.device, cost.mult_adds_per_image)
-        return Measurement(cost, precision, tuple(oddities))
+        return Measurement(cost, precision, tuple(notices))
 
     def train(
         self, task: RunTask, examples: Examples, test: Examples, on_step: OnStep

@@ -1,7 +1,8 @@
 """What a worker process does when the coordinator asks: it measures networks and trains runs.
 
-Arguments and results are pickled here and there rather than by the engine: what cannot be read is
-an error then, where the engine would let a run wait for ever.
+Arguments are pickled here and there rather than by the engine: what cannot be read is an error
+then, where the engine would let a run wait for ever. Answers are JSON, so that whoever asked can
+check them.
 """
 
 import os
@@ -19,9 +20,12 @@ from mnist_cli.data.datasets import Dataset
 from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution.trainer import Trainer
 from mnist_cli.networks.bundle import Bundle, unpack
+from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import DatasetInfo, DatasetName
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import DataOptions, Entry
+from mnist_cli.schema.record import to_json
+from mnist_cli.schema.runs import RunTask, WorkerAnswer
 from mnist_cli.training.device import use_threads
 from mnist_cli.training.examples import Examples, to_device
 
@@ -55,7 +59,7 @@ class _Comparison:
             name: unpack(spec, bundle, folder) for name, (spec, bundle) in job.models.items()
         }
 
-    def here(self, entry: Entry) -> Entry:
+    def in_place(self, entry: Entry) -> Entry:
         """The entry with its code where this process can import it."""
         return replace(entry, model=self._models[entry.name])
 
@@ -63,35 +67,37 @@ class _Comparison:
 _current: _Comparison | None = None
 
 
-def environment(job: bytes) -> bytes:
+def environment(job: bytes) -> str:
     """The machine of this process."""
-    return pickle.dumps(_comparison(job).trainer.environment)
+    comparison = _comparison(job)
+    return to_json(WorkerAnswer(environment=comparison.trainer.environment))
 
 
-def measure(job: bytes, entry: bytes) -> bytes:
+def measure(job: bytes, entry: bytes) -> str:
     """What an entry costs; raises MnistCliError where its code cannot be imported."""
     comparison = _comparison(job)
-    _tell(comparison.topic)
-    return pickle.dumps(comparison.trainer.measure(comparison.here(pickle.loads(entry))))
+    measured = comparison.in_place(pickle.loads(entry))
+    return to_json(WorkerAnswer(measurement=comparison.trainer.measure(measured)))
 
 
-def train(job: bytes, task: bytes, info: bytes, images: ImageBytes | None) -> bytes | None:
-    """A run, or why it failed; None where the images are neither here nor were given."""
+def train(job: bytes, task: bytes, info: bytes, images: ImageBytes | None) -> str:
+    """A run, or why it failed; that it needs the images where they are neither here nor given."""
     comparison = _comparison(job)
-    asked = pickle.loads(task)
+    asked: RunTask = pickle.loads(task)
     if comparison.examples is None:
         dataset = _images(pickle.loads(job), pickle.loads(info), images)
         if dataset is None:
-            return None
+            return to_json(WorkerAnswer(needs_images=True))
         device = comparison.trainer.device
         comparison.examples = to_device(dataset.train, device), to_device(dataset.test, device)
-    _tell(comparison.topic)
-    trained = replace(asked, entry=comparison.here(asked.entry))
-    return pickle.dumps(
-        comparison.trainer.train(
-            trained, *comparison.examples, lambda *steps: _tell(comparison.topic, *steps)
-        )
+    outcome = comparison.trainer.train(
+        replace(asked, entry=comparison.in_place(asked.entry)),
+        *comparison.examples,
+        lambda *steps: _report(comparison.topic, *steps),
     )
+    if isinstance(outcome, Run):
+        return to_json(WorkerAnswer(run=outcome))
+    return to_json(WorkerAnswer(failure=outcome))
 
 
 def hold(images: ImageBytes) -> ImageBytes:
@@ -121,6 +127,7 @@ def _comparison(job: bytes) -> _Comparison:
     """The comparison at hand. Code is imported anew when it begins."""
     global _current  # noqa: PLW0603 - a worker process works for one at a time
     shared: Job = pickle.loads(job)
+    _report(shared.topic)  # that it begins
     if _current is None or _current.topic != shared.topic:
         _current = _Comparison(shared)
     use_threads(shared.threads)  # of the thread that computes, not of the process
@@ -138,14 +145,13 @@ def _images(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dataset |
     return datasets.from_bytes(info, images) if images else None
 
 
-def _tell(topic: str, *steps: int) -> None:
-    """Tell what this process does. Raises Terminated where nobody wants the run any more."""
+def _report(topic: str, *steps: int) -> None:
+    """Report what this process does. Raises Terminated if the run was cancelled."""
     worker = get_worker()
     key = worker.get_current_task()
     state = worker.state.tasks.get(key)
     if state is None or state.state == "cancelled":
         raise Terminated
-    told = {"key": key, "name": label(worker.name), "address": worker.address, "steps": steps}
-    worker.log_event(topic, told)
+    worker.log_event(topic, {"key": key, "name": label(worker.name), "steps": steps})
     if not steps:
         time.sleep(SENT_SECONDS)

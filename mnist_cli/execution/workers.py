@@ -1,13 +1,9 @@
 """Runs in worker processes, which Dask looks after: here, or wherever a scheduler has some.
 
-No more runs are submitted than there are workers, so that each begins at once, and one that ends
-its process takes no other with it.
+Each question goes to one worker that is free: what it costs to measure a network, or to train it.
+Where a worker is lost, its question goes to another.
 """
 
-import atexit
-import logging
-import multiprocessing
-import os
 import pickle
 import secrets
 import signal
@@ -19,78 +15,49 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from math import inf
-from multiprocessing import resource_tracker
-from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, ClassVar
+from typing import Any
 
-import dask
 import torch
 from dask.system import CPU_COUNT
-from distributed import Client, KilledWorker, LocalCluster, Nanny
-from distributed.deploy.spec import close_clusters
-from distributed.utils import LoopRunner
+from distributed import KilledWorker
 
 from mnist_cli.data.datasets import Dataset, to_bytes
 from mnist_cli.errors import MnistCliError
 from mnist_cli.execution import worker
-from mnist_cli.execution.executor import OnProgress
+from mnist_cli.execution.answers import (
+    ENVIRONMENT,
+    VERSIONS,
+    Question,
+    check_versions,
+    read_answer,
+    versions,
+)
+from mnist_cli.execution.engine import LocalNanny, cluster_client, local_client
+from mnist_cli.formatting import plural
 from mnist_cli.networks.bundle import pack
 from mnist_cli.schema.comparison import Run
-from mnist_cli.schema.events import OnEvent, WorkersAwaited
+from mnist_cli.schema.events import Notice, OnEvent, Waiting
 from mnist_cli.schema.options import CompareOptions, Entry
 from mnist_cli.schema.results import Environment
-from mnist_cli.schema.runs import Measurement, RunTask
+from mnist_cli.schema.runs import Measurement, OnProgress, RunTask
 
 LOOK_SECONDS = 0.5  # between looks at workers and limits
-CONNECT_SECONDS = 8.0
-CLOSE_SECONDS = 2.0
+PATIENCE_SECONDS = 10.0  # until a person is told that workers are there, and none is ready
 EXIT_CODE_SECONDS = 1.0
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-PRELOAD = "import os\nos.dup2(2, 1)\n"  # what a network prints in a worker of ours is no result
-CONFIG = {
-    "distributed.worker.profile.enabled": False,  # it takes time from the training
-    "distributed.comm.timeouts.connect": CONNECT_SECONDS,
-}
+TRIES = 4  # of a question, each of which ended a worker process
+MEMORY_TOPIC = "worker-restart-memory"  # what nannies report, by the name that Dask gives it
 
 
 @contextmanager
 def local_workers(options: CompareOptions, on_event: OnEvent) -> Iterator["Workers"]:
-    """Worker processes of this machine, reached on loopback only, and gone at the end."""
+    """Worker processes of this machine; raises MnistCliError where they do not start."""
     execution = options.execution
     threads = execution.run_threads or CPU_COUNT
-    jobs = execution.jobs or _room(options.device, threads)
-    # Libraries read these when they are imported, which a worker does before it is asked anything.
-    variables = dict.fromkeys(THREAD_VARIABLES, threads)
-    config = CONFIG | {
-        "distributed.nanny.pre-spawn-environ": variables,
-        # 15 s after a worker was lost, its nanny would be closed if it is just starting another.
-        "distributed.deploy.lost-worker-timeout": "365 days",
-    }
-    atexit.unregister(close_clusters)  # it waits for workers that were interrupted at their start
-    logging.disable()  # threads of the engine speak until the process ends
-    with _loop() as loop, dask.config.set(config):
-        cluster = LocalCluster(
-            loop=loop,
-            n_workers=jobs,
-            threads_per_worker=1,
-            memory_limit=0,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            silence_logs=50,
-            worker_class=_Nanny,
-            preload=[PRELOAD],
-        )
-        try:
-            with Client(cluster) as client:
-                yield Workers(client, None, options, threads, on_event)
-        finally:
-            for nanny in cluster.workers.values():
-                nanny.close_gracefully()  # without starting another worker
-            for process in multiprocessing.active_children():
-                process.kill()  # rather than asked, as a network's code may not listen
-            with suppress(TimeoutError):
-                cluster.close(timeout=CLOSE_SECONDS)
+    jobs = execution.jobs or _jobs_that_fit(options.device, threads)
+    on_event(Waiting(f"starting {plural(jobs, 'worker')}"))
+    with local_client(jobs, threads) as client:
+        yield Workers(client, options, threads, on_event, at_once=jobs)
 
 
 @contextmanager
@@ -98,84 +65,68 @@ def cluster_workers(options: CompareOptions, on_event: OnEvent) -> Iterator["Wor
     """The workers of a scheduler that stands somewhere.
 
     Raises:
+        UsageError: there is no such file.
         MnistCliError: it does not answer.
     """
     place = options.execution.cluster
     assert place is not None
-    where = {"scheduler_file": place} if Path(place).is_file() else {"address": place}
-    logging.disable()  # a lost scheduler is told in one line
-    with dask.config.set(CONFIG):
-        try:
-            client = Client(**where, timeout=CONNECT_SECONDS)
-        except (OSError, ValueError) as error:
-            raise MnistCliError(
-                f"no scheduler answers at {place}; start one with: dask scheduler"
-            ) from error
-        try:
-            yield Workers(client, place, options, options.execution.run_threads or 1, on_event)
-        finally:
-            client.close(timeout=CLOSE_SECONDS)
-
-
-@contextmanager
-def _loop() -> Iterator[Any]:
-    """A thread for the engine; Ctrl-C is for the main process: neither it nor workers see it."""
-    runner = LoopRunner(asynchronous=False)
-    if os.name == "posix":
-        # A process of Python's that frees what killed workers leave, and need not say so. Where it
-        # is first needed, it would unblock signals.
-        ignored = (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker")
-        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, ignored))
-        resource_tracker.ensure_running()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            runner.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    else:
-        runner.start()
-    try:
-        yield runner.loop
-    finally:
-        runner.stop()
-
-
-class _Nanny(Nanny):
-    """Starts a worker process, and remembers how each ended."""
-
-    exit_codes: ClassVar[dict[str, int]] = {}
-
-    def _on_worker_exit_sync(self, exitcode: int) -> None:
-        self.exit_codes[self.worker_address] = exitcode
-        super()._on_worker_exit_sync(exitcode)  # type: ignore[no-untyped-call]
+    on_event(Waiting(f"connecting to {place}"))
+    with cluster_client(place) as client:
+        yield Workers(client, options, options.execution.run_threads or 1, on_event)
 
 
 @dataclass
-class _Asked:
-    """What workers were asked, and who has begun with it since when."""
+class _Assignment:
+    """A question that a worker was asked."""
 
-    question: Entry | RunTask
+    question: Question
+    worker: str
+    """Its address."""
     future: Any
-    address: str = ""
-    began: float = 0.0
-    tried_again: bool = False
+    deaths: int
+    """How many workers ended at the same question before."""
+    holder: str
+    """The worker that it gets the images from."""
+    at_once: int
+    """The most runs that the machine was ready to train at any time since."""
+    began: float | None = None
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What a worker tells: that it begins with the question `key`, or how many `steps` it did."""
+
+    key: str
+    name: str
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a worker answered to the question `key`, or an exception."""
+
+    key: str
+    content: Any
 
 
 class Workers:
-    """An executor with a slot for each worker; those at `place`, or of this machine alone."""
+    """An executor with a slot for each worker that fits; `at_once` are on this machine."""
 
     def __init__(
         self,
         client: Any,
-        place: str | None,
         options: CompareOptions,
         threads: int,
         on_event: OnEvent,
+        *,
+        at_once: int = 1,
     ) -> None:
         self._client = client
-        self._place = place
-        self._run_limit = options.execution.run_limit
+        self._place = options.execution.cluster
+        self._run_limit = options.execution.run_limit or inf
         self._on_event = on_event
+        self._at_once = at_once
+        self._threads = threads
         self._topic = f"mnist-cli-{secrets.token_hex(8)}"
         data_dir = options.data.data_dir
         job = worker.Job(
@@ -188,38 +139,45 @@ class Workers:
         self._job = pickle.dumps(job)
         self._dataset: Dataset | None = None
         self._images: Any = None
-        self._waiting: deque[Entry | RunTask] = deque()
-        self._asked: dict[str, _Asked] = {}
-        self._arrivals: SimpleQueue[Any] = SimpleQueue()  # answers, and what workers tell meanwhile
-        self._workers: dict[str, Any] | None = None
+        self._holder = ""  # the worker that keeps them
+        self._questions: deque[tuple[Question, int]] = deque()  # with how many workers they ended
+        self._assignments: dict[str, _Assignment] = {}  # by Dask's key
+        self._messages: SimpleQueue[_Answer | _Report] = SimpleQueue()
+        self._there: dict[str, Any] = {}  # workers by address, as the scheduler describes them
+        self._fit: set[str] = set()
+        self._refused: set[str] = set()
+        self._out_of_memory: set[str] = set()
+        self._error: MnistCliError | None = None
+        self._waits_since = time.monotonic()
+        self._waits_for_first = True
+        self._told_of_waiting = False
         self._next_look = 0.0
         self._numbers = count()
-        client.subscribe_topic(self._topic, lambda event: self._arrivals.put(event[1]))
+        client.subscribe_topic(self._topic, self._hear)
+        client.subscribe_topic(MEMORY_TOPIC, self._hear_of_memory)
 
     @property
     def slots(self) -> int:
-        """How many workers there are."""
-        return len(self._workers or {})
+        """How many workers there are that fit."""
+        return len(self._ready())
 
     def environment(self) -> Environment:
         """The machine of a worker; waits for the first one."""
-        self._look()
-        while not self._workers:
-            time.sleep(LOOK_SECONDS)
-            self._look()
-        future = self._client.submit(worker.environment, self._job, pure=False)
-        try:
-            described: Environment = pickle.loads(future.result())
-        except (CancelledError, OSError) as error:
-            raise self._lost() from error
+        self._questions.append((ENVIRONMENT, 0))
+        while not (answered := self._collect(_ignore)):
+            pass
+        [(_, outcome)] = answered
+        if isinstance(outcome, str):
+            raise MnistCliError(outcome)
+        described: Environment = outcome
         return described
 
     def measure(self, entries: tuple[Entry, ...]) -> list[Measurement]:
         """What each entry costs; raises MnistCliError where its code cannot be imported."""
-        self._waiting.extend(entries)
+        self._questions.extend((entry, 0) for entry in entries)
         measured: dict[str, Measurement] = {}
-        while self._waiting or self._asked:
-            for entry, outcome in self._next(lambda *told: None):
+        while len(measured) < len(entries):
+            for entry, outcome in self._collect(_ignore):
                 failed = isinstance(outcome, str)
                 measured[entry.name] = (
                     Measurement(failure=f"{entry.name} cannot be measured: {outcome}")
@@ -234,150 +192,250 @@ class Workers:
 
     def submit(self, task: RunTask) -> None:
         """Have a worker train it."""
-        self._waiting.append(task)
+        self._questions.append((task, 0))
 
-    def next(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
-        """Wait for runs to finish or fail; none where the number of workers changed.
+    def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
+        """Wait for runs to finish or fail; an empty list if the number of workers changed.
 
         Raises:
-            MnistCliError: the scheduler is lost, or a worker does not fit.
+            MnistCliError: the scheduler is lost, or no worker fits.
         """
-        return self._next(on_progress)
+        return self._collect(on_progress)
 
-    def _next(self, on_progress: Callable[..., None]) -> list[tuple[Any, Any]]:
+    def _collect(self, on_progress: OnProgress) -> list[tuple[Any, Any]]:
+        """Questions with their outcomes, as soon as there are some or other slots.
+
+        An error waits until what is finished was handed out.
+        """
         slots = self.slots
-        done: list[tuple[Any, Any]] = []
         while True:
-            if time.monotonic() > self._next_look and not done:  # it may raise, and lose them
+            if time.monotonic() > self._next_look:
                 self._look()
-                done += self._end_late()
-                if self.slots != slots:
-                    return done
-            while self._waiting and len(self._asked) < slots:
-                self._ask(self._waiting.popleft())
-            try:
-                arrived = self._arrivals.get(timeout=0 if done else LOOK_SECONDS)
-            except Empty:
-                if done:  # and what arrived with it
-                    return done
-                continue
-            asked = self._asked.get(arrived["key"])
-            if asked is None:  # it was given up
-                continue
-            if "answer" in arrived:
-                if isinstance(arrived["answer"], BaseException) and done:
-                    self._arrivals.put(arrived)  # which may raise: what is finished comes first
-                    return done
-                del self._asked[arrived["key"]]
-                done += self._outcome(asked, arrived["answer"])
-            elif arrived["steps"]:
-                on_progress(asked.question, arrived["name"], *arrived["steps"])
-            else:
-                asked.address, asked.began = arrived["address"], time.monotonic()
+            done = self._end_late() + self._end_lost()
+            self._assign()
+            done += self._take_messages(on_progress, 0 if done else LOOK_SECONDS)
+            if done or self.slots != slots:
+                return done
+            if self._error:
+                raise self._error
 
-    def _ask(self, question: Entry | RunTask, tried_again: bool = False) -> None:
-        function: Any = worker.measure
-        arguments = [self._job, pickle.dumps(question)]
-        if isinstance(question, RunTask):
-            assert self._dataset is not None
-            function = worker.train
-            arguments += [pickle.dumps(self._dataset.info), self._images]
+    def _take_messages(self, on_progress: OnProgress, seconds: float) -> list[tuple[Any, Any]]:
+        """What workers answered; waits at most so many seconds for the first message."""
+        done: list[tuple[Any, Any]] = []
+        while not self._error:
+            try:
+                message = self._messages.get(timeout=seconds)
+            except Empty:
+                break
+            seconds = 0
+            assignment = self._assignments.get(message.key)
+            if assignment is None:  # it was given up
+                continue
+            if isinstance(message, _Answer):
+                done += self._take_answer(message.key, assignment, message.content)
+            elif message.steps and isinstance(assignment.question, RunTask):
+                on_progress(assignment.question, message.name, *message.steps)
+            else:
+                assignment.began = time.monotonic()
+                self._look()
+        return done
+
+    def _take_answer(self, key: str, assignment: _Assignment, answer: Any) -> list[tuple[Any, Any]]:
+        """What an answer means; nothing where the question has to be asked once more."""
+        self._look()  # another worker may have come while the run went on
+        del self._assignments[key]
+        question = assignment.question
+        if isinstance(answer, CancelledError):
+            self._error = self._error or self._lost()
+            return []
+        if isinstance(answer, KilledWorker | OSError):
+            return self._ask_again(assignment)
+        try:
+            if question == VERSIONS:
+                check_versions(answer, self._there.get(assignment.worker, {}).get("nthreads", 1))
+                self._fit.add(assignment.worker)
+                return []
+            if isinstance(answer, MnistCliError):
+                self._error = answer
+                return []
+            num_test = self._dataset.info.num_test if self._dataset else 0
+            outcome = read_answer(question, answer, num_test, self._threads)
+        except ValueError as error:
+            self._refuse(assignment.worker, f"the worker {assignment.worker} {error}")
+            self._give_back(assignment)
+            return []
+        if outcome is None:
+            self._send_images(assignment.worker)
+            self._give_back(assignment)
+            return []
+        if isinstance(outcome, Run):
+            outcome = replace(outcome, runs_at_once=assignment.at_once)
+        return [(question, outcome)]
+
+    def _assign(self) -> None:
+        """Ask the next questions, one of each worker that is free."""
+        busy = {assignment.worker for assignment in self._assignments.values()}
+        for address in self._ready():
+            if self._questions and address not in busy:
+                self._ask(address, *self._questions.popleft())
+
+    def _ask(self, address: str, question: Question, deaths: int = 0) -> None:
+        function: Any
+        match question:
+            case RunTask():
+                assert self._dataset is not None
+                info = pickle.dumps(self._dataset.info)
+                function = worker.train
+                arguments = [self._job, pickle.dumps(question), info, self._images]
+            case Entry():
+                function, arguments = worker.measure, [self._job, pickle.dumps(question)]
+            case "environment":
+                function, arguments = worker.environment, [self._job]
+            case "versions":
+                function, arguments = versions(), []
         key = f"{self._topic}-{next(self._numbers)}"
-        future = self._client.submit(function, *arguments, key=key)
-        self._asked[key] = _Asked(question, future, tried_again=tried_again)
+        future = self._client.submit(function, *arguments, key=key, workers=[address])
+        at_once = self._at_once_beside(address)
+        self._assignments[key] = _Assignment(
+            question, address, future, deaths, self._holder, at_once
+        )
         future.add_done_callback(self._fetch)
 
-    def _fetch(self, future: Any) -> None:
-        """Get an answer from its worker; called in a thread, so that none waits for another."""
-        try:
-            answer = future.result()
-        except BaseException as error:
-            answer = error
-        self._arrivals.put({"key": future.key, "answer": answer})
-
-    def _outcome(self, asked: _Asked, answer: Any) -> list[tuple[Any, Any]]:
-        """What an answer means; nothing where the question has to be asked once more.
-
-        Raises:
-            MnistCliError: the scheduler is lost, or code cannot be imported.
-        """
-        if isinstance(answer, KilledWorker):
-            # It may have waited for a worker that something else ended: only who had begun did it.
-            if asked.address != answer.last_worker.address and not asked.tried_again:
-                self._ask(asked.question, tried_again=True)
-                return []
-            return [(asked.question, _death(answer))]
-        if isinstance(answer, CancelledError | OSError):
-            raise self._lost() from answer
-        if isinstance(answer, BaseException):
-            raise answer
-        if answer is None:
+    def _send_images(self, address: str) -> None:
+        """Have one of the workers keep the images, from which the others get them."""
+        if not self._holder:
             assert self._dataset is not None
-            if self._images is None:
-                self._images = self._client.submit(worker.hold, to_bytes(self._dataset), pure=False)
-            self._ask(asked.question)
-            return []
-        outcome = pickle.loads(answer)
-        if isinstance(outcome, Run):
-            outcome = replace(outcome, runs_at_once=self._neighbours(asked.address))
-        return [(asked.question, outcome)]
+            images = to_bytes(self._dataset)
+            self._images = self._client.submit(worker.hold, images, pure=False, workers=[address])
+            self._holder = address
 
-    def _neighbours(self, address: str) -> int:
-        """How many workers the machine of a worker has, itself included."""
-        workers = self._workers or {}
-        host = workers.get(address, {}).get("host")
-        return max(1, sum(host in (None, other["host"]) for other in workers.values()))
+    def _give_back(self, assignment: _Assignment) -> None:
+        """Have a question asked anew, before all others."""
+        if assignment.question != VERSIONS:
+            self._questions.appendleft((assignment.question, assignment.deaths))
 
-    def _look(self) -> None:
-        """See which workers there are.
+    def _ask_again(self, assignment: _Assignment) -> list[tuple[Any, Any]]:
+        """Repeat a question whose worker was lost; why it failed, where that happens each time.
 
-        Raises:
-            MnistCliError: the scheduler is lost, or a new worker does not fit.
+        A question that nobody had begun with did not end its worker.
         """
-        self._next_look = time.monotonic() + LOOK_SECONDS
-        if self._client.status != "running":
-            raise self._lost()
-        try:
-            workers: dict[str, Any] = self._client.scheduler_info()["workers"]
-            if self._place:
-                if not workers and self._workers != {}:
-                    self._on_event(WorkersAwaited(self._place))
-                if new := workers.keys() - (self._workers or {}).keys():
-                    self._check({address: workers[address] for address in new})
-        except OSError as error:
-            raise self._lost() from error
-        self._workers = workers
+        if assignment.began is not None:
+            assignment.deaths += 1
+        if assignment.deaths == TRIES:
+            return [(assignment.question, self._describe_death(assignment.worker))]
+        self._give_back(assignment)
+        return []
 
-    def _check(self, workers: dict[str, Any]) -> None:
-        """Raise MnistCliError where a worker would train otherwise than the others."""
-        versions = _versions()
-        found = self._client.run(versions, workers=list(workers), on_error="ignore")
-        for address, theirs in found.items():
-            for package, version in versions().items():
-                if theirs[package] != version:
-                    raise MnistCliError(
-                        f"the worker {address} has {package} {theirs[package]}, not {version}: "
-                        "install the same there, or end that worker"
-                    )
-            if workers[address]["nthreads"] != 1:
-                raise MnistCliError(
-                    f"the worker {address} would train several runs in one process: start it with "
-                    "--nthreads 1, and as many as you like with --nworkers"
-                )
+    def _end_lost(self) -> list[tuple[Any, str]]:
+        """Take questions back from workers that left, or cannot begin any more."""
+        if self._holder not in self._there:
+            self._images, self._holder = None, ""
+        done: list[tuple[Any, str]] = []
+        for key, assignment in list(self._assignments.items()):
+            there = self._there.get(assignment.worker)
+            paused = there is not None and there["status"] != "running"
+            lacks_images = assignment.holder and assignment.holder not in self._there
+            if there is None or (assignment.began is None and (paused or lacks_images)):
+                del self._assignments[key]
+                assignment.future.cancel()
+                done += self._ask_again(assignment)
+        return done
 
     def _end_late(self) -> list[tuple[Any, str]]:
-        """End a run that takes too long, together with its worker process."""
-        for key, asked in self._asked.items():
-            late = time.monotonic() - asked.began > (self._run_limit or inf)
-            if late and asked.address in (self._workers or {}):  # else it is about to begin anew
-                del self._asked[key]
-                asked.future.cancel()
-                with suppress(KeyError):  # it has just ended by itself
-                    self._client.run(
-                        _killer(), workers=[asked.address], nanny=True, on_error="ignore"
-                    )
-                return [(asked.question, "it took longer than --run-limit")]
-        return []
+        """End questions that take too long, together with their worker processes."""
+        done: list[tuple[Any, str]] = []
+        for key, assignment in list(self._assignments.items()):
+            began = assignment.began
+            if began is not None and time.monotonic() - began > self._run_limit:
+                del self._assignments[key]
+                assignment.future.cancel()
+                address = assignment.worker
+                self._fit.discard(address)
+                self._refused.add(address)  # until it is gone
+                self._client.run(
+                    _killer(), workers=[address], nanny=True, wait=False, on_error="ignore"
+                )
+                done.append((assignment.question, "it took longer than --run-limit"))
+        return done
+
+    def _look(self) -> None:
+        """See which workers there are, and how many runs each machine may train at once."""
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        try:
+            if self._client.status != "running":
+                raise OSError
+            self._there = dict(self._client.scheduler_info()["workers"])
+        except OSError:
+            self._error = self._error or self._lost()
+            return
+        self._fit &= self._there.keys()
+        self._refused &= self._there.keys()
+        for assignment in self._assignments.values():
+            at_once = self._at_once_beside(assignment.worker)
+            assignment.at_once = max(assignment.at_once, at_once)
+        asked = {a.worker for a in self._assignments.values() if a.question == VERSIONS}
+        for address in self._there.keys() - self._fit - self._refused - asked:
+            self._ask(address, VERSIONS)
+        self._tell_if_none_is_ready()
+
+    def _at_once_beside(self, address: str) -> int:
+        """How many workers the machine of one has, itself included, at least for a while."""
+        hosts = [described["host"] for described in self._there.values()]
+        here = self._there.get(address, {}).get("host")
+        return max(self._at_once, hosts.count(here))
+
+    def _ready(self) -> list[str]:
+        """The workers that fit; one at its memory limit is paused, and gets no new runs."""
+        return [
+            address
+            for address, described in self._there.items()
+            if address in self._fit and described["status"] == "running"
+        ]
+
+    def _tell_if_none_is_ready(self) -> None:
+        now = time.monotonic()
+        if self._place is None or self._ready():
+            self._waits_since, self._waits_for_first, self._told_of_waiting = now, False, False
+            return
+        patience = PATIENCE_SECONDS if self._there or not self._waits_for_first else 0
+        if self._told_of_waiting or now - self._waits_since < patience:
+            return
+        self._told_of_waiting = True
+        states = ", ".join(sorted({described["status"] for described in self._there.values()}))
+        state = f"no worker is connected to {self._place}"
+        if self._there:
+            state = f"none of {plural(len(self._there), 'worker')} at {self._place} is ready"
+            state += f" ({states})"
+        option = "" if ":" in self._place else "--scheduler-file "
+        way_out = f"waiting for one (dask worker {option}{self._place} --nthreads 1)"
+        self._on_event(Notice(f"{state}; {way_out}"))
+
+    def _refuse(self, address: str, reason: str) -> None:
+        """Ask a worker nothing more; it is an error if there is no other."""
+        self._fit.discard(address)
+        self._refused.add(address)
+        if self._there.keys() <= self._refused:
+            self._error = self._error or MnistCliError(reason)
+        else:
+            self._on_event(Notice(f"{reason}; it is not used"))
+
+    def _describe_death(self, address: str) -> str:
+        """How the code of a network ended its worker, each time that it was tried."""
+        each_time = f"in each of {TRIES} tries"
+        if address in self._out_of_memory:
+            return f"its worker process was ended {each_time}, as it exceeded its memory limit"
+        if self._place:
+            return f"its worker process at {address} was ended {each_time}"
+        patience = time.monotonic() + EXIT_CODE_SECONDS
+        while (code := LocalNanny.exit_codes.get(address)) is None:
+            if time.monotonic() > patience:
+                return f"its worker process was ended {each_time}"
+            time.sleep(0.02)  # the scheduler may know before the nanny does
+        if code >= 0:
+            return f"its worker process was ended (exit status {code}) {each_time}"
+        name = signal.Signals(-code).name
+        hint = "; a system that runs out of memory does so" if name == "SIGKILL" else ""
+        return f"its worker process was ended ({name}) {each_time}{hint}"
 
     def _lost(self) -> MnistCliError:
         return MnistCliError(
@@ -385,22 +443,28 @@ class Workers:
             "on, with a new --cluster or without"
         )
 
+    # Dask calls these in threads of its own.
 
-def _versions() -> Callable[[], dict[str, str]]:
-    """For a worker. A function within another travels as bytecode: mnist-cli may not be there."""
+    def _hear(self, event: tuple[float, Any]) -> None:
+        with suppress(Exception):  # anything may be said under a topic
+            report = event[1]
+            steps = tuple(map(int, report["steps"]))
+            self._messages.put(_Report(str(report["key"]), str(report["name"]), steps))
 
-    def versions() -> dict[str, str]:
-        from importlib import import_module
+    def _hear_of_memory(self, event: tuple[float, Any]) -> None:
+        with suppress(Exception):
+            self._out_of_memory.add(event[1]["worker"])
 
-        found = {}
-        for package in ("mnist_cli", "torch"):
-            try:
-                found[package] = str(import_module(package).__version__)
-            except ImportError:
-                found[package] = "not installed"
-        return found
+    def _fetch(self, future: Any) -> None:
+        try:
+            content = future.result()
+        except BaseException as error:
+            content = error
+        self._messages.put(_Answer(future.key, content))
 
-    return versions
+
+def _ignore(*report: Any) -> None:
+    """Progress that nobody is told."""
 
 
 def _killer() -> Callable[..., None]:
@@ -415,19 +479,7 @@ def _killer() -> Callable[..., None]:
     return kill
 
 
-def _death(error: KilledWorker) -> str:
-    """How the code of a network ended its worker, each time that it was tried."""
-    address, patience = error.last_worker.address, time.monotonic() + EXIT_CODE_SECONDS
-    while (code := _Nanny.exit_codes.get(address)) is None and time.monotonic() < patience:
-        time.sleep(0.02)  # the scheduler may know before the nanny does
-    if code is None:
-        how = f" at {address}"
-    else:
-        how = f" ({signal.Signals(-code).name})" if code < 0 else f" (exit status {code})"
-    return f"its worker process was ended{how} in each of {error.allowed_failures + 1} tries"
-
-
-def _room(device: str, threads: int) -> int:
+def _jobs_that_fit(device: str, threads: int) -> int:
     """A job for each accelerator, or as many as there are cores for their threads."""
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if accelerator and device in {"auto", accelerator.type}:

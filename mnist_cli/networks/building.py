@@ -14,6 +14,11 @@ from mnist_cli.networks.isolation import running
 from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.networks import ModelSpec
 
+PROBABILITIES = (
+    "seems to end in softmax: its outputs are taken for logits, with which it learns badly; leave "
+    "it out, or use log_softmax"
+)
+
 
 def build(spec: ModelSpec, seed: int) -> nn.Module:
     """Import the code of a network and `instantiate` it; raises MnistCliError as both do."""

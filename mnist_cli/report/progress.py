@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 
 from mnist_cli.formatting import (
     format_bytes,
@@ -17,20 +26,34 @@ from mnist_cli.formatting import (
     plural,
 )
 from mnist_cli.report import phrases
-from mnist_cli.report.notices import notice
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.events import (
     DownloadProgress,
     EpochFinished,
     Event,
+    Notice,
     OnEvent,
     PairsLookedAt,
     RunFailed,
     RunFinished,
     RunsLeft,
     TrainingProgress,
+    Waiting,
 )
-from mnist_cli.system.streams import say
+from mnist_cli.system.streams import say, visible
+
+STARTING = "starting"
+WAITING = "waiting"  # the key of a row
+
+
+def show_sign_of_life(quiet: bool = False) -> None:
+    """Fill the time until a reporter is there, in which large libraries are imported.
+
+    The next line on the terminal takes its place: all that may follow are longer.
+    """
+    if not quiet and _on_terminal():
+        sys.stderr.write(f"{STARTING}\r")
+        sys.stderr.flush()
 
 
 @contextmanager
@@ -38,20 +61,34 @@ def reporter(quiet: bool = False) -> Iterator[OnEvent]:
     """What to call with each event; with `quiet`, nothing is shown."""
     if quiet:
         yield lambda event: None
-    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    elif _on_terminal():
         # Drawn only when something was reported: no thread takes time from the training.
         with Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %"),
+            _Percentage(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[status]}", markup=False),
             console=Console(stderr=True),
             auto_refresh=False,
+            transient=True,  # what is known at the end is shown below it
         ) as bars:
-            yield _Bars(bars)
+            on_event = _Bars(bars)
+            on_event(Waiting(STARTING))
+            yield on_event
     else:
         yield _Lines()
+
+
+def _on_terminal() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+class _Percentage(ProgressColumn):
+    """How much is done, where it is known how much there is."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.total is None else f"{task.percentage:>3.0f} %")
 
 
 class _Lines:
@@ -62,6 +99,10 @@ class _Lines:
 
     def __call__(self, event: Event) -> None:
         match event:
+            case Notice(text):
+                say(f"notice: {text}")
+            case Waiting(text):
+                say(text)
             case DownloadProgress(file, _, total) if file not in self._announced:
                 self._announced.add(file)
                 say(f"downloading {file}" + (f" ({format_bytes(total)})" if total else ""))
@@ -75,90 +116,115 @@ class _Lines:
                 )
             case RunFinished():
                 say(f"{_finished(event)} {_in_brackets(event.remaining)}")
-            case RunFailed(model, left):
-                say(f"{model} failed {_in_brackets(left)}")
+            case RunFailed():
+                say(f"{_failed(event)} {_in_brackets(event.remaining)}")
             case PairsLookedAt():
                 for line in _looked_at(event):
                     say(line)
-            case _ if text := notice(event):
-                say(f"notice: {text}")
 
 
 class _Bars:
-    """A bar for each network and each file."""
+    """A row for all runs, for each file, and for each network or worker with the run it is at."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
-        self._tasks: dict[str, TaskID] = {}
+        self._rows: dict[str, TaskID] = {}
+        self._runs: dict[str, tuple[str, int | None]] = {}  # which run a row shows
+        self._has_workers = False
 
     def __call__(self, event: Event) -> None:
+        self._hide(WAITING)
         match event:
+            case Notice(text):
+                self._print(f"notice: {text}")
+            case Waiting(text):
+                self._show(WAITING, text, 0, None)
             case DownloadProgress(file, done, total):
                 self._show(file, f"downloading {file}", done, total)
-            case TrainingProgress(model, seed, epoch, epochs, step, steps, worker):
-                done = (epoch - 1) * steps + step
-                label = f"{_named(model, seed)} epoch {epoch}/{epochs}"
-                if worker:  # a bar for each, as several may train the same network
-                    self._show(worker, f"worker {worker}: {label}", done, epochs * steps)
-                else:
-                    self._show(model, label, done, epochs * steps)
+            case TrainingProgress():
+                self._train(event)
             case EpochFinished(model, epochs, result):
                 # The bar of a fast network may not have been drawn yet: count in epochs then.
                 self._finish(model, None, result.epoch, epochs, result.test_accuracy)
             case RunsLeft():
                 self._count(event)
             case RunFinished(model, seed, epochs, run, left):
-                if run.runs_at_once == 1:
-                    self._finish(model, seed, run.epochs, epochs, run.test_accuracy)
-                else:
+                if self._has_workers or run.runs_at_once > 1:
                     self._print(_finished(event))
+                    self._hide_run((model, seed))
+                else:
+                    self._finish(model, seed, run.epochs, epochs, run.test_accuracy)
                 self._count(left)
-            case RunFailed(model, left):
-                self._print(f"{model} failed")
+            case RunFailed(model, seed, _, left):
+                self._print(_failed(event))
+                self._hide_run((model, seed), (model, None))
                 self._count(left)
             case PairsLookedAt():
                 for line in _looked_at(event):
                     self._print(line)
-            case _ if text := notice(event):
-                self._print(f"notice: {text}")
 
     def _print(self, line: str) -> None:
-        self._bars.console.print(line, markup=False, highlight=False)
+        self._bars.console.print(visible(line), markup=False, highlight=False)
+
+    def _train(self, event: TrainingProgress) -> None:
+        run, total = (event.model, event.seed), event.epochs * event.steps
+        done = (event.epoch - 1) * event.steps + event.step
+        label = f"{_named(*run)} epoch {event.epoch}/{event.epochs}"
+        key = event.model
+        if event.worker:  # a row for each, as several may train the same network
+            self._has_workers = True
+            key = f"worker {event.worker}"
+            label = f"{key}: {label}"
+            if self._runs.get(key) != run:
+                self._hide_run(run)  # of a worker that was lost
+        self._show(key, label, done, total, run=run)
 
     def _count(self, left: RunsLeft) -> None:
         if left.total > 1:
             title = "all runs" if left.look is None else f"runs up to {left.look} seeds"
-            self._show("", title, left.total - left.left, left.total, _left(left))
+            self._show("", title, left.total - left.left, left.total, status=_left(left))
 
     def _finish(
         self, model: str, seed: int | None, epoch: int, epochs: int, accuracy: float
     ) -> None:
-        task = self._tasks.get(model)
-        total = (task is not None and self._bars.tasks[task].total) or epochs
-        description = f"{_named(model, seed)} epoch {epoch}/{epochs}"
-        self._show(
-            model,
-            description,
-            total * epoch / epochs,
-            total,
-            f"accuracy {format_percent(accuracy)}",
-        )
+        row = self._rows.get(model)
+        total = (row is not None and self._bars.tasks[row].total) or epochs
+        label = f"{_named(model, seed)} epoch {epoch}/{epochs}"
+        status = f"accuracy {format_percent(accuracy)}"
+        self._show(model, label, total * epoch / epochs, total, status=status, run=(model, seed))
 
     def _show(
         self,
         key: str,
-        description: str,
+        label: str,
         done: float,
         total: float | None,
+        *,
         status: str | None = None,
+        run: tuple[str, int | None] | None = None,
     ) -> None:
-        if key not in self._tasks:
-            self._tasks[key] = self._bars.add_task(description, total=total, status="")
-        task = self._tasks[key]
-        self._bars.update(task, description=description, completed=done, total=total)
+        """Draw the row `key`; its clock and status begin anew where it shows another run."""
+        if key not in self._rows:
+            self._rows[key] = self._bars.add_task(visible(label), total=total, status="")
+        elif run and self._runs.get(key) != run:
+            self._bars.reset(self._rows[key], status="")
+        if run:
+            self._runs[key] = run
+        self._bars.update(
+            self._rows[key], description=visible(label), completed=done, total=total, visible=True
+        )
         if status is not None:
-            self._bars.update(task, status=status)
+            self._bars.update(self._rows[key], status=status)
         self._bars.refresh()
+
+    def _hide(self, key: str) -> None:
+        if key in self._rows:
+            self._bars.update(self._rows[key], visible=False)
+
+    def _hide_run(self, *runs: tuple[str, int | None]) -> None:
+        for key in [key for key, run in self._runs.items() if run in runs]:
+            self._hide(key)
+            del self._runs[key]
 
 
 def _named(model: str, seed: int | None) -> str:
@@ -172,6 +238,10 @@ def _finished(event: RunFinished) -> str:
         f"test accuracy {format_percent(run.test_accuracy)}, "
         f"{format_seconds(run.train_seconds)}{_target(run)}"
     )
+
+
+def _failed(event: RunFailed) -> str:
+    return f"{event.model} failed: seed {event.seed}: {event.reason}"
 
 
 def _target(run: Run) -> str:

@@ -96,8 +96,9 @@ class Run(Record):
     """Name of the machine."""
     processor: str = ""
     runs_at_once: Positive = 1
-    """How many runs the machine was ready to train at the same time, this one included: only one
-    that had it to itself tells how long a training takes."""
+    """The most runs that the machine was ready to train at any time of this one, itself included:
+    only a run that had it to itself tells how long a training takes. Other programs, and workers of
+    another scheduler, are not known."""
 
     @property
     def near_chance(self) -> bool:

@@ -1,11 +1,13 @@
 """What is handed to whoever trains, and what comes back: plain data that goes between processes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from mnist_cli.schema.events import OutputIsProbability, SeedIgnored
+from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.options import Entry
 from mnist_cli.schema.protocol import Precision
-from mnist_cli.schema.results import ModelSummary
+from mnist_cli.schema.record import Record
+from mnist_cli.schema.results import Environment, ModelSummary
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,27 @@ class RunTask:
     target: float | None
 
 
+OnProgress = Callable[[RunTask, str, int, int, int], None]
+"""Called with (task, who trains it, epoch, steps done, steps of an epoch)."""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What an entry costs, why its runs may say less than they seem to, or why it has none."""
 
     cost: ModelSummary | None = None
     precision: Precision | None = None
-    oddities: tuple[OutputIsProbability | SeedIgnored, ...] = ()
+    notices: tuple[str, ...] = ()
     failure: str | None = None
+
+
+@dataclass(frozen=True)
+class WorkerAnswer(Record):
+    """What a worker process answers, as JSON: one of these, or that it needs the images first."""
+
+    environment: Environment | None = None
+    measurement: Measurement | None = None
+    run: Run | None = None
+    failure: str | None = None
+    """Why a network could not be measured or trained."""
+    needs_images: bool = False

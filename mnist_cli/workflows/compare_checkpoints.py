@@ -11,6 +11,7 @@ from mnist_cli.comparison import statistics
 from mnist_cli.data import datasets
 from mnist_cli.data.datasets import LabelledImages
 from mnist_cli.errors import UsageError
+from mnist_cli.formatting import plural
 from mnist_cli.networks.registry import MODELS
 from mnist_cli.schema.comparison import (
     ALPHA,
@@ -20,7 +21,7 @@ from mnist_cli.schema.comparison import (
     EvaluatedCheckpoint,
 )
 from mnist_cli.schema.datasets import DatasetName
-from mnist_cli.schema.events import FewerDisputedImages, OnEvent
+from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import CheckpointsOptions
 from mnist_cli.schema.results import Evaluation
@@ -161,6 +162,8 @@ def _disputed(
     """Positions of images that some get right and others wrong, as many as asked for."""
     disputed = np.flatnonzero(right.any(axis=0) & ~right.all(axis=0))
     if len(disputed) < options.show_disagreements:
-        on_event(FewerDisputedImages(len(disputed)))
+        few = f"the checkpoints disagree on only {plural(len(disputed), 'image')}"
+        none = "the checkpoints make errors on the same images"
+        on_event(Notice(few if len(disputed) else none))
     chosen = np.random.default_rng(options.seed).permutation(disputed)
     return chosen[: options.show_disagreements]

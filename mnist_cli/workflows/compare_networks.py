@@ -1,7 +1,7 @@
 """`compare`: several networks under one protocol, with the same seeds."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from mnist_cli.comparison import baseline, journal
 from mnist_cli.comparison.conditions import conditions
@@ -9,28 +9,26 @@ from mnist_cli.comparison.sequential import expected_half_width
 from mnist_cli.comparison.verdicts import number_of_comparisons
 from mnist_cli.data import datasets
 from mnist_cli.errors import MnistCliError, Terminated
-from mnist_cli.execution.choice import executing
-from mnist_cli.execution.executor import Executor
+from mnist_cli.execution.executor import Executor, executing
+from mnist_cli.formatting import plural
 from mnist_cli.schema.comparison import LOOKS, CompareResult, Outcome, Run
 from mnist_cli.schema.events import (
-    ComparisonInterrupted,
-    JournalFound,
-    MarginTooFine,
-    NetworkUnusable,
+    Notice,
     OnEvent,
     PairsLookedAt,
     RunFailed,
     RunFinished,
-    TimeLimitReached,
     TrainingProgress,
 )
 from mnist_cli.schema.options import CompareOptions
-from mnist_cli.schema.runs import RunTask
-from mnist_cli.workflows.comparison_state import ComparisonState
+from mnist_cli.schema.runs import OnProgress, RunTask
+from mnist_cli.workflows.comparison_state import Comparison
 from mnist_cli.workflows.entrant import Entrant
 
 
-def compare_networks(options: CompareOptions, on_event: OnEvent) -> Iterator[CompareResult]:
+def compare_networks(
+    options: CompareOptions, on_event: OnEvent, clock: Callable[[], float] = time.monotonic
+) -> Iterator[CompareResult]:
     """Train every network with every seed, and yield what is known before and after each run.
 
     The runs go seed by seed, so that a machine that slows down does so for all networks. A run
@@ -43,7 +41,7 @@ def compare_networks(options: CompareOptions, on_event: OnEvent) -> Iterator[Com
         UsageError: the device does not exist, or the journal or the baseline do not fit.
         MnistCliError: a network cannot be imported, or the data, journal or baseline fail.
     """
-    started = time.monotonic()
+    started = clock()
     earlier = baseline.load_baseline(options.baseline) if options.baseline else None
     with executing(options, on_event) as executor:
         environment = executor.environment()
@@ -61,89 +59,70 @@ def compare_networks(options: CompareOptions, on_event: OnEvent) -> Iterator[Com
         how_many = settling if options.settle else "fixed"
         kind = conditions(rows, dataset.info, environment, options.target, how_many)
         with journal.opened(options.journal, kind, seeds, on_event) as kept:
-            for entrant in entrants:
-                if entrant.failure:
-                    on_event(NetworkUnusable(entrant.name))
-                for oddity in entrant.measured.oddities:
-                    on_event(oddity)
             executor.hand_over(dataset)
-            state = ComparisonState(
-                options, dataset.info, environment, entrants, kept, earlier, started
+            comparison = Comparison(
+                options, dataset.info, environment, entrants, kept, earlier, started, clock
             )
-            yield from _train_all(state, executor, on_event)
+            yield from _train_all(comparison, executor, on_event)
 
 
 def _train_all(
-    state: ComparisonState, executor: Executor, on_event: OnEvent
+    comparison: Comparison, executor: Executor, on_event: OnEvent
 ) -> Iterator[CompareResult]:
-    """Do the pending runs, as many at once as there are slots; the journal keeps each.
-
-    Which runs these are depends on the results alone, not on the order in which they arrive.
-    """
-    kept, options = state.journal, state.options
-    path = str(kept.path) if kept.path else None
-    result = state.result()
-    if path and kept.runs:
-        left = len(state.pending(result))
-        on_event(JournalFound(path, state.finished(), state.finished() + left))
-    _report_looks(None, result, on_event)
-    on_event(state.left(result, executor.slots))
-    yield result
-    by_name = {entrant.name: entrant for entrant in state.entrants}
-    running: dict[tuple[str, int], float] = {}  # since when
-
-    def on_progress(task: RunTask, worker: str, epoch: int, step: int, steps: int) -> None:
-        name, epochs = task.entry.name, task.entry.protocol.epochs
-        on_event(TrainingProgress(name, shown(task.seed), epoch, epochs, step, steps, worker))
-
-    def shown(seed: int) -> int | None:
-        return None if options.settle is None and options.seeds == 1 else seed
-
-    out_of_time = False
+    """Do the pending runs, as many at once as there are slots; the journal keeps each."""
+    _report_start(comparison, executor.slots, on_event)
+    yield comparison.result
+    on_progress = _progress(comparison.options, on_event)
     try:
         while True:
-            pending = state.pending(result)
-            for entrant, seed in pending:
-                if out_of_time or len(running) >= executor.slots:
-                    break
-                if (entrant.name, seed) not in running:
-                    out_of_time = _out_of_time(options, state.started, entrant)
-                    if not out_of_time:
-                        running[entrant.name, seed] = time.monotonic()
-                        executor.submit(entrant.task(seed, options.target))
-            if not running and (out_of_time or not pending):
-                break  # else there is no worker just now, and one may come
-            done = executor.next(on_progress)
-            for task, outcome in done:
-                entrant = by_name[task.entry.name]
-                seconds = time.monotonic() - running.pop((entrant.name, task.seed))
-                if isinstance(outcome, Run):
-                    entrant.took(seconds)
-                else:
-                    entrant.failed(task.seed, outcome)
-            if not done:
-                continue
-            kept.add_all([(task.entry.name, run) for task, run in done if isinstance(run, Run)])
-            before, result = result, state.result()
-            remaining = state.left(result, executor.slots)
-            for task, outcome in done:
-                name, epochs = task.entry.name, task.entry.protocol.epochs
-                if isinstance(outcome, Run):
-                    on_event(RunFinished(name, shown(task.seed), epochs, outcome, remaining))
-                else:
-                    on_event(RunFailed(name, remaining))
-            _report_looks(before, result, on_event)
-            yield result
-        if out_of_time:
-            open_pairs = [v for v in result.verdicts if v.outcome == Outcome.OPEN]
-            on_event(TimeLimitReached(len(open_pairs), path))
+            for task in comparison.begin_runs(executor.slots):
+                executor.submit(task)
+            if comparison.ended:
+                break  # else there may be no worker just now, and one may come
+            done = executor.wait(on_progress)
+            if done:
+                before = comparison.result
+                comparison.record(done)
+                yield comparison.result  # what is told below is known by then
+                _report_runs(done, comparison, executor.slots, on_event)
+                _report_looks(before, comparison.result, on_event)
+        if comparison.out_of_time:
+            on_event(Notice(_out_of_time(comparison)))
         else:
-            kept.finish()
+            comparison.journal.finish()
     except (KeyboardInterrupt, Terminated, MnistCliError):
-        if path:
-            total = state.finished() + len(state.pending(result))
-            on_event(ComparisonInterrupted(path, state.finished(), total))
+        if comparison.journal.path:
+            on_event(Notice(f"{_journalled(comparison)}; the same command goes on from there"))
         raise
+
+
+def _report_start(comparison: Comparison, slots: int, on_event: OnEvent) -> None:
+    for entrant in comparison.entrants.values():
+        if entrant.failure:
+            on_event(Notice(f"{entrant.failure}; it is not trained"))
+        for notice in entrant.measured.notices:
+            on_event(Notice(notice))
+    if comparison.journal.path and comparison.journal.runs:
+        left = "going on from there" if comparison.pending() else "nothing is left to train"
+        on_event(Notice(f"{_journalled(comparison)}; {left}"))
+    _report_looks(None, comparison.result, on_event)
+    on_event(comparison.left(slots))
+
+
+def _report_runs(
+    done: Sequence[tuple[RunTask, Run | str]],
+    comparison: Comparison,
+    slots: int,
+    on_event: OnEvent,
+) -> None:
+    remaining = comparison.left(slots)
+    for task, outcome in done:
+        name, epochs = task.entry.name, task.entry.protocol.epochs
+        if isinstance(outcome, Run):
+            seed = _shown_seed(comparison.options, task)
+            on_event(RunFinished(name, seed, epochs, outcome, remaining))
+        else:
+            on_event(RunFailed(name, task.seed, outcome, remaining))
 
 
 def _report_looks(before: CompareResult | None, result: CompareResult, on_event: OnEvent) -> None:
@@ -154,12 +133,33 @@ def _report_looks(before: CompareResult | None, result: CompareResult, on_event:
         on_event(PairsLookedAt(new, result.margin, result.settling))
 
 
-def _out_of_time(options: CompareOptions, started: float, entrant: Entrant) -> bool:
-    """Whether a run of `entrant` would probably end after the time limit."""
-    limit = options.settle.time_limit if options.settle else None
-    if limit is None:
-        return False
-    return time.monotonic() - started + (entrant.usual_seconds or 0) > limit
+def _progress(options: CompareOptions, on_event: OnEvent) -> OnProgress:
+    """What an executor calls during a run."""
+
+    def report(task: RunTask, worker: str, epoch: int, step: int, steps: int) -> None:
+        name, epochs = task.entry.name, task.entry.protocol.epochs
+        seed = _shown_seed(options, task)
+        on_event(TrainingProgress(name, seed, epoch, epochs, step, steps, worker))
+
+    return report
+
+
+def _shown_seed(options: CompareOptions, task: RunTask) -> int | None:
+    return None if options.settle is None and options.seeds == 1 else task.seed
+
+
+def _journalled(comparison: Comparison) -> str:
+    finished = comparison.finished()
+    total = finished + len(comparison.pending())
+    return f"{comparison.journal.path} has {finished} of {plural(total, 'run')}"
+
+
+def _out_of_time(comparison: Comparison) -> str:
+    verdicts = comparison.result.verdicts
+    open_pairs = len([v for v in verdicts if v.outcome == Outcome.OPEN])
+    state = f"{plural(open_pairs, 'pair')} not settled yet" if open_pairs else "some runs were left"
+    way_on = "; the same command goes on from there" if comparison.journal.path else ""
+    return f"--time-limit leaves no time for another run: {state}{way_on}"
 
 
 def _warn_of_fine_margin(options: CompareOptions, num_test: int, on_event: OnEvent) -> None:
@@ -170,4 +170,9 @@ def _warn_of_fine_margin(options: CompareOptions, num_test: int, on_event: OnEve
     comparisons = number_of_comparisons(len(options.entries), looks)
     half_width = expected_half_width(comparisons, seeds, num_test)
     if half_width > options.margin:
-        on_event(MarginTooFine(options.margin, half_width, seeds, num_test))
+        on_event(
+            Notice(
+                f"--margin {options.margin:g} is unlikely to be met with {num_test:,} test images "
+                f"and {seeds} seeds: expect intervals of about ±{half_width:.2g}"
+            )
+        )

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from mnist_cli.data.mnist_form import as_it_is, to_mnist_form
 from mnist_cli.data.pictures import files_of, read_picture
 from mnist_cli.errors import MnistCliError
-from mnist_cli.networks.building import outputs_probabilities
-from mnist_cli.schema.events import OnEvent, OutputIsProbability
+from mnist_cli.networks.building import PROBABILITIES, outputs_probabilities
+from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.results import LOW_CONFIDENCE, PictureResult, PredictResult
 from mnist_cli.training.checkpoint import load
@@ -54,7 +54,7 @@ def predict_pictures(
     saved = load(checkpoint)
     model = restored(saved, custom, on_event)
     if custom and outputs_probabilities(model):
-        on_event(OutputIsProbability(saved.record.model))
+        on_event(Notice(f"{saved.record.model} {PROBABILITIES}"))
     read = list(_read(pictures, raw=raw))
     images = [image for _, image in read if not isinstance(image, str)]
     seen = np.stack([*images, np.zeros((28, 28), np.uint8)])[:-1]  # there may be none

@@ -8,7 +8,7 @@ from mnist_cli.networks.identity import changed_files, code_sha256
 from mnist_cli.networks.isolation import running
 from mnist_cli.networks.registry import MODELS, call_of
 from mnist_cli.schema.datasets import DatasetInfo, DatasetName
-from mnist_cli.schema.events import CodeChanged, OnEvent, TrainingImagesReused, TrainingProgress
+from mnist_cli.schema.events import Notice, OnEvent, TrainingProgress
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import DataOptions
 from mnist_cli.schema.results import TrainResult
@@ -49,7 +49,7 @@ def restored(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> 
     with running(model, f"cannot load {saved.path}"):
         restore_model(saved, model)
     if files := changed_files(saved.record.code, code_sha256(spec)):
-        on_event(CodeChanged(str(saved.path), tuple(files)))
+        on_event(Notice(f"{', '.join(files)} changed since {saved.path} was trained"))
     return model
 
 
@@ -63,4 +63,9 @@ def data_of(data: DataOptions, saved: Checkpoint | None) -> DataOptions:
 def warn_of_leak(record: TrainResult, dataset: DatasetInfo, on_event: OnEvent) -> None:
     """Say so where a network is judged on images it was trained on."""
     if dataset.name == DatasetName.MNIST5K and record.dataset.name == DatasetName.MNIST:
-        on_event(TrainingImagesReused())
+        on_event(
+            Notice(
+                "mnist5k consists of MNIST training images, which this network was trained on: "
+                "this accuracy says nothing about new images"
+            )
+        )

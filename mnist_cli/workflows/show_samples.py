@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from mnist_cli.data import datasets
 from mnist_cli.data.datasets import LabelledImages
 from mnist_cli.schema.datasets import Split
-from mnist_cli.schema.events import FewerImages, OnEvent
+from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.options import SamplesOptions
 from mnist_cli.schema.results import SamplesResult, ShownImage
 from mnist_cli.training.checkpoint import load
@@ -48,7 +48,11 @@ def choose_samples(
     shuffled = np.random.default_rng(options.seed).permutation(np.flatnonzero(fits))
     chosen = shuffled[: options.count]
     if len(chosen) < options.count:
-        on_event(FewerImages(len(chosen), options.count, split))
+        on_event(
+            Notice(
+                f"only {len(chosen)} images in the {split} set match ({options.count} requested)"
+            )
+        )
     result = SamplesResult(
         dataset=info,
         split=str(split),

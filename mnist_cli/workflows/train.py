@@ -3,19 +3,18 @@
 from mnist_cli.data import datasets
 from mnist_cli.errors import MnistCliError, Terminated, UsageError
 from mnist_cli.formatting import plural
-from mnist_cli.networks.building import build, count_parameters, outputs_probabilities
+from mnist_cli.networks.building import (
+    PROBABILITIES,
+    build,
+    count_parameters,
+    outputs_probabilities,
+)
 from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.identity import changed_files, code_sha256
 from mnist_cli.networks.isolation import running
 from mnist_cli.networks.registry import MODELS, call_of
 from mnist_cli.schema.datasets import DatasetInfo
-from mnist_cli.schema.events import (
-    CheckpointReplaced,
-    EpochFinished,
-    OnEvent,
-    OutputIsProbability,
-    TrainingInterrupted,
-)
+from mnist_cli.schema.events import EpochFinished, Notice, OnEvent
 from mnist_cli.schema.options import TrainOptions
 from mnist_cli.schema.protocol import Precision, Schedule
 from mnist_cli.schema.results import EpochResult, TrainResult
@@ -50,7 +49,7 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     cost, _ = count_operations(options.model.name, model)
     precision = resolve_precision(options.precision, device, cost.mult_adds_per_image)
     if options.model.custom and outputs_probabilities(model):
-        on_event(OutputIsProbability(options.model.name))
+        on_event(Notice(f"{options.model.name} {PROBABILITIES}"))
     resumed = load(options.resume) if options.resume else None
     if resumed:
         _check_same_training(options, precision, resumed)
@@ -63,7 +62,7 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
             restore_model(resumed, model)
         restore_optimizer(resumed, training.optimizer)
     elif absolute(options.checkpoint).exists():
-        on_event(CheckpointReplaced(str(options.checkpoint)))
+        on_event(Notice(f"{options.checkpoint} will be replaced; --output FILE writes elsewhere"))
     with running(model, f"cannot save {options.model.name}"):
         collect(model, training.optimizer)  # what cannot be saved is refused before it is trained
     epochs = resumed.record.epochs if resumed else ()
@@ -111,7 +110,8 @@ def _train_and_save(
             on_event(EpochFinished(name, options.protocol.epochs, epochs[-1]))
     except (KeyboardInterrupt, Terminated, MnistCliError):
         if result:
-            on_event(TrainingInterrupted(str(path), len(result.epochs), options.protocol.epochs))
+            so_far = f"{len(result.epochs)} of {plural(options.protocol.epochs, 'epoch')}"
+            on_event(Notice(f"{path} holds {so_far}; go on with --resume {path}"))
         raise
     assert result is not None  # a protocol has at least one epoch, a resumed one another
     return result

@@ -24,8 +24,7 @@ from rich.table import Table
 from mnist_cli.data import datasets
 from mnist_cli.data.datasets import Dataset
 from mnist_cli.execution import worker, workers
-from mnist_cli.execution.executor import Executor
-from mnist_cli.execution.in_process import InProcess
+from mnist_cli.execution.executor import Executor, InProcess
 from mnist_cli.networks.registry import MODELS
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import DatasetName
@@ -87,7 +86,7 @@ def runs_a_minute(executor: Executor, entry: Entry, first_seed: int) -> float:
 def finish(executor: Executor, count: int) -> None:
     """Wait for `count` runs."""
     while count:
-        done = executor.next(lambda *told: None)
+        done = executor.wait(lambda *told: None)
         assert all(isinstance(outcome, Run) for _, outcome in done), done
         count -= len(done)
 

@@ -1,0 +1,179 @@
+"""Dask as it is used here: its worker processes are started and ended, or its scheduler found."""
+
+import asyncio
+import atexit
+import json
+import logging
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from typing import Any, ClassVar
+
+import dask
+from distributed import Client, LocalCluster, Nanny
+from distributed.comm.core import connect
+from distributed.deploy.spec import close_clusters
+from distributed.security import Security
+from distributed.utils import LoopRunner
+
+from mnist_cli.errors import MnistCliError, UsageError
+
+CONNECT_SECONDS = 6.0
+CLOSE_SECONDS = 2.0
+SCHEDULER_FILE_BYTES = 1 << 20  # a thousand times what one has
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# What a network prints in a worker of ours is no result. Linux kills a worker whose coordinator
+# was killed, though a network's code may not let any other thread of its process run.
+PRELOAD = """
+import ctypes, os, signal, sys
+os.dup2(2, 1)
+if sys.platform == "linux":
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+"""
+CONFIG = {
+    "distributed.worker.profile.enabled": False,  # it takes time from the training
+    "distributed.comm.timeouts.connect": CONNECT_SECONDS,
+}
+
+
+class LocalNanny(Nanny):
+    """Starts a worker process, and remembers how each ended."""
+
+    exit_codes: ClassVar[dict[str, int]] = {}
+
+    def _on_worker_exit_sync(self, exitcode: int) -> None:
+        self.exit_codes[self.worker_address] = exitcode
+        super()._on_worker_exit_sync(exitcode)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def local_client(jobs: int, threads: int) -> Iterator[Any]:
+    """A client of workers on this machine, reached on loopback only, and gone at the end.
+
+    Raises:
+        MnistCliError: they do not start.
+    """
+    # Libraries read these when they are imported, which a worker does before it is asked anything.
+    variables = dict.fromkeys(THREAD_VARIABLES, threads)
+    config = CONFIG | {
+        "distributed.nanny.pre-spawn-environ": variables,
+        # 15 s after a worker was lost, its nanny would be closed if it is just starting another.
+        "distributed.deploy.lost-worker-timeout": "365 days",
+    }
+    atexit.unregister(close_clusters)  # it waits for workers that were interrupted at their start
+    logging.disable()  # threads of the engine speak until the process ends
+    with _loop() as loop, dask.config.set(config):
+        try:
+            cluster = LocalCluster(
+                loop=loop,
+                n_workers=jobs,
+                threads_per_worker=1,
+                memory_limit=0,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                silence_logs=50,
+                worker_class=LocalNanny,
+                preload=[PRELOAD],
+            )
+        except Exception as error:
+            _kill_workers()
+            raise MnistCliError(
+                f"worker processes ended while they were started ({_reason(error)}); try again, or "
+                "with fewer --jobs"
+            ) from error
+        try:
+            with Client(cluster) as client:
+                yield client
+        finally:
+            for nanny in cluster.workers.values():
+                nanny.close_gracefully()  # without starting another worker
+            _kill_workers()
+            with suppress(TimeoutError):
+                cluster.close(timeout=CLOSE_SECONDS)
+
+
+@contextmanager
+def cluster_client(place: str) -> Iterator[Any]:
+    """A client of the scheduler at `place`: an address, or the file that the scheduler wrote.
+
+    Raises:
+        UsageError: there is no such file, or it is another one.
+        MnistCliError: the scheduler does not answer.
+    """
+    address = _address(place)
+    logging.disable()  # a lost scheduler is told in one line
+    with dask.config.set(CONFIG):
+        try:
+            # The client itself would wait for long where somebody else listens and says nothing.
+            asyncio.run(asyncio.wait_for(_greet(address), CONNECT_SECONDS))
+            client = Client(address, timeout=CONNECT_SECONDS)
+        except Exception as error:  # of many kinds, where an address is odd
+            raise MnistCliError(
+                f"no scheduler answers at {place}; start one with: dask scheduler"
+            ) from error
+        try:
+            yield client
+        finally:
+            client.close(timeout=CLOSE_SECONDS)
+
+
+def _kill_workers() -> None:
+    for process in multiprocessing.active_children():
+        process.kill()  # rather than asked, as a network's code may not listen
+
+
+def _reason(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def _address(place: str) -> str:
+    if os.path.isfile(place):  # noqa: PTH113 - of any text, however long
+        try:
+            with open(place, encoding="utf-8") as file:
+                return str(json.loads(file.read(SCHEDULER_FILE_BYTES))["address"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{place} is no file of a scheduler; name the one that it wrote: "
+                "dask scheduler --scheduler-file s.json"
+            ) from error
+    if ":" not in place:
+        raise UsageError(
+            f"there is no file {place}; name one that dask scheduler --scheduler-file wrote, or an "
+            "address such as tcp://10.0.0.7:8786"
+        )
+    return place
+
+
+async def _greet(address: str) -> None:
+    arguments = Security().get_connection_args("client")
+    comm = await connect(address, timeout=CONNECT_SECONDS, **arguments)
+    comm.abort()
+
+
+@contextmanager
+def _loop() -> Iterator[Any]:
+    """A thread for the engine; Ctrl-C is for the main process: neither it nor workers see it."""
+    runner = LoopRunner(asynchronous=False)
+    if os.name == "posix":
+        # A process of Python's that frees what killed workers leave, and need not say so. Where it
+        # is first needed, it would unblock signals.
+        ignored = (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker")
+        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, ignored))
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            runner.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    else:
+        runner.start()
+    try:
+        yield runner.loop
+    finally:
+        runner.stop()

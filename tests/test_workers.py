@@ -1,0 +1,448 @@
+"""Which worker is asked what, and what becomes of its answers: with a made-up engine."""
+
+import pickle
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import mnist_cli
+from mnist_cli.comparison.mistakes import encoded
+from mnist_cli.data.datasets import Dataset, LabelledImages
+from mnist_cli.errors import MnistCliError
+from mnist_cli.execution import worker, workers
+from mnist_cli.execution.answers import read_answer
+from mnist_cli.execution.engine import LocalNanny
+from mnist_cli.execution.executor import InProcess
+from mnist_cli.networks.registry import resolve
+from mnist_cli.schema.comparison import Run
+from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.events import Event, Notice
+from mnist_cli.schema.options import CompareOptions, Entry, ExecutionOptions
+from mnist_cli.schema.protocol import Precision, Settings
+from mnist_cli.schema.record import to_json
+from mnist_cli.schema.results import EpochResult, ModelSummary
+from mnist_cli.schema.runs import Measurement, RunTask, WorkerAnswer
+from mnist_cli.training.recipes import protocol_of
+from tests.conftest import made_images
+from tests.made_up import MACHINE
+
+COST = ModelSummary("mlp", 64, 100, 100, 6400, 0.1, 0.1, 0.1, 0.3, ())
+ENTRY = Entry(resolve("mlp"), protocol_of(Settings(epochs=2), resolve("mlp")), Precision.FP32)
+LABELS = np.arange(20) % 10
+DATASET = Dataset(
+    DatasetInfo("made", 40, 20, "0" * 64),
+    LabelledImages(*made_images(40)),
+    LabelledImages(*made_images(20)),
+)
+
+
+def run(seed: int, right: int = 15) -> Run:
+    answers = np.where(np.arange(20) < right, LABELS, (LABELS + 1) % 10)
+    accuracy = right / 20
+    history = tuple(EpochResult(epoch, 0.5, 0.5, accuracy, 1.0) for epoch in (1, 2))
+    return Run(seed, 2, accuracy, 0.5, 2.0, None, history, encoded(LABELS, answers), threads=1)
+
+
+class Engine:
+    """In place of Dask's client: `workers` answer as their functions say, or never (None)."""
+
+    status = "running"
+
+    def __init__(self) -> None:
+        self.workers: dict[str, dict[str, Any]] = {}
+        self.answers: dict[str, Callable[[RunTask], Any]] = {}
+        self.versions = {"mnist_cli": mnist_cli.__version__, "torch": torch.__version__}
+        self.asked: list[tuple[str, str]] = []
+        self.killed: list[str] = []
+        self.needs_images: set[str] = set()
+        self.measures = True
+        self._topics: dict[str, Callable[[Any], None]] = {}
+
+    def join(
+        self, address: str, answer: Callable[[RunTask], Any], host: str = "a", **described: Any
+    ) -> None:
+        defaults = {"host": host, "status": "running", "nthreads": 1}
+        self.workers[address] = defaults | described
+        self.answers[address] = answer
+
+    def subscribe_topic(self, topic: str, handler: Callable[[Any], None]) -> None:
+        self._topics[topic] = handler
+
+    def scheduler_info(self) -> dict[str, Any]:
+        return {"workers": {address: dict(each) for address, each in self.workers.items()}}
+
+    def submit(self, function: Any, *arguments: Any, workers: list[str], **named: Any) -> Any:
+        [address] = workers
+        made = Future(named.get("key", "images"))
+        self.asked.append((address, function.__name__))
+        if address not in self.workers:
+            return made
+        if function is worker.hold:
+            return made
+        if function.__name__ == "found":
+            made.answer = self.workers[address].get("versions", self.versions)
+            return made
+        self.tell(address, made.key)
+        if function is worker.environment:
+            made.answer = to_json(WorkerAnswer(environment=MACHINE))
+        elif function is worker.measure:
+            if self.measures:
+                made.answer = to_json(WorkerAnswer(measurement=Measurement(COST, Precision.FP32)))
+        elif address in self.needs_images and arguments[-1] is None:
+            made.answer = to_json(WorkerAnswer(needs_images=True))
+        else:
+            made.answer = self.answers[address](pickle.loads(arguments[1]))
+        return made
+
+    def tell(self, address: str, key: str, *steps: int) -> None:
+        report = {"key": key, "name": address, "steps": steps}
+        for topic, handler in self._topics.items():
+            if topic != workers.MEMORY_TOPIC:
+                handler((0.0, report))
+
+    def run_out_of_memory(self, address: str) -> None:
+        self._topics[workers.MEMORY_TOPIC]((0.0, {"worker": address}))
+        del self.workers[address]
+
+    def run(self, *_: Any, workers: list[str], **how: Any) -> None:
+        assert how["nanny"]
+        self.killed += workers
+
+
+class Future:
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.answer: Any = None
+
+    def add_done_callback(self, call: Callable[["Future"], None]) -> None:
+        if self.answer is not None:
+            call(self)
+
+    def result(self) -> Any:
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+    def cancel(self) -> None:
+        self.answer = None
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(workers, "EXIT_CODE_SECONDS", 0)
+
+
+def executor(
+    engine: Engine, events: list[Event], limit: float | None = None, *, at_once: int = 1
+) -> workers.Workers:
+    place = None if at_once > 1 else "tcp://s:1"
+    execution = ExecutionOptions(cluster=place, threads=1, run_limit=limit)
+    options = CompareOptions((ENTRY,), execution=execution)
+    made = workers.Workers(engine, options, 1, events.append, at_once=at_once)
+    made.hand_over(DATASET)
+    return made
+
+
+def trained(made: workers.Workers, seeds: int = 1) -> dict[int, Run | str]:
+    for seed in range(seeds):
+        made.submit(RunTask(ENTRY, seed, None))
+    outcomes: dict[int, Run | str] = {}
+    while len(outcomes) < seeds:
+        outcomes |= {task.seed: outcome for task, outcome in made.wait(lambda *told: None)}
+    return outcomes
+
+
+def good(task: RunTask) -> str:
+    return to_json(WorkerAnswer(run=run(task.seed)))
+
+
+def texts(events: list[Event]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Notice)]
+
+
+def test_each_question_goes_to_one_worker_that_is_free() -> None:
+    engine = Engine()
+    engine.join("w1", good)
+    engine.join("w2", good, "b")
+    made = executor(engine, [])
+    assert made.environment() == MACHINE
+    [measured] = made.measure((ENTRY,))
+    assert measured == Measurement(COST, Precision.FP32)
+    outcomes = trained(made, 4)
+    assert [outcomes[seed] for seed in range(4)] == [run(seed) for seed in range(4)]
+    assert made.slots == 2
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        "rubbish",
+        "{}",
+        42,
+        [1],
+        RuntimeError("a pickle that raises"),
+        AttributeError("no such function in that version"),
+        to_json(WorkerAnswer(environment=MACHINE)),
+        to_json(WorkerAnswer(measurement=Measurement(COST, Precision.FP32))),
+        to_json(WorkerAnswer(run=run(7))),
+        to_json(WorkerAnswer(run=replace(run(0), epochs=3))),
+        to_json(WorkerAnswer(run=replace(run(0), threads=2))),
+        to_json(WorkerAnswer(run=replace(run(0), test_accuracy=0.99))),
+        to_json(WorkerAnswer(run=replace(run(0), reached_target=True))),
+        to_json(WorkerAnswer(run=replace(run(0), history=()))),
+        to_json(WorkerAnswer(run=replace(run(0), mistakes=run(0, right=3).mistakes))),
+        to_json(WorkerAnswer(run=run(0))).replace('"test_accuracy": 0.75', '"test_accuracy": 75'),
+        to_json(WorkerAnswer(run=run(0))).replace('"train_seconds": 2.0', '"train_seconds": -2'),
+    ],
+)
+def test_a_worker_that_answers_rubbish_is_left_aside(rubbish: Any) -> None:
+    engine, events = Engine(), list[Event]()
+    engine.join("rogue", lambda task: rubbish)
+    engine.join("honest", lambda task: None, "b")
+    made = executor(engine, events)
+    made.submit(RunTask(ENTRY, 0, None))
+    while not texts(events):
+        made.wait(lambda *told: None)
+    [text] = texts(events)
+    assert text.startswith("the worker rogue answered what it was not asked")
+    assert text.endswith("; it is not used")
+    # The only other one takes over.
+    engine.join("honest", good, "b")
+    made = executor(engine, events)
+    assert trained(made, 3) == {seed: run(seed) for seed in range(3)}
+    # Without another it is an error.
+    del engine.workers["honest"]
+    with pytest.raises(MnistCliError, match="the worker rogue answered what it was not asked"):
+        trained(executor(engine, []))
+
+
+def test_workers_that_do_not_fit_are_left_aside() -> None:
+    engine, events = Engine(), list[Event]()
+    engine.join("old", good, versions=engine.versions | {"torch": "1.0"})
+    engine.join("odd", good, versions="?")
+    engine.join("wide", good, nthreads=2)
+    engine.join("fit", good)
+    made = executor(engine, events)
+    trained(made, 3)
+    assert made.slots == 1
+    shown = "\n".join(texts(events))
+    assert "the worker old has torch 1.0, not " in shown
+    assert "the worker odd has mnist_cli an unknown version, not " in shown
+    assert "the worker wide would train several runs in one process: start it with --nth" in shown
+    assert {address for address, what in engine.asked if what == "train"} == {"fit"}
+
+
+def test_a_worker_that_is_lost_each_time_is_the_networks_fault() -> None:
+    engine = Engine()
+    names = iter("bcdefg")
+
+    def dies(task: RunTask) -> None:
+        engine.workers.clear()
+        engine.join(next(names), dies)
+
+    engine.join("a", dies)
+    [outcome] = trained(executor(engine, [])).values()
+    assert outcome == "its worker process at d was ended in each of 4 tries"
+    assert [address for address, what in engine.asked if what == "train"] == list("abcd")
+
+
+def test_a_memory_limit_is_named() -> None:
+    engine = Engine()
+
+    def grows(task: RunTask) -> None:
+        [address] = engine.workers
+        engine.run_out_of_memory(address)
+        engine.join(f"{address}+", grows)
+
+    engine.join("a", grows)
+    [outcome] = trained(executor(engine, [])).values()
+    assert outcome == (
+        "its worker process was ended in each of 4 tries, as it exceeded its memory limit"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [(-9, "(SIGKILL) in each of 4 tries; a system that"), (3, "(exit status 3) in each of 4")],
+)
+def test_what_ended_a_local_worker_is_named(
+    code: int, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine()
+    names = iter("bcdefg")
+    monkeypatch.setattr(LocalNanny, "exit_codes", dict.fromkeys("abcdefg", code))
+
+    def dies(task: RunTask) -> None:
+        engine.workers.clear()
+        engine.join(next(names), dies)
+
+    engine.join("a", dies)
+    [outcome] = trained(executor(engine, [], at_once=2)).values()
+    assert how in str(outcome)
+
+
+def test_a_paused_worker_gets_no_run() -> None:
+    engine, events = Engine(), list[Event]()
+    engine.join("paused", good, status="paused")
+    engine.join("running", good)
+    made = executor(engine, events)
+    trained(made, 3)
+    assert {address for address, what in engine.asked if what == "train"} == {"running"}
+    assert made.slots == 1
+
+
+def test_a_run_that_takes_too_long_is_ended_with_its_worker() -> None:
+    engine = Engine()
+    engine.join("a", lambda task: None)
+    [outcome] = trained(executor(engine, [], limit=0.01)).values()
+    assert outcome == "it took longer than --run-limit"
+    assert engine.killed == ["a"]
+
+
+def test_measuring_has_a_limit_too() -> None:
+    engine = Engine()
+    engine.join("a", good)
+    engine.measures = False
+    made = executor(engine, [], limit=0.01)
+    [measured] = made.measure((ENTRY,))
+    assert measured.failure == "mlp cannot be measured: it took longer than --run-limit"
+    assert engine.killed == ["a"]
+
+
+def test_images_go_to_those_who_lack_them_and_again_where_they_are_lost() -> None:
+    engine = Engine()
+    engine.needs_images = {"a", "b"}
+    engine.join("a", good)
+    made = executor(engine, [])
+    trained(made)
+    assert [what for _, what in engine.asked].count("hold") == 1
+    del engine.workers["a"]
+    engine.join("b", good)
+    trained(made)
+    assert [address for address, what in engine.asked if what == "hold"] == ["a", "b"]
+
+
+def test_a_lost_scheduler_is_named_after_what_is_finished() -> None:
+    engine = Engine()
+
+    def last(task: RunTask) -> Any:
+        if task.seed == 0:
+            return good(task)
+        engine.status = "closed"
+        return CancelledError()
+
+    engine.join("a", last)
+    made = executor(engine, [])
+    for seed in range(2):
+        made.submit(RunTask(ENTRY, seed, None))
+    while not (done := made.wait(lambda *told: None)):
+        pass
+    assert [task.seed for task, _ in done] == [0]
+    with pytest.raises(MnistCliError, match="lost the scheduler at tcp://s:1; what is finished"):
+        made.wait(lambda *told: None)
+
+
+def at_once(outcome: Run | str) -> int:
+    assert isinstance(outcome, Run)
+    return outcome.runs_at_once
+
+
+def test_a_run_is_alone_only_if_nobody_else_was_there_at_any_time() -> None:
+    engine = Engine()
+    engine.join("a", good)
+    engine.join("far", lambda task: None, "another host")
+    assert at_once(trained(executor(engine, []))[0]) == 1
+
+    def leaves(task: RunTask) -> str:
+        engine.workers.pop("b", None)  # just before the answer arrives
+        return good(task)
+
+    def comes(task: RunTask) -> str:
+        engine.join("b", lambda task: None)
+        return good(task)
+
+    engine.join("a", comes)
+    assert at_once(trained(executor(engine, []))[0]) == 2
+    engine.join("b", lambda task: None, nthreads=2)  # though it is not used here
+    made = executor(engine, [])
+    assert made.environment()
+    engine.join("a", leaves)
+    assert at_once(trained(made)[0]) == 2
+    assert at_once(trained(made)[0]) == 1
+
+
+def test_local_workers_are_never_alone_though_one_starts_anew() -> None:
+    engine = Engine()
+    engine.join("a", good)
+    assert at_once(trained(executor(engine, [], at_once=2))[0]) == 2
+
+
+def test_anything_may_be_said_under_a_topic() -> None:
+    engine = Engine()
+    engine.join("a", good)
+    made = executor(engine, [])
+    for handler in engine._topics.values():
+        for event in (None, 3, (), (0.0, {}), (0.0, {"key": "k", "name": 1, "steps": ["x"]})):
+            handler(event)
+    assert trained(made) == {0: run(0)}
+
+
+def test_it_is_told_once_that_no_worker_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, events = Engine(), list[Event]()
+    made = executor(engine, events)
+    for _ in range(3):
+        made._look()
+    engine.join("a", good)
+    assert made.environment()
+    del engine.workers["a"]
+    made._look()  # its nanny may start it anew
+    [text] = texts(events)
+    assert text.startswith("no worker is connected to tcp://s:1; waiting for one (dask worker tcp")
+    monkeypatch.setattr(workers, "PATIENCE_SECONDS", 0)
+    made._look()
+    assert texts(events) == [text, text]
+    engine.join("a", good, status="paused")
+    events.clear()
+    made = executor(engine, events)
+    for _ in range(3):
+        made._look()
+    [text] = texts(events)
+    assert text.startswith("none of 1 worker at tcp://s:1 is ready (paused); waiting for one")
+
+
+@pytest.mark.parametrize(
+    ("target", "change", "fits"),
+    [
+        (0.75, {"reached_target": True}, True),  # reached exactly
+        (0.75, {"reached_target": False}, False),
+        (0.76, {"reached_target": False}, True),
+        (0.76, {"reached_target": True}, False),
+        (0.75, {"epochs": 1, "reached_target": True, "history": run(0).history[:1]}, True),
+        (0.76, {"epochs": 1, "reached_target": False, "history": run(0).history[:1]}, False),
+        (None, {"epochs": 1, "history": run(0).history[:1]}, False),
+    ],
+)
+def test_a_target_ends_a_run_early(target: float | None, change: Any, *, fits: bool) -> None:
+    answer = to_json(WorkerAnswer(run=replace(run(0), **change)))
+    try:
+        read_answer(RunTask(ENTRY, 0, target), answer, 20, 1)
+    except ValueError:
+        assert not fits
+    else:
+        assert fits
+
+
+def test_a_run_takes_as_long_as_all_its_epochs() -> None:
+    alone = InProcess("cpu", 1)
+    alone.hand_over(DATASET)
+    alone.submit(RunTask(ENTRY, 0, None))
+    [(_, made)] = alone.wait(lambda *told: None)
+    assert isinstance(made, Run)
+    assert len(made.history) == 2
+    assert made.train_seconds == sum(epoch.train_seconds for epoch in made.history)
