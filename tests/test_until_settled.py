@@ -76,7 +76,7 @@ def test_equal_networks_are_equivalent_or_set_aside(run_cli: RunCli) -> None:
     assert (
         "mlp dropout=1 and mlp dropout=0 are equivalent within 0.1 points (mlp dropout=1" in shown
     )
-    assert "notice: --margin 0.001 can hardly be met with 1,000 test images and 40 seeds" in shown
+    assert "notice: --margin 0.001 is unlikely to be met with 1,000 test images" in shown
     aside = settle(run_cli, *twins)
     assert (
         "are given up: 40 seeds are unlikely to decide (mlp dropout=1 - mlp dropout=0: 0.00 ±"

@@ -69,14 +69,14 @@ def read(path: Path, way_out: str, most_bytes: int = MOST_BYTES) -> bytes:
         MnistCliError: it is larger, no regular file, or cannot be read.
     """
     with explaining(f"read {path}", way_out), opened(path) as file:
+        _check_size(os.fstat(file.fileno()).st_size, most_bytes)  # before a byte is read
         return read_all(file, most_bytes)
 
 
 def read_all(file: BinaryIO, most_bytes: int = MOST_BYTES) -> bytes:
     """What is left of a stream; raises OSError where that is more than `most_bytes`."""
     content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:
-        raise OSError(errno.EFBIG, f"it has more than {most_bytes >> 20} MiB")
+    _check_size(len(content), most_bytes)
     return content
 
 
@@ -123,6 +123,11 @@ def is_own(path: Path) -> bool:
         return False
     own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
     return own and stat.S_ISREG(status.st_mode)
+
+
+def _check_size(number_of_bytes: int, most_bytes: int) -> None:
+    if number_of_bytes > most_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {most_bytes >> 20} MiB")
 
 
 def _sync_folder(folder: Path) -> None:
