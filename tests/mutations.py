@@ -169,8 +169,8 @@ class Tests:
         self._folder = copied
         coverage = ("--cov=mnist_cli", "--cov-context=test", "--cov-report=")
         code, out = self._run("-vv", "--durations=0", *coverage)
-        if code:
-            raise SystemExit(f"tests fail without a mutation:\n{out[-3000:]}")
+        if code != 0:  # None where they did not end in time
+            raise SystemExit(f"tests fail or hang without a mutation:\n{out[-3000:]}")
         contexts = [sys.executable, "-m", "coverage", "json", "--show-contexts", "-q"]
         subprocess.run(contexts, cwd=copied, check=True)
         report = json.loads((copied / "coverage.json").read_text())["files"]
