@@ -1,12 +1,15 @@
 """What a person writes on the command line, and what its help says."""
 
 import re
+import shlex
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import typer
 
 from mnist_cli.cli import parameters as p
+from mnist_cli.cli.app import app
 from tests.conftest import RunCli
 
 
@@ -72,11 +75,45 @@ def test_a_number_within_its_range(
         assert parse(text) == expected
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["", "train", "eval", "summary", "compare", "show-samples", "predict", "export"],
-)
+COMMANDS = ["train", "eval", "summary", "compare", "show-samples", "predict", "export"]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_names_what_to_write_and_no_types(run_cli: RunCli, command: str) -> None:
     text = run_cli(*command.split(), "--help").out
     assert not re.findall(r"<[a-z]|\{|\[\[|x<=|<=x|x>=|FLOAT|INTEGER|PATH\b", text)
     assert "Usage:" in text and "--help" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_panel_of_help_fits_80_columns_and_24_lines(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run_cli(command, "--help").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    starts = [number for number, line in enumerate(lines) if line.startswith("╭")]
+    ends = [number for number, line in enumerate(lines) if line.startswith("╰")]
+    assert starts and all(end - start < 24 for start, end in zip(starts, ends, strict=True))
+
+
+def test_the_panels_of_compare_come_in_the_order_of_need(run_cli: RunCli) -> None:
+    titles = re.findall("╭─ (.*?) ─", run_cli("compare", "--help").out)
+    assert titles == [
+        *("Arguments", "Networks and data", "Training", "Seeds and verdicts", "Output"),
+        *("Gates for scripts", "Execution", "Checkpoints"),
+    ]
+    assert re.findall("╭─ (.*?) ─", run_cli("eval", "--help").out) == ["Arguments", "Options"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_with_examples_that_parse(run_cli: RunCli, command: str) -> None:
+    root: Any = typer.main.get_command(app)
+    text = run_cli(command, "--help").out.partition("Examples:")[2]
+    examples = [line.strip() for line in text.splitlines() if line.strip()]
+    assert len(examples) >= 2
+    for example in examples:
+        program, name, *arguments = shlex.split(example)
+        assert (program, name) == ("mnist-cli", command)
+        context = root.commands[name].make_context(name, arguments, parent=typer.Context(root))
+        assert context.params

@@ -1,12 +1,16 @@
-"""`mnist-cli compare` with networks: checks, training, tables, exports, gates."""
+"""`mnist-cli compare` with networks or their exports: checks, training, tables, files, gates."""
 
-from mnist_cli.cli.outputs import check_outputs, exports, journal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mnist_cli.cli.outputs import Output, check_outputs, exports, journal
 from mnist_cli.cli.working import exit_code_of, working
 from mnist_cli.errors import ExitCode, Terminated, UsageError
 from mnist_cli.report import console, export, phrases
 from mnist_cli.report.comparison_tables import comparison_tables
 from mnist_cli.report.progress import show_sign_of_life
 from mnist_cli.schema.comparison import LOOKS, MAX_NETWORKS, CompareResult
+from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import (
     LEAST_RUNS,
     MAX_SEED,
@@ -43,10 +47,33 @@ def compare_networks(
         raise
     assert result  # the first comes before any run
     written.write(result, last=True)
-    return show(result, gates, files, options.data, json=json, quiet=quiet)
+    return _show(result, gates, files, options.data, json=json, quiet=quiet)
 
 
-def show(
+def compare_exports(
+    paths: list[Path],
+    data: DataOptions,
+    baseline: Path | None,
+    gates: GateOptions,
+    files: ExportOptions,
+    *,
+    json: bool,
+    quiet: bool,
+) -> int:
+    """Show what the runs of several exports say, without training; return the exit code."""
+    if len(set(paths)) < len(paths):
+        raise UsageError("an export is named twice; name each once")
+    read = {f"--from {path}": path for path in paths}
+    _check_files(files, gates, baseline, exports(files), read, json=json)
+    from mnist_cli.workflows.compare_exports import put_together
+
+    with working(quiet):
+        result = put_together(paths, baseline)
+        export.Exports(files).write(result, last=True)
+    return _show(result, gates, files, data, json=json, quiet=quiet)
+
+
+def _show(
     result: CompareResult,
     gates: GateOptions,
     files: ExportOptions,
@@ -132,18 +159,24 @@ def _check(
             "--target looks at a network after each epoch, but with this recipe the rate is low "
             "only at the end of the last one; use --recipe article"
         )
-    if gates.fail_on_regression and options.baseline is None:
+    outputs = [*exports(files), *journal(options.journal)]
+    networks = [entry.model for entry in options.entries]
+    _check_files(files, gates, options.baseline, outputs, {}, networks, json=json)
+
+
+def _check_files(
+    files: ExportOptions,
+    gates: GateOptions,
+    baseline: Path | None,
+    outputs: list[Output],
+    inputs: Mapping[str, Path],
+    networks: Sequence[ModelSpec] = (),
+    *,
+    json: bool,
+) -> None:
+    if gates.fail_on_regression and baseline is None:
         raise UsageError("--fail-on-regression needs --baseline FILE.json")
-    check_outputs(
-        [*exports(files), *journal(options.journal)],
-        {"--baseline": options.baseline},
-        [entry.model for entry in options.entries],
-    )
-    check_stdout(files, json=json)
-
-
-def check_stdout(files: ExportOptions, *, json: bool) -> None:
-    """Raise UsageError where two things would be written on standard output."""
+    check_outputs(outputs, {**inputs, "--baseline": baseline}, networks)
     if [files.json, files.csv, files.markdown, files.latex].count(STDOUT) > 1:
         raise UsageError("two exports cannot both have standard output")
     if json and files.to_stdout:

@@ -1,6 +1,8 @@
 """`mnist-cli train`."""
 
 import os
+from pathlib import Path
+from typing import Annotated
 
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.outputs import Output, check_outputs
@@ -13,25 +15,42 @@ from mnist_cli.schema.options import DataOptions, TrainOptions
 from mnist_cli.schema.protocol import Protocol, Settings
 from mnist_cli.training.recipes import protocol_of
 
+EXAMPLES = """
+mnist-cli train cnn
+mnist-cli train mlp --recipe fast --plot curve.png
+mnist-cli train nets.py:wide --epochs 3 --output wide.safetensors
+"""
+
 
 def train(
-    model: p.Model,
+    model: Annotated[str, p.model_argument(help=p.MODEL_HELP)],
+    dataset: p.Dataset = DataOptions.dataset,
+    data_dir: p.DataDir = None,
     recipe: p.RecipeOption = Protocol.recipe,
     epochs: p.Epochs = None,
     batch_size: p.BatchSize = None,
     lr: p.LearningRate = None,
+    resume: Annotated[
+        Path | None,
+        p.training_option(metavar="FILE", help="Checkpoint to continue, up to --epochs in all."),
+    ] = None,
     seed: p.Seed = TrainOptions.seed,
-    output: p.CheckpointOutput = None,
-    resume: p.Resume = None,
-    plot: p.CurvePlot = None,
+    output: Annotated[
+        Path | None,
+        p.file_option(
+            help="Checkpoint to write, after every epoch.",
+            show_default="the network's name, e.g. mlp.safetensors",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, p.file_option(help="Draw the learning curve in FILE.png, .svg or .pdf.")
+    ] = None,
+    json: p.Json = False,
+    quiet: p.Quiet = False,
     min_accuracy: p.MinAccuracy = None,
-    dataset: p.Dataset = DataOptions.dataset,
-    data_dir: p.DataDir = None,
     device: p.Device = TrainOptions.device,
     precision: p.PrecisionOption = TrainOptions.precision,
     threads: p.Threads = None,
-    json: p.Json = False,
-    quiet: p.Quiet = False,
 ) -> int:
     """Train one network and save it as a checkpoint."""
     spec = registry.resolve(model)
