@@ -14,8 +14,8 @@ from rich.style import Style
 from rich.text import Text
 
 from mnist_cli.errors import MnistCliError
-from mnist_cli.report.pictures import grid, plots, setting_plot, style, terminal
-from mnist_cli.report.pictures.files import save_figure
+from mnist_cli.report.pictures import grid, plots, style, terminal
+from mnist_cli.report.pictures.style import save_figure
 from mnist_cli.schema.comparison import ModelRuns
 from tests.made_up import comparison, network
 from tests.test_reports import BAD, GOOD, TRAINED
@@ -27,7 +27,7 @@ PATH = Path("plot.svg")
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that would be written."""
     kept: list[Any] = []
-    for module in (grid, plots, setting_plot):
+    for module in (grid, plots):
         monkeypatch.setattr(module, "save_figure", lambda figure, path: kept.append(figure))
     return kept
 
@@ -129,7 +129,7 @@ def test_only_one_setting_in_numbers_is_an_axis(
     settings: tuple[dict[str, Any], ...], axis: str | None
 ) -> None:
     rows = [varied(network(f"a{i}", GOOD), "a", **each) for i, each in enumerate(settings)]
-    assert setting_plot.varied_number(comparison(*rows)) == axis
+    assert plots.varied_number(comparison(*rows)) == axis
 
 
 def test_a_learning_curve_has_each_epoch(figures: list[Any]) -> None:

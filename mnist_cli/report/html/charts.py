@@ -11,8 +11,8 @@ from typing import Literal
 
 from mnist_cli.comparison.statistics import pareto
 from mnist_cli.formatting import format_accuracy
-from mnist_cli.report.pictures.ticks import is_logarithmic, tick_locator, tick_text
-from mnist_cli.schema.comparison import Aggregate, CompareResult, Estimate, Measure, Verdict
+from mnist_cli.report.pictures.style import accuracy_ends, is_logarithmic, tick_locator, tick_text
+from mnist_cli.schema.comparison import CompareResult, Measure, Verdict
 from mnist_cli.schema.results import EpochResult
 
 ACCURACY, TIME = "test accuracy (%)", "training time (s)"
@@ -102,10 +102,11 @@ def accuracy_strips(result: CompareResult) -> tuple[Axis, dict[str, Strip]]:
             continue
         if not by_time:
             accuracies = [run.test_accuracy * 100 for run in model.runs]
-            strips[model.model] = Strip(*_accuracy(figures), accuracies)
+            strips[model.model] = Strip(*accuracy_ends(figures), accuracies)
         elif figures.train_seconds and model.always_reached_target:
             seconds = [run.train_seconds for run in model.runs]
-            strips[model.model] = Strip(*_ends(figures.train_seconds, 1), seconds)
+            mean, half = figures.train_seconds.mean, figures.train_seconds.half_width or 0
+            strips[model.model] = Strip(mean, mean - half, mean + half, seconds)
     seen = [value for strip in strips.values() for value in (strip.low, strip.high, *strip.seeds)]
     return axis(TIME if by_time else ACCURACY, seen), strips
 
@@ -137,7 +138,7 @@ def cost_panels(result: CompareResult) -> list[Panel]:
             if not known:
                 continue
             cost, least, most = map(float, known)
-            mean, low, high = _accuracy(figures)
+            mean, low, high = accuracy_ends(figures)
             lines.append(Line("mean", place, [(cost, mean)]))
             bars += [((cost, low), (cost, high)), ((least, mean), (most, mean))]
             words.append(f"{model.model}: {format_accuracy(figures.test_accuracy)}, {cost:,.4g}")
@@ -185,16 +186,3 @@ def curve_panels(result: CompareResult) -> list[Panel]:
                 )
             )
     return panels
-
-
-def _accuracy(figures: Aggregate) -> tuple[float, float, float]:
-    """The mean in percent and the ends of its interval, or of its standard deviation."""
-    mean, low, high = _ends(figures.test_accuracy, 100, figures.accuracy_deviation)
-    return mean, max(low, 0), min(high, 100)
-
-
-def _ends(
-    value: Estimate, factor: float, deviation: float | None = None
-) -> tuple[float, float, float]:
-    half = value.half_width or deviation or 0
-    return value.mean * factor, (value.mean - half) * factor, (value.mean + half) * factor

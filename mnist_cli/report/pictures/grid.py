@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mnist_cli.report.pictures.files import save_figure
+from mnist_cli.report.pictures.style import save_figure
 
 CELL = 2  # inches
 MOST_INCHES = 40  # along a side: where there are many, cells become smaller
