@@ -1,4 +1,4 @@
-"""What a comparison says in sentences, for the terminal and for Markdown alike."""
+"""The sentences of a comparison, the same in every output."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -56,14 +56,13 @@ def headline(result: CompareResult) -> list[str]:
 
 
 def question(result: CompareResult) -> str:
-    """What a comparison was made to find out."""
+    """The question that a comparison answers."""
     names = [model.model for model in result.models]
     target = None if result.target is None else f"{result.target * 100:g} %"
+    if len(names) == 1 and target:
+        return f"How soon is {names[0]} at {target}?"
     if len(names) == 1:
-        [name] = names
-        return (
-            f"How soon is {name} at {target}?" if target else f"How good is {name}, at what cost?"
-        )
+        return f"How good is {names[0]}, at what cost?"
     asked = f"gets to {target} first" if target else "is better, and at what cost"
     if len(names) > MOST_NAMED:
         return f"Which of {len(names)} networks {asked}?"
@@ -86,8 +85,8 @@ def cost_legend(result: CompareResult) -> list[str]:
     lines = []
     if result.target is not None:
         lines.append(
-            f"Training time to {result.target * 100:g} % of the test images, looked at after each "
-            "epoch."
+            f"Training time to a test accuracy of {result.target * 100:g} %, which is measured "
+            "after each epoch."
         )
     if any(
         model.figures.pareto_parameters or model.figures.pareto_seconds
@@ -114,40 +113,36 @@ def findings(result: CompareResult) -> list[str]:
 
 def sections(result: CompareResult) -> list[Section]:
     """Failures, targets missed, verdicts, changes since a baseline, doubts and odd runs."""
-    lines = failures(result) + cautions.collapsed(result)
-    if result.target is not None:
-        lines += [
-            f"{model.model} never reached {result.target * 100:g} % within "
-            f"{plural(model.protocol.epochs, 'epoch')}"
-            for model in result.models
-            if model.runs and not any(run.reached_target for run in model.runs)
-        ]
-        lines += [
-            f"{model.model} reached {result.target * 100:g} % in {reached(model)} runs: how long "
-            "it takes is not known, so it has no verdict"
-            for model in result.models
-            if any(run.reached_target for run in model.runs) and not model.always_reached_target
-        ]
     # verdicts and changes come with their head, or not at all
     head, *judged = verdicts(result) or [""]
     since, *changes = _since_baseline(result) or [""]
-    last = cautions.doubts(result)
-    last += [
-        f"{model.model}: seed {run.seed} took {format_seconds(run.train_seconds)}, far from the "
-        f"median of {format_seconds(model.figures.times[0])}; was the machine busy?"
-        for model in result.models
-        if model.figures and model.figures.times
-        for run in model.runs
-        if run.seed in model.figures.outlier_seeds
-    ]
     found = [
-        Section("", lines),
+        Section("", [*failures(result), *cautions.collapsed(result), *_missed_targets(result)]),
         Section(head, judged, len(result.verdicts)),
         Section("", cautions.alike(result)),
         Section(since, changes),
-        Section("", last),
+        Section("", [*cautions.doubts(result), *cautions.slow_runs(result)]),
     ]
     return [section for section in found if section.head or section.lines]
+
+
+def _missed_targets(result: CompareResult) -> list[str]:
+    """A line for each network that did not reach the target with each seed."""
+    if result.target is None:
+        return []
+    target = f"{result.target * 100:g} %"
+    never = [
+        f"{model.model} never reached {target} within {plural(model.protocol.epochs, 'epoch')}"
+        for model in result.models
+        if model.runs and not any(run.reached_target for run in model.runs)
+    ]
+    sometimes = [
+        f"{model.model} reached {target} in {reached(model)} runs: its time is not known, so it "
+        "has no verdict"
+        for model in result.models
+        if any(run.reached_target for run in model.runs) and not model.always_reached_target
+    ]
+    return never + sometimes
 
 
 def failures(result: CompareResult) -> list[str]:
@@ -167,7 +162,7 @@ def verdicts(result: CompareResult) -> list[str]:
         return []
     what = "Differences"
     if result.target is not None:
-        what = "Differences in the mean time of networks that always got there,"
+        what = "Differences in the mean time of networks that always reached the target,"
     if result.settling:
         seeds = f"looked at after {looks(result.settling)} seeds"
         level = f"simultaneous {INTERVAL}s over all looks"
@@ -185,7 +180,7 @@ def verdicts(result: CompareResult) -> list[str]:
 
 
 def sampling(result: CompareResult) -> list[str]:
-    """How much the choice of test images matters, which no number of seeds changes."""
+    """The uncertainty due to the test images, which more seeds do not reduce."""
     errors = {
         model.model: model.figures.sampling_error * 100 for model in result.models if model.figures
     }
@@ -259,12 +254,12 @@ def duration(result: CompareResult) -> list[str]:
 
 
 def reached(model: ModelRuns) -> str:
-    """How many of a network's runs got to the target: `5/5`."""
+    """How many of a network's runs reached the target: `5/5`."""
     return f"{sum(run.reached_target is True for run in model.runs)}/{len(model.runs)}"
 
 
 def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> str:
-    """What is known of a pair; where seeds are added, with how many it took and the level."""
+    """The verdict on a pair; where seeds are added, with their number and the level."""
     by_time = pair.measure == Measure.TRAIN_SECONDS
     difference, first, second = pair.difference, pair.first, pair.second
     caution = ""
@@ -304,15 +299,16 @@ def looks(settling: Settling) -> str:
 
 
 def _undecided(result: CompareResult) -> list[str]:
-    """While seeds are added, a line for each pair that was never looked at."""
+    """While seeds are added, a line for each pair without a look."""
     judged = {(pair.first, pair.second) for pair in result.verdicts}
-    return [
-        f"{first.model} and {second.model} are undecided: "
-        + (" and ".join(failed) + " failed" if failed else "they have too few seeds yet")
-        for first, second in combinations(result.models, 2)
-        if result.settling and (first.model, second.model) not in judged
-        for failed in [[model.model for model in (first, second) if model.failure]]
-    ]
+    lines = []
+    for pair in combinations(result.models, 2) if result.settling else ():
+        names = tuple(model.model for model in pair)
+        if names not in judged:
+            failed = " and ".join(model.model for model in pair if model.failure)
+            why = f"{failed} failed" if failed else "they have too few seeds yet"
+            lines.append(f"{' and '.join(names)} are undecided: {why}")
+    return lines
 
 
 def disagreements(result: CheckpointComparison) -> list[str]:
