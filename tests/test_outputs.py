@@ -7,7 +7,10 @@ import pytest
 
 from mnist_cli.cli.outputs import KINDS, Output, check_outputs
 from mnist_cli.errors import ExitCode, UsageError
+from mnist_cli.report.export import Exports
+from mnist_cli.schema.options import ExportOptions
 from tests.conftest import RunCli
+from tests.made_up import comparison, network
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 OWN = """
@@ -108,9 +111,9 @@ def test_each_kind_replaces_its_own_kind_only(run_cli: RunCli) -> None:
     again = run_cli("train", "mlp", "--output", "a.safetensors", "--plot", "a.png", *FAST)
     assert again.code == ExitCode.OK
     assert run_cli("compare", "mlp", "--journal", "a.jsonl", *exports, *FAST).code == ExitCode.OK
-    for network in ("b.pt2", "b.safetensors"):
+    for file in ("b.pt2", "b.safetensors"):
         for _ in range(2):
-            assert run_cli("export", "a.safetensors", "--output", network).code == ExitCode.OK
+            assert run_cli("export", "a.safetensors", "--output", file).code == ExitCode.OK
     Path("b.onnx").write_bytes(b"\x08\x0a\x12\x11mnist-cli-export-1 and a graph")
     networks = ("b.onnx", "b.pt2", "b.safetensors")
     written = ("a.safetensors", "a.jsonl", *files, "a.html", *networks, "a.png")
@@ -146,6 +149,18 @@ def test_a_resumed_file_may_be_replaced_however_it_is_written(run_cli: RunCli) -
     absolute = Path("a.safetensors").resolve()
     outcome = run_cli(*resume, "--output", absolute, "--epochs", 2)
     assert (outcome.code, outcome.err) == (ExitCode.OK, "")
+
+
+def test_an_earlier_export_is_replaced_at_the_end_if_any_network_has_a_run() -> None:
+    earlier, new = Path("earlier.json"), Path("new.json")
+    earlier.write_text("earlier")
+    exports = Exports(ExportOptions(json=earlier, csv=new))
+    failed = network("b", (), failure="no luck")
+    exports.write(comparison(failed), last=True)
+    exports.write(comparison(network("a", (0.9,)), failed, seeds=1))
+    assert earlier.read_text() == "earlier" and new.exists()
+    exports.write(comparison(network("a", (0.9,)), failed, seeds=1), last=True)
+    assert '"no luck"' in earlier.read_text()
 
 
 def test_a_dash_is_no_checkpoint(run_cli: RunCli) -> None:

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -10,6 +11,11 @@ import typer
 
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.app import app
+from mnist_cli.cli.compare_networks import _check
+from mnist_cli.errors import UsageError
+from mnist_cli.networks.registry import resolve
+from mnist_cli.schema.options import CompareOptions, Entry, ExportOptions, GateOptions
+from mnist_cli.schema.protocol import Protocol
 from tests.conftest import RunCli
 
 
@@ -73,6 +79,23 @@ def test_a_number_within_its_range(
             parse(text)
     else:
         assert parse(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("seeds", "seed", "allowed"),
+    [
+        (1, 2**63 - 80, True),  # there is always room for the 80 of --until-settled
+        (1, 2**63 - 79, False),
+        (1000, 2**63 - 1000, True),
+        (1000, 2**63 - 999, False),
+    ],
+)
+def test_the_last_seed_is_one_that_torch_takes(seeds: int, seed: int, allowed: bool) -> None:
+    entry = Entry(resolve("mlp"), Protocol())
+    options = CompareOptions((entry,), seed=seed, seeds=seeds)
+    refused = pytest.raises(UsageError, match="--seed and --seeds together must stay below")
+    with nullcontext() if allowed else refused:
+        _check(options, GateOptions(), ExportOptions(), json=False)
 
 
 COMMANDS = ["train", "eval", "summary", "compare", "show-samples", "predict", "export"]
