@@ -8,12 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from mnist_cli.cli import parameters as p
-from mnist_cli.cli.compare_checkpoints import compare_checkpoints
 from mnist_cli.cli.compare_networks import compare_exports, compare_networks
 from mnist_cli.cli.vary import KEYS, Values, entries, parsed
-from mnist_cli.errors import UsageError
+from mnist_cli.cli.working import working
+from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.networks import registry
+from mnist_cli.report import console
+from mnist_cli.report.comparison_tables import checkpoint_tables
 from mnist_cli.schema.comparison import LOOKS
+from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import (
     MAX_SEEDS,
@@ -242,7 +245,7 @@ def compare(
             seed=seed,
             show_disagreements=DISAGREEMENTS_SHOWN if show_disagreements else 0,
         )
-        return compare_checkpoints(checkpoints, json=json, quiet=quiet)
+        return _compare_checkpoints(checkpoints, json=json, quiet=quiet)
     specs, varied = _resolve_once(names), parsed(vary or ())
     _check_given(context, varied, until_settled=until_settled)
     settings = Settings(recipe, epochs, batch_size, lr, precision=precision)
@@ -262,6 +265,27 @@ def compare(
         ),
     )
     return compare_networks(options, gates, files, json=json, quiet=quiet)
+
+
+def _compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool) -> int:
+    """Evaluate checkpoints on the same images, show how they differ, and return the exit code."""
+    if len(set(options.checkpoints)) < max(2, len(options.checkpoints)):
+        raise UsageError("name two or more checkpoints to compare, each once")
+    from mnist_cli.data.datasets import prefetch
+
+    prefetch(options.data, (Split.TEST,))
+    from mnist_cli.report.pictures import terminal
+    from mnist_cli.workflows import compare_checkpoints as workflow
+
+    with working(quiet) as on_event:
+        result, images = workflow.compare_checkpoints(options, on_event)
+    if json:
+        console.show_json(result)
+        return ExitCode.OK
+    captions = [terminal.disputed_caption(image) for image in result.disputed]
+    drawn = terminal.draw(console.stdout_console(), images.images, captions) if captions else None
+    console.show(*checkpoint_tables(result, drawn))
+    return ExitCode.OK
 
 
 def is_checkpoint(name: str) -> bool:

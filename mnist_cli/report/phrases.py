@@ -17,7 +17,7 @@ from mnist_cli.report import cautions, layout
 from mnist_cli.schema.comparison import (
     ALPHA,
     CONFIDENCE,
-    CheckpointComparison,
+    Change,
     CompareResult,
     Disagreement,
     Measure,
@@ -311,11 +311,6 @@ def _undecided(result: CompareResult) -> list[str]:
     return lines
 
 
-def disagreements(result: CheckpointComparison) -> list[str]:
-    """A line for each pair of checkpoints."""
-    return [_disagreement(pair) for pair in result.disagreements]
-
-
 def _level(count: int) -> str:
     """Of which kind the intervals of `count` differences are."""
     return f"simultaneous {INTERVAL}s" if count > 1 else INTERVAL
@@ -328,23 +323,25 @@ def _since_baseline(result: CompareResult) -> list[str]:
     known = sum(change.difference is not None for change in result.baseline.changes)
     level = f", {_level(known)}" if known else ""
     lines = [f"Since {result.baseline.file}{note}{level}:"]
-    for change in result.baseline.changes:
-        if change.difference is None:
-            lines.append(f"{change.model}: no change known; it has no runs there, or failed here")
-        else:
-            clear = change.adjusted_p is not None and change.adjusted_p < ALPHA
-            doubt = "" if clear else ", not distinguishable from no change"
-            paired = f"paired by seed, n = {change.difference.n}"
-            how = paired if change.paired else "seeds unpaired"
-            if change.identical:
-                doubt = ", the same with each (± is at least the rounding to one image)"
-            if change.near_chance:
-                doubt += "; do not trust the ±: it has runs near chance"
-            lines.append(f"{change.model}: {format_signed_points(change.difference)}, {how}{doubt}")
+    lines += map(_change, result.baseline.changes)
     return [*lines, RENEW] if known else lines
 
 
-def _disagreement(pair: Disagreement) -> str:
+def _change(change: Change) -> str:
+    if change.difference is None:
+        return f"{change.model}: no change known; it has no runs there, or failed here"
+    clear = change.adjusted_p is not None and change.adjusted_p < ALPHA
+    doubt = "" if clear else ", not distinguishable from no change"
+    if change.identical:
+        doubt = ", the same with each (± is at least the rounding to one image)"
+    if change.near_chance:
+        doubt += "; do not trust the ±: it has runs near chance"
+    how = f"paired by seed, n = {change.difference.n}" if change.paired else "seeds unpaired"
+    return f"{change.model}: {format_signed_points(change.difference)}, {how}{doubt}"
+
+
+def disagreement(pair: Disagreement) -> str:
+    """The line of a pair of checkpoints."""
     counts = (
         f"{pair.first} alone is right on {plural(pair.only_first_right, 'image')}, "
         f"{pair.second} alone on {plural(pair.only_second_right, 'image')}"
