@@ -7,6 +7,7 @@ import pytest
 
 from mnist_cli.cli.outputs import KINDS, Output, check_outputs
 from mnist_cli.errors import ExitCode, UsageError
+from mnist_cli.report.console import json_document
 from mnist_cli.report.export import Exports
 from mnist_cli.schema.options import ExportOptions
 from tests.conftest import RunCli
@@ -51,7 +52,7 @@ def test_a_page_of_others_stays(run_cli: RunCli) -> None:
     Path("nets.html").write_text(theirs, encoding="utf-8")
     outcome = run_cli("compare", "mlp", "--report", "nets.html", *FAST)
     assert outcome.code == ExitCode.USAGE
-    assert outcome.err.startswith("error: nets.html is there already and no report of mnist-cli")
+    assert outcome.err.startswith("error: nets.html already exists and is no report of mnist-cli")
     assert Path("nets.html").read_text(encoding="utf-8") == theirs
 
 
@@ -78,7 +79,7 @@ def test_an_empty_file_that_a_network_imports_stays(run_cli: RunCli, option: str
 )
 def test_what_only_mentions_a_kind_is_not_of_it(kind: str, content: str) -> None:
     Path("mine").write_text(content, encoding="utf-8")
-    with pytest.raises(UsageError, match=f"mine is there already and no {kind} of mnist-cli"):
+    with pytest.raises(UsageError, match=f"mine already exists and is no {kind} of mnist-cli"):
         check_outputs([Output("--option", Path("mine"), kind)], {})
 
 
@@ -86,7 +87,7 @@ def test_the_lock_of_a_journal_replaces_nothing(run_cli: RunCli) -> None:
     Path("uv.lock").write_text("what a project needs", encoding="utf-8")
     outcome = run_cli("compare", "mlp", "--journal", "uv", *FAST)
     assert outcome.code == ExitCode.USAGE
-    assert "uv.lock is there already and no lock of mnist-cli: choose another --journal" in (
+    assert "uv.lock already exists and is no lock of mnist-cli: choose another --journal" in (
         outcome.err
     )
     assert Path("uv.lock").read_text(encoding="utf-8") == "what a project needs"
@@ -161,6 +162,30 @@ def test_an_earlier_export_is_replaced_at_the_end_if_any_network_has_a_run() -> 
     assert earlier.read_text() == "earlier" and new.exists()
     exports.write(comparison(network("a", (0.9,)), failed, seeds=1), last=True)
     assert '"no luck"' in earlier.read_text()
+
+
+def test_two_names_of_one_file_are_not_both_written() -> None:
+    one, other = Path("one.csv"), Path("other.csv")
+    one.write_bytes(b"model,parameters,total_parameters,mult_adds,seed\n")
+    os.link(one, other)
+    outputs = [Output("--export-csv", one, "CSV export"), Output("--plot", other, "CSV export")]
+    with pytest.raises(UsageError, match=r"--export-csv and --plot cannot both write other\.csv"):
+        check_outputs(outputs, {})
+
+
+def test_combined_exports_are_compared_with_the_baseline(run_cli: RunCli) -> None:
+    accuracies = {
+        "now": (0.95, 0.951, 0.949, 0.952, 0.95),
+        "then": (0.97, 0.971, 0.969, 0.972, 0.97),
+    }
+    for name, values in accuracies.items():
+        result = comparison(network("a", values))
+        Path(f"{name}.json").write_text(json_document(result), encoding="utf-8")
+    combine = ("compare", "--from", "now.json", "--quiet")
+    outcome = run_cli(*combine, "--baseline", "then.json", "--fail-on-regression")
+    assert outcome.code == ExitCode.GATE_NOT_MET
+    assert "a: -2.00 ± " in outcome.out
+    assert run_cli(*combine).code == ExitCode.OK
 
 
 def test_a_dash_is_no_checkpoint(run_cli: RunCli) -> None:

@@ -1,4 +1,4 @@
-"""The command line: the commands by name, and failures as one line and an exit code."""
+"""The commands by name; a failure is one line and an exit code."""
 
 import sys
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from mnist_cli.report import console
 from mnist_cli.system.files import from_here
 from mnist_cli.system.streams import say
 
-FEW_OPTIONS = 12  # a command with no more shows them in one panel
+FEW_OPTIONS = 12  # a command with at most so many shows them in one panel
 
 
 class PlainCommand(TyperCommand):
@@ -77,7 +77,7 @@ def main(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Print the version, or the help where there is no command."""
+    """Print the version, or the help if there is no command."""
     if version:
         console.show(f"mnist-cli {__version__}")
         raise typer.Exit
@@ -101,7 +101,7 @@ def run(arguments: list[str] | None = None) -> int:
     except typer.TyperException as error:
         context: typer.Context | None = getattr(error, "ctx", None)
         command = context.command_path if context else "mnist-cli"
-        # typer passes on what pydantic says.
+        # typer passes on the message of pydantic
         message = error.format_message().replace("Value error, ", "")
         message = message.replace("Input should", "it should")
         say(f"error: {message.rstrip('.')}; see {command} --help")
@@ -110,7 +110,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _check_encoding(arguments: list[str]) -> None:
-    """Raise UsageError where an argument cannot stand in a result, which is UTF-8."""
+    """Raise UsageError if an argument is not UTF-8, as results are."""
     for argument in arguments:
         try:
             argument.encode()

@@ -292,7 +292,7 @@ def is_checkpoint(name: str) -> bool:
     """Whether an argument of `compare` is a file from `train` rather than a network."""
     if name.lower() in registry.MODELS or name.endswith(".py"):
         return False
-    with suppress(OSError):  # it is too long for a file
+    with suppress(OSError):  # the name is too long for a file
         return name.endswith(".safetensors") or Path(name).is_file()
     return False
 

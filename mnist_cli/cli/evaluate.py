@@ -25,7 +25,7 @@ def evaluate(
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> int:
-    """Measure a checkpoint on the test images, class by class."""
+    """Evaluate a checkpoint on the test images, class by class."""
     spec = registry.resolve(model) if model else None
     data = DataOptions(dataset, data_dir)
     from mnist_cli.data.datasets import prefetch

@@ -60,10 +60,10 @@ def show_samples(
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> None:
-    """Draw some images with their labels, and what a network makes of them."""
+    """Draw some images with their labels, and the predictions of a network."""
     if checkpoint is None and (errors or model):
         option = "--errors" if errors else "--model"
-        raise UsageError(f"{option} needs --checkpoint FILE, the network to look at")
+        raise UsageError(f"{option} needs --checkpoint FILE, the network that predicts")
     if output:
         check_outputs([Output("--output", output, "picture")], {"--checkpoint": checkpoint})
     options = SamplesOptions(

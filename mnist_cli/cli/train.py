@@ -66,7 +66,7 @@ def train(
         threads=threads,
     )
     outputs = [Output("--plot", plot, "picture")] if plot else []
-    # A resumed file is replaced on purpose, and looked at when it is read.
+    # A resumed file is replaced on purpose, and checked when it is read.
     if resume is None or os.path.realpath(options.checkpoint) != os.path.realpath(resume):
         outputs.append(Output("--output", options.checkpoint, "checkpoint"))
     check_outputs(outputs, {"--resume": resume}, [spec])

@@ -1,4 +1,4 @@
-"""`--vary`: settings with several values, and the entries that all combinations make."""
+"""`--vary`: settings with several values, and the entries of all their combinations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -40,7 +40,7 @@ def parsed(texts: Sequence[str]) -> dict[str, Values]:
 def entries(
     models: Sequence[ModelSpec], settings: Settings, varied: Mapping[str, Values]
 ) -> tuple[Entry, ...]:
-    """Each network with each combination of what is `varied`, otherwise with `settings`."""
+    """Each network with each combination of `varied` values, and otherwise with `settings`."""
     made = []
     for model in models:
         for values in product(*varied.values()):

@@ -1,4 +1,4 @@
-"""The commands that make a comparison again, from its result alone."""
+"""The commands that repeat a comparison."""
 
 import shlex
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from mnist_cli.training.recipes import protocol_of
 def repeating(result: CompareResult) -> list[str]:
     """`mnist-cli compare ...` with the same networks, seeds, images, settings, device and threads.
 
-    Where seeds have gaps it takes a command for each range, and one that puts them together. What
-    --until-settled reached by its time limit is not repeated: seeds go on to their end.
+    Seeds with gaps take one command for each range, and one that combines their exports. A time
+    limit is not repeated: --until-settled then runs to its end.
     """
     networks = dict.fromkeys(model.network or model.model for model in result.models)
     varied: dict[str, dict[str, None]] = {}  # the values of each setting, in their order
@@ -29,7 +29,7 @@ def repeating(result: CompareResult) -> list[str]:
             value = getattr(model.protocol, name)
             if value != getattr(usual, name):
                 options[name.replace("_", "-")] = value
-    # Where networks had several formats, `auto` chose them, and does so again.
+    # `auto` chose several formats, and will choose them again.
     formats = {model.precision for model in result.models if model.precision}
     options |= {"precision": formats.pop()} if len(formats) == 1 else {}
     options = {key: value for key, value in options.items() if key not in varied}

@@ -20,7 +20,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def comparison_tables(result: CompareResult) -> list[RenderableType]:
-    """What was learned and what it cost, network by network; then the verdicts."""
+    """The tables of accuracies and costs, then the findings."""
     tables: list[RenderableType] = []
     if result.target is not None:
         tables = [_times(result)]
@@ -95,7 +95,7 @@ def _costs(result: CompareResult) -> Table:
 
 
 def _times(result: CompareResult) -> Table:
-    """Those that reached the target in every run first, by their median time."""
+    """The times to the target: networks that always reached it first, by their median time."""
 
     def order(model: ModelRuns) -> tuple[bool, float]:
         times = model.figures.times if model.figures else None
@@ -114,7 +114,7 @@ def _times(result: CompareResult) -> Table:
 def _table(
     table: Sequence[dict[str, str]], names: Sequence[str], head: str, drawn: Sequence[str]
 ) -> Table:
-    """The columns of `names` that there are, and what is drawn beside them, if anything is."""
+    """A table of the columns `names` that exist, and of drawings if there are any."""
     names = [name for name in names if name in table[0]]
     made = layout.table(*(name if len(name) < 3 else name.capitalize() for name in names))
     if any(drawn):
@@ -125,7 +125,7 @@ def _table(
 
 
 def _bars(models: Sequence[ModelRuns], width: int, *, all_runs: bool = False) -> list[str]:
-    """A bar for the median time of each, or only of those whose runs all reached the target."""
+    """A bar for each median time; with `all_runs` only if each run reached the target."""
     medians = [
         model.figures.times[0]
         if model.figures and model.figures.times and (model.always_reached_target or not all_runs)
@@ -137,13 +137,13 @@ def _bars(models: Sequence[ModelRuns], width: int, *, all_runs: bool = False) ->
 
 
 def bar(value: float, most: float, width: int) -> str:
-    """A bar of `width` characters for `most`, in proportion for `value`; never empty above 0."""
+    """A bar for `value`, which would be `width` characters long for `most`; empty only for 0."""
     eighths = max(round(value / most * width * 8), int(value > 0))
     return ("█" * (eighths // 8) + EIGHTHS[eighths % 8]).strip()
 
 
 def interval(middle: float, half_width: float, start: float, end: float, width: int) -> str:
-    """`  ├──●──┤`: where an interval lies between `start` and `end`, in so many characters."""
+    """`  ├──●──┤`: an interval on a scale from `start` to `end` that is `width` characters long."""
 
     def column(value: float) -> int:
         share = (value - start) / (end - start)

@@ -18,7 +18,7 @@ ONE_SEED = (
 
 
 def conclusion(result: CompareResult) -> str:
-    """Who is best, who cannot be told apart yet, and what would settle it."""
+    """Say which network is best, which pairs are open, and what may decide them."""
     ranked = [
         model.model
         for model in result.models
@@ -164,7 +164,7 @@ def _untold(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _capital(text: str) -> str:
-    """The sentence; a name at its start stays as it is."""
+    """Start the sentence with a capital letter, unless it starts with a name."""
     for start in ("the ", "no other network "):
         if text.startswith(start):
             return text[0].upper() + text[1:]

@@ -70,18 +70,18 @@ def question(result: CompareResult) -> str:
 
 
 def legend(result: CompareResult) -> str:
-    """What ± or sd, the marks and the counts in one table of all figures mean."""
+    """The legend of a table with all figures."""
     return " ".join([*accuracy_legend(result), *cost_legend(result)])
 
 
 def accuracy_legend(result: CompareResult) -> list[str]:
-    """What ± or sd means in a table of accuracies."""
+    """The legend of a table of accuracies: ± or sd."""
     spread = MEANS if result.settling is None else DEVIATIONS
     return [spread] if len(result.seeds) > 1 else []
 
 
 def cost_legend(result: CompareResult) -> list[str]:
-    """What times, marks and mult-adds mean in a table of costs."""
+    """The legend of a table of costs: times, stars and mult-adds."""
     lines = []
     if result.target is not None:
         lines.append(
@@ -99,7 +99,7 @@ def cost_legend(result: CompareResult) -> list[str]:
 
 @dataclass(frozen=True)
 class Section:
-    """Lines under a head, which may be empty; the first `judged` are of `result.verdicts`."""
+    """Lines under a head, which may be empty; the first `judged` are about `result.verdicts`."""
 
     head: str
     lines: Sequence[str]
@@ -146,7 +146,7 @@ def _missed_targets(result: CompareResult) -> list[str]:
 
 
 def failures(result: CompareResult) -> list[str]:
-    """A line for each network that failed; where a reason begins with its name, it stands once."""
+    """A line for each network that failed, which names it once."""
     return [
         model.failure
         if model.failure.startswith(model.model)
@@ -157,7 +157,7 @@ def failures(result: CompareResult) -> list[str]:
 
 
 def verdicts(result: CompareResult) -> list[str]:
-    """A line for each pair under one that says how they were judged."""
+    """A head that says how pairs were judged, and a line for each pair."""
     if not result.verdicts and result.settling is None:
         return []
     what = "Differences"
@@ -186,7 +186,7 @@ def sampling(result: CompareResult) -> list[str]:
     }
     if not errors or result.target is not None:
         return []
-    # Where the mistakes of runs are not known: the errors of two networks add up at worst.
+    # If the runs' mistakes are unknown, the two networks' errors add up in the worst case.
     pair = f"at most ±{sum(sorted(errors.values())[-2:]):.2f}"
     pairs = {
         f"{each.first} and {each.second}": each.sampling_error * 100
@@ -224,7 +224,7 @@ def trained_on(result: CompareResult) -> str:
 
 
 def machines(result: CompareResult) -> list[str]:
-    """Which processors trained where there are several kinds, and why times are left out."""
+    """The kinds of processors if there are several, and why there are no times."""
     runs = [run for model in result.models for run in model.runs]
     kinds = Counter(run.processor for run in runs)
     lines = []
@@ -247,7 +247,7 @@ def machines(result: CompareResult) -> list[str]:
 
 
 def duration(result: CompareResult) -> list[str]:
-    """How long the comparison took, where it was trained now."""
+    """How long the comparison took, if it was trained now."""
     if result.wall_seconds is None:
         return []
     return [f"The whole comparison took {format_seconds(result.wall_seconds)}."]
@@ -312,7 +312,7 @@ def _undecided(result: CompareResult) -> list[str]:
 
 
 def _level(count: int) -> str:
-    """Of which kind the intervals of `count` differences are."""
+    """The kind of interval that `count` differences have."""
     return f"simultaneous {INTERVAL}s" if count > 1 else INTERVAL
 
 

@@ -45,7 +45,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Strip:
-    """One row of a picture with a common axis: a mean, its interval, the values of all seeds."""
+    """A row of a chart: a mean, its interval, and the values of all seeds."""
 
     mean: float
     low: float
@@ -55,7 +55,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Line:
-    """Joined places: those of a seed, of a network's mean with its marks, or the Pareto front."""
+    """Joined places: the curve of a seed, the mean of a network, or the Pareto front."""
 
     kind: Literal["seed", "mean", "front"]
     network: int
@@ -64,7 +64,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture with two axes, and in words what is seen; bars show how sure a mark is."""
+    """A chart with two axes, its description in words, and error bars."""
 
     x: Axis
     y: Axis
@@ -112,7 +112,7 @@ def accuracy_strips(result: CompareResult) -> tuple[Axis, dict[str, Strip]]:
 
 
 def verdict_strips(verdicts: Sequence[Verdict]) -> tuple[Axis, list[Strip]]:
-    """How far the network that a verdict names first is ahead, in points or seconds."""
+    """For each verdict, how far the network that it names first is ahead, in points or seconds."""
     by_time = any(verdict.measure == Measure.TRAIN_SECONDS for verdict in verdicts)
     strips = []
     for verdict in verdicts:
@@ -162,7 +162,7 @@ def cost_panels(result: CompareResult) -> list[Panel]:
 
 
 def curve_panels(result: CompareResult) -> list[Panel]:
-    """What each epoch made of test and training images: all seeds, and the mean of each network."""
+    """Accuracy and losses by epoch: a curve for each seed, and the mean of each network."""
     panels = []
     for label, figure in CURVES.items():
         seeds, means, words = [], [], []
@@ -170,7 +170,7 @@ def curve_panels(result: CompareResult) -> list[Panel]:
             runs = [run.history for run in model.runs if run.history and model.figures]
             curves = [[(epoch.epoch, figure(epoch)) for epoch in history] for history in runs]
             if curves:
-                # Over the epochs that all seeds have: with a target, a run may be over sooner.
+                # Over the epochs that all seeds have: a run may end early at a target.
                 mean = [(p[0][0], fmean(y for _, y in p)) for p in zip(*curves, strict=False)]
                 seeds += [Line("seed", place, curve) for curve in curves]
                 means.append(Line("mean", place, mean))

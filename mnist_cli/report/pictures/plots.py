@@ -39,7 +39,7 @@ PLACES: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
 
 
 def plot_comparison(path: Path, result: CompareResult) -> None:
-    """Accuracy against parameters and training time, or over a setting that was varied in numbers.
+    """Plot accuracy against parameters and training time, or against a varied number.
 
     The axes are logarithmic where costs differ much. Bars are the 95 % interval of the accuracy and
     the range of the times; the grey line joins the networks that no other beats at their cost.
@@ -68,7 +68,7 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     by_size.set(xlabel="parameters", ylabel="test accuracy (%)")
     by_time.set(xlabel="training time (s)" if any(f.times for *_, f in rows) else "no times")
     figure.suptitle(title(result), fontsize="medium")
-    figure.draw_without_rendering()  # only now is it known where everything lies
+    figure.draw_without_rendering()  # places everything
     _label(by_size, [(name, parameters, f.test_accuracy.mean) for name, parameters, f in rows])
     timed = [(name, f.times[0], f.test_accuracy.mean) for name, _, f in rows if f.times]
     _label(by_time, timed)
@@ -76,7 +76,7 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
 
 
 def plot_training(path: Path, result: TrainResult) -> None:
-    """The learning curve: loss on training and test images, and test accuracy, by epoch.
+    """Plot training loss, test loss and test accuracy by epoch.
 
     Raises:
         MnistCliError: the file cannot be written.
@@ -131,7 +131,7 @@ def _draw_marks(
 
 
 def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
-    """Write each name beside its (name, cost, accuracy), over nothing else if there is room."""
+    """Write each name beside its (name, cost, accuracy), where it covers least."""
     taken = []
     for container in axes.containers:
         assert isinstance(container, ErrorbarContainer)
@@ -170,7 +170,7 @@ def _finish(axes: Axes, points: list[tuple[float, Aggregate]]) -> None:
 
 
 def varied_number(result: CompareResult) -> str | None:
-    """The one setting that was varied, where its values are numbers."""
+    """The varied setting, if it is the only one and its values are numbers."""
     rows = [model.varied for model in result.models]
     keys = {key for row in rows for key in row}
     if len(keys) != 1:

@@ -59,7 +59,7 @@ def title(result: CompareResult) -> str:
 
 
 def as_label(text: str) -> str:
-    """Others' text as a plot shows it: a $ is no formula, a long one has no middle."""
+    """Text for a plot: a $ starts no formula, and a long text loses its middle."""
     shown = visible(text)
     if len(shown) > 2 * END_OF_A_NAME + 3:
         shown = f"{shown[:END_OF_A_NAME]}...{shown[-END_OF_A_NAME:]}"
@@ -67,7 +67,7 @@ def as_label(text: str) -> str:
 
 
 def point_label(model: ModelRuns) -> str:
-    """A network's name; while seeds are added, with their number and whether it is settled."""
+    """A network's name; with --until-settled also its number of seeds, and whether it is open."""
     name = as_label(model.model)
     if model.settled is None:
         return name
@@ -91,12 +91,12 @@ def accuracy_bar(figures: Aggregate) -> list[list[float]]:
 
 
 def is_logarithmic(low: float, high: float) -> bool:
-    """Whether the values differ much; below that, such an axis has too few round numbers."""
+    """Whether an axis is logarithmic; for less than a factor of 3 it has too few round ticks."""
     return high > 3 * low > 0
 
 
 def tick_locator(low: float, high: float, *, whole: bool = False) -> Locator:
-    """What chooses the ticks of an axis that shows `low` to `high`, logarithmic or `whole`."""
+    """The locator of the ticks of an axis from `low` to `high`, with `whole` for integers only."""
     if is_logarithmic(low, high) and not whole:
         return LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5))
     return MaxNLocator(5, steps=list(ROUND), integer=whole)
@@ -118,9 +118,9 @@ def scale(axes: Axes) -> None:
 
 
 def thin(axes: Axes) -> None:
-    """Leave out the ticks of the horizontal axis whose numbers would run into the one before.
+    """Drop ticks of the horizontal axis whose numbers would overlap the one before.
 
-    The figure must have been drawn, as only then it is known how wide they are.
+    The figure must have been drawn, which sets the widths of the numbers.
     """
     kept, end = [], -math.inf
     for tick, text in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True):
