@@ -4,18 +4,30 @@ import re
 import shlex
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
+from mnist_cli.cli import compare
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.app import app
 from mnist_cli.cli.compare_networks import _check
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.registry import resolve
-from mnist_cli.schema.options import CompareOptions, Entry, ExportOptions, GateOptions
-from mnist_cli.schema.protocol import Protocol
+from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.options import (
+    CompareOptions,
+    DataOptions,
+    Entry,
+    ExecutionOptions,
+    ExportOptions,
+    GateOptions,
+    SettleOptions,
+)
+from mnist_cli.schema.protocol import Precision, Protocol, Recipe, Settings
+from mnist_cli.training.recipes import protocol_of
 from tests.conftest import RunCli
 
 
@@ -96,6 +108,39 @@ def test_the_last_seed_is_one_that_torch_takes(seeds: int, seed: int, allowed: b
     refused = pytest.raises(UsageError, match="--seed and --seeds together must stay below")
     with nullcontext() if allowed else refused:
         _check(options, GateOptions(), ExportOptions(), json=False)
+
+
+def test_every_option_of_compare_arrives(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(compare, "compare_networks", lambda *given, **flags: seen.append(given))
+    exports = [f"--export-{kind}={kind}" for kind in ("json", "csv", "markdown", "latex")]
+    run_cli(
+        *("compare", "mlp", "--dataset=kmnist", "--data-dir=data", "--recipe=fast", "--epochs=7"),
+        *("--batch-size=32", "--lr=0.5", "--vary=dropout=0.5", "--seed=3", "--until-settled"),
+        *("--max-seeds=10", "--time-limit=2m", "--margin=0.01", *exports, "--plot=p.svg"),
+        *("--report=r.html", "--min-accuracy=0.9", "--max-seconds=8", "--baseline=b.json"),
+        *("--fail-on-regression", "--device=cuda:1", "--precision=bf16", "--threads=2"),
+        *("--jobs=4", "--cluster=tcp://a:1", "--run-limit=10s", "--journal=j"),
+    )
+    run_cli("compare", "mlp", "--seeds=4", "--target=0.97", "--data-dir=data")
+    settings = Settings(Recipe.FAST, 7, 32, 0.5, 0.5)
+    entry = Entry(
+        resolve("mlp"), protocol_of(settings, resolve("mlp")), Precision.BF16, {"dropout": 0.5}
+    )
+    data = DataOptions(DatasetName.KMNIST, Path("data"))
+    execution = ExecutionOptions(4, 2, "tcp://a:1", 10)
+    options = CompareOptions(
+        *((entry,), data, "cuda:1", 3, 1, SettleOptions(10, 120), 0.01, None, Path("j")),
+        *(Path("b.json"), execution),
+    )
+    paths = map(Path, ("json", "csv", "markdown", "latex", "p.svg", "r.html"))
+    assert seen[0] == (options, GateOptions(0.9, 8, True), ExportOptions(*paths))
+    entry = Entry(resolve("mlp"), Protocol())
+    assert seen[1] == (
+        CompareOptions((entry,), DataOptions(data_dir=Path("data")), seeds=4, target=0.97),
+        GateOptions(),
+        ExportOptions(),
+    )
 
 
 COMMANDS = ["train", "eval", "summary", "compare", "show-samples", "predict", "export"]
