@@ -23,13 +23,13 @@ BAD = (0.950, 0.952, 0.949, 0.951, 0.950)
 
 def said(result: CompareResult, options: GateOptions) -> list[str]:
     """What is said of each gate."""
-    return [gates.sentence(gate) for gate in judge_gates(result, options)]
+    return [gates.describe_gate(gate) for gate in judge_gates(result, options)]
 
 
 def failed_gates(result: CompareResult, options: GateOptions) -> list[str]:
     """What is said of those that are not met."""
     judged = judge_gates(result, options)
-    return [gates.sentence(gate) for gate in judged if gate.verdict == GateVerdict.NOT_MET]
+    return [gates.describe_gate(gate) for gate in judged if gate.verdict == GateVerdict.NOT_MET]
 
 
 def figures(result: CompareResult, name: str) -> Aggregate:

@@ -1,15 +1,20 @@
 """No command replaces a file that may be of value."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mnist_cli.cli.compare_networks import compare_networks
 from mnist_cli.cli.outputs import KINDS, Output, check_outputs
-from mnist_cli.errors import ExitCode, UsageError
+from mnist_cli.errors import ExitCode, Terminated, UsageError
+from mnist_cli.networks.registry import resolve
 from mnist_cli.report.console import json_document
 from mnist_cli.report.export import Exports
-from mnist_cli.schema.options import ExportOptions
+from mnist_cli.schema.comparison import CompareResult
+from mnist_cli.schema.options import CompareOptions, Entry, ExportOptions, GateOptions
+from mnist_cli.schema.protocol import Protocol
 from tests.conftest import RunCli
 from tests.made_up import comparison, network
 
@@ -186,6 +191,25 @@ def test_combined_exports_are_compared_with_the_baseline(run_cli: RunCli) -> Non
     assert outcome.code == ExitCode.GATE_NOT_MET
     assert "a: -2.00 ± " in outcome.out
     assert run_cli(*combine).code == ExitCode.OK
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, Terminated])
+def test_an_interrupted_comparison_shows_the_runs_that_it_has(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], signal: type[BaseException]
+) -> None:
+    def interrupt(*_: object) -> Iterator[CompareResult]:
+        yield comparison(network("a", ()), network("b", ()))
+        yield comparison(network("a", (0.9,)), network("b", ()))
+        raise signal
+
+    monkeypatch.setattr("mnist_cli.data.datasets.prefetch", lambda *_: None)
+    monkeypatch.setattr("mnist_cli.workflows.compare_networks.compare_networks", interrupt)
+    options = CompareOptions((Entry(resolve("mlp"), Protocol()),))
+    files = ExportOptions(csv=Path("a.csv"))
+    with pytest.raises(signal):
+        compare_networks(options, GateOptions(), files, json=False, quiet=True)
+    assert "90.00 %" in capsys.readouterr().out
+    assert ",0.9," in Path("a.csv").read_text(encoding="utf-8")
 
 
 def test_a_dash_is_no_checkpoint(run_cli: RunCli) -> None:

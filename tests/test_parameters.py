@@ -143,6 +143,18 @@ def test_every_option_of_compare_arrives(run_cli: RunCli, monkeypatch: pytest.Mo
     )
 
 
+@pytest.mark.parametrize("execution", [ExecutionOptions(cluster="a"), ExecutionOptions(jobs=2)])
+@pytest.mark.parametrize("option", ["--target", "--max-seconds"])
+def test_times_are_not_asked_of_runs_that_share_a_machine(
+    execution: ExecutionOptions, option: str
+) -> None:
+    target, seconds = (0.9, None) if option == "--target" else (None, 8.0)
+    entry = Entry(resolve("mlp"), Protocol())
+    options = CompareOptions((entry,), target=target, execution=execution)
+    with pytest.raises(UsageError, match=f"^{option} needs times"):
+        _check(options, GateOptions(max_seconds=seconds), ExportOptions(), json=False)
+
+
 COMMANDS = ["train", "eval", "summary", "compare", "show-samples", "predict", "export"]
 
 

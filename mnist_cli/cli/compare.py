@@ -9,7 +9,7 @@ import typer
 
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.compare_networks import compare_exports, compare_networks
-from mnist_cli.cli.vary import KEYS, Values, entries, parsed
+from mnist_cli.cli.vary import KEYS, Values, combine, parse_varied
 from mnist_cli.cli.working import working
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.networks import registry
@@ -246,11 +246,11 @@ def compare(
             show_disagreements=DISAGREEMENTS_SHOWN if show_disagreements else 0,
         )
         return _compare_checkpoints(checkpoints, json=json, quiet=quiet)
-    specs, varied = _resolve_once(names), parsed(vary or ())
+    specs, varied = _resolve_once(names), parse_varied(vary or ())
     _check_given(context, varied, until_settled=until_settled)
     settings = Settings(recipe, epochs, batch_size, lr, precision=precision)
     options = CompareOptions(
-        entries=entries(specs, settings, varied),
+        entries=combine(specs, settings, varied),
         data=data,
         device=device,
         seed=seed,

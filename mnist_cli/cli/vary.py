@@ -15,7 +15,7 @@ Values = tuple[str | int | float, ...]
 KEYS = {field.name.replace("_", "-"): field.name for field in fields(Settings)}
 
 
-def parsed(texts: Sequence[str]) -> dict[str, Values]:
+def parse_varied(texts: Sequence[str]) -> dict[str, Values]:
     """`["lr=0.001,0.003"]` as `{"lr": (0.001, 0.003)}`.
 
     Raises:
@@ -37,7 +37,7 @@ def parsed(texts: Sequence[str]) -> dict[str, Values]:
     return varied
 
 
-def entries(
+def combine(
     models: Sequence[ModelSpec], settings: Settings, varied: Mapping[str, Values]
 ) -> tuple[Entry, ...]:
     """Each network with each combination of `varied` values, and otherwise with `settings`."""

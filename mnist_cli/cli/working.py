@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 
 from mnist_cli.errors import ExitCode
-from mnist_cli.report import gates as report
+from mnist_cli.report.gates import describe_gate
 from mnist_cli.report.progress import reporter
 from mnist_cli.schema.comparison import CONFIDENCE, Estimate
 from mnist_cli.schema.events import OnEvent
@@ -39,5 +39,5 @@ def exit_code_of(gates: Sequence[Gate], *, quiet: bool) -> ExitCode:
     """Print a line for each gate, with `quiet` only for those that were not met."""
     failed = [gate for gate in gates if gate.verdict == GateVerdict.NOT_MET]
     for gate in failed if quiet else gates:
-        say(report.sentence(gate))
+        say(describe_gate(gate))
     return ExitCode.GATE_NOT_MET if failed else ExitCode.OK

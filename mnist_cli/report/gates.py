@@ -5,7 +5,7 @@ from mnist_cli.schema.comparison import Estimate
 from mnist_cli.schema.gates import Gate, GateVerdict
 
 
-def sentence(gate: Gate) -> str:
+def describe_gate(gate: Gate) -> str:
     """`gate not met: mlp: test accuracy 98.04 ± 0.11 % (...) is below --min-accuracy 0.99`."""
     what = _value(gate, gate.value) if gate.value else _reason(gate)
     network = f"{gate.network}: " if gate.network else ""
