@@ -80,7 +80,9 @@ def compare(
             help="Train each network until it has this test accuracy, and rank by time.",
         ),
     ] = None,
-    seed: p.Seed = CompareOptions.seed,
+    seed: Annotated[
+        int, p.seed_option(help=p.SEED_HELP, rich_help_panel=p.SEEDS)
+    ] = CompareOptions.seed,
     seeds: Annotated[
         int,
         p.seeds_option(
@@ -147,7 +149,13 @@ def compare(
     ] = None,
     json: p.Json = False,
     quiet: p.Quiet = False,
-    min_accuracy: p.MinAccuracy = None,
+    min_accuracy: Annotated[
+        float | None,
+        p.min_accuracy_option(
+            help="Exit with code 3 if a network's test accuracy is lower, or with several seeds "
+            "significantly lower, e.g. 0.97.",
+        ),
+    ] = None,
     max_seconds: Annotated[
         float | None,
         p.gate_option(
@@ -169,7 +177,9 @@ def compare(
     ] = GateOptions.fail_on_regression,
     device: p.Device = CompareOptions.device,
     precision: p.PrecisionOption = Settings.precision,
-    threads: p.Threads = None,
+    threads: Annotated[
+        int | None, p.threads_option(show_default="all cores, or 1 for each of several jobs")
+    ] = None,
     jobs: Annotated[
         int | None,
         p.execution_option(

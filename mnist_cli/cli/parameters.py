@@ -186,25 +186,16 @@ LearningRate = Annotated[
 ]
 
 seed_option = partial(typer.Option, parser=whole_number(0), metavar="N", callback=within_generators)
-Seed = Annotated[
-    int,
-    seed_option(
-        help="Seed of the initial weights and of the order of images.", rich_help_panel=SEEDS
-    ),
-]
+SEED_HELP = "Seed of the initial weights and of the order of images."
 
 Json = Annotated[bool, output_option("--json", help="Print one JSON document instead of tables.")]
 Quiet = Annotated[
     bool, output_option("--quiet", "-q", help="No progress and no notices on standard error.")
 ]
+min_accuracy_option = partial(gate_option, parser=fraction, metavar="FRACTION")
 MinAccuracy = Annotated[
     float | None,
-    gate_option(
-        parser=fraction,
-        metavar="FRACTION",
-        help="Exit with code 3 if the test accuracy is lower, or with several seeds significantly "
-        "lower, e.g. 0.97.",
-    ),
+    min_accuracy_option(help="Exit with code 3 if the test accuracy is lower, e.g. 0.97."),
 ]
 
 Device = Annotated[
@@ -221,14 +212,11 @@ PrecisionOption = Annotated[
         help="auto, fp32 or bf16. auto is bf16 for a large network where the device supports it.",
     ),
 ]
-Threads = Annotated[
-    int | None,
-    execution_option(
-        parser=whole_number(1, MAX_THREADS),
-        metavar="N",
-        help="CPU threads per run; another number changes results slightly.",
-        show_default="all cores, or 1 for each of several jobs",
-    ),
-]
+threads_option = partial(
+    execution_option,
+    parser=whole_number(1, MAX_THREADS),
+    metavar="N",
+    help="CPU threads per run; another number changes results slightly.",
+)
 CODE_HELP = "Code of a checkpoint's custom network, path/file.py:Name."
 Code = Annotated[str | None, checkpoint_option("--model", metavar="TARGET", help=CODE_HELP)]

@@ -34,7 +34,9 @@ def train(
         Path | None,
         p.training_option(metavar="FILE", help="Checkpoint to continue, up to --epochs in all."),
     ] = None,
-    seed: p.Seed = TrainOptions.seed,
+    seed: Annotated[
+        int, p.seed_option(help=p.SEED_HELP, rich_help_panel=p.TRAINING)
+    ] = TrainOptions.seed,
     output: Annotated[
         Path | None,
         p.file_option(
@@ -50,7 +52,7 @@ def train(
     min_accuracy: p.MinAccuracy = None,
     device: p.Device = TrainOptions.device,
     precision: p.PrecisionOption = TrainOptions.precision,
-    threads: p.Threads = None,
+    threads: Annotated[int | None, p.threads_option(show_default="all cores")] = None,
 ) -> int:
     """Train one network and save it as a checkpoint."""
     spec = registry.resolve(model)
