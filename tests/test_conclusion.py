@@ -22,9 +22,9 @@ from mnist_cli.schema.comparison import (
     Verdict,
 )
 from tests.made_up import comparison, network
+from tests.test_reports import GOOD
 
 FIND_OUT = ": --until-settled adds seeds to find out."
-GOOD = (0.980, 0.981, 0.979, 0.982, 0.980)
 
 
 def verdict(text: str, mean: float = 0.03, half: float = 0.01, n: int = 5) -> Verdict:

@@ -35,9 +35,8 @@ from mnist_cli.schema.comparison import CompareResult, Settling
 from mnist_cli.schema.options import DataOptions, ExportOptions, GateOptions
 from tests.conftest import RunCli, made_images
 from tests.made_up import comparison, learned, network
+from tests.test_reports import BAD, GOOD
 
-GOOD = (0.980, 0.981, 0.979, 0.982, 0.980)
-BAD = (0.950, 0.952, 0.949, 0.951, 0.950)
 IMAGES, LABELS = made_images(20)
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 HOSTILE = "<script>alert(1)</script>&\"'.py:X"

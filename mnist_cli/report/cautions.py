@@ -11,7 +11,7 @@ SEEDS_ADDED = (
     "Seeds were added after results could be seen, so false verdicts are likelier than 5 %; use "
     "--until-settled for that."
 )
-TWO_SEEDS = "Two seeds tell hardly anything of the spread over seeds: give --seeds 5 or more."
+TWO_SEEDS = "Two seeds say little about the spread over seeds: give --seeds 5 or more."
 UNFINISHED = "Incomplete: the 5 % error rate applies once all runs are finished."
 RARE_SLOW_RUNS = "A mean time misses slow runs that do not happen to occur with these seeds."
 

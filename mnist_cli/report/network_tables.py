@@ -117,7 +117,7 @@ def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[Rend
         f"Judged by {result.checkpoint}: {result.model}, trained on {result.trained_on}",
         drawn,
         table,
-        "It takes each picture for one digit: it has no answer for a letter, or for two digits.",
+        "It takes each picture for one digit, also a letter or two digits.",
     ]
     if any(picture.low_confidence for picture in judged):
         parts.append(f"* low confidence, below {LOW_CONFIDENCE * 100:g} %: look yourself.")

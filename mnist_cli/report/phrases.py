@@ -31,8 +31,8 @@ from mnist_cli.schema.protocol import Protocol
 IF_FIXED = "if all seeds were decided on before any result was seen"
 INTERVAL = f"{CONFIDENCE * 100:g} % confidence interval"
 RENEW = (
-    "The 5 % error rate is a mean over baselines: a lucky one fails more good builds, so make a "
-    "new one with each accepted change."
+    "The 5 % error rate is an average over baselines: a lucky baseline fails more good builds, so "
+    "renew it with each accepted change."
 )
 PARETO = (
     "Pareto-optimal by these figures: no other network is better on one figure without being worse "

@@ -5,7 +5,7 @@ So a picture takes any width, while its text and marks keep their size.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
@@ -85,11 +85,9 @@ def axis(label: str, values: Iterable[float], *, whole: bool = False) -> Axis:
         room = (most - least) * MARGIN or 0.5
         low, high = least - room, most + room
     ticks = tick_locator(least, most, whole=whole).tick_values(low, high)
-    made = Axis(label, low, high, logarithmic)
+    bare = Axis(label, low, high, logarithmic)
     inside = [tick for tick in ticks if low <= tick <= high and (not whole or tick % 1 == 0)]
-    texts = map(tick_text, inside)
-    places = map(made.at, inside)
-    return Axis(label, low, high, logarithmic, tuple(zip(places, texts, strict=True)))
+    return replace(bare, ticks=tuple((bare.at(tick), tick_text(tick)) for tick in inside))
 
 
 def accuracy_strips(result: CompareResult) -> tuple[Axis, dict[str, Strip]]:
