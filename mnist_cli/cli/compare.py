@@ -234,7 +234,7 @@ def compare(
             context, {p.OUTPUT, p.GATES}, {"from_exports", "models", "data_dir"}, "exports"
         )
         if not models:
-            raise UsageError("--from needs files of --export-json to combine")
+            raise UsageError("--from needs the files of --export-json to combine")
         paths = list(map(Path, models))
         return compare_exports(paths, data, baseline, gates, files, json=json, quiet=quiet)
     names = models or list(registry.MODELS)
