@@ -52,14 +52,14 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
         plot_setting(path, result, setting)
         return
     rows = [
-        (point_label(model), model.total_parameters, model.figures)
-        for model in result.models
+        (position, model.total_parameters, model.figures)
+        for position, model in enumerate(result.models)
         if model.figures and model.total_parameters
     ]
     figure, (by_size, by_time) = with_curves(result)
     by_time.sharey(by_size)
     by_time.tick_params(labelleft=False)
-    for position, (_, parameters, figures) in enumerate(rows):
+    for position, parameters, figures in rows:
         _point(by_size, position, parameters, figures)
         if figures.times:
             _point(by_time, position, figures.times[0], figures, figures.times[1:])
@@ -69,8 +69,9 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     by_time.set(xlabel="training time (s)" if any(f.times for *_, f in rows) else "no times")
     figure.suptitle(title(result), fontsize="medium")
     figure.draw_without_rendering()  # places everything
-    _label(by_size, [(name, parameters, f.test_accuracy.mean) for name, parameters, f in rows])
-    timed = [(name, f.times[0], f.test_accuracy.mean) for name, _, f in rows if f.times]
+    names = list(map(point_label, result.models))
+    _label(by_size, [(names[at], parameters, f.test_accuracy.mean) for at, parameters, f in rows])
+    timed = [(names[at], f.times[0], f.test_accuracy.mean) for at, _, f in rows if f.times]
     _label(by_time, timed)
     save_figure(figure, path)
 
