@@ -23,13 +23,13 @@ BAD = (0.950, 0.952, 0.949, 0.951, 0.950)
 
 def said(result: CompareResult, options: GateOptions) -> list[str]:
     """What is said of each gate."""
-    return [gates.sentence(gate) for gate in judge_gates(result, options)]
+    return [gates.describe_gate(gate) for gate in judge_gates(result, options)]
 
 
 def failed_gates(result: CompareResult, options: GateOptions) -> list[str]:
     """What is said of those that are not met."""
     judged = judge_gates(result, options)
-    return [gates.sentence(gate) for gate in judged if gate.verdict == GateVerdict.NOT_MET]
+    return [gates.describe_gate(gate) for gate in judged if gate.verdict == GateVerdict.NOT_MET]
 
 
 def figures(result: CompareResult, name: str) -> Aggregate:
@@ -129,7 +129,9 @@ def test_with_a_target_the_faster_network_is_better() -> None:
     [verdict] = result.verdicts
     assert (verdict.better, verdict.measure) == ("b", Measure.TRAIN_SECONDS)
     heading, line, *_ = phrases.findings(result)
-    assert heading.startswith("Differences in the mean time of networks that always got there, on")
+    assert heading.startswith(
+        "Differences in the mean time of networks that always reached the target, on"
+    )
     assert line.startswith("b is faster than a by 6.04 ± ")
     assert figures(result, "a").pareto_seconds is None
 
@@ -177,7 +179,7 @@ def test_runs_that_never_arrived_enter_no_mean_and_have_no_verdict() -> None:
     assert result.verdicts == ()
     assert phrases.findings(result) == [
         "c never reached 97 % within 5 epochs",
-        "a reached 97 % in 4/5 runs: how long it takes is not known, so it has no verdict",
+        "a reached 97 % in 4/5 runs: its time is not known, so it has no verdict",
     ]
     assert failed_gates(result, GateOptions(max_seconds=40)) == [
         f"gate not met: {name}: --target was reached in {times} of 5 runs, so --max-seconds 40 is "

@@ -432,7 +432,7 @@ def test_eval_equals_what_train_reported(run_cli: RunCli) -> None:
 def test_eval_prints_a_labelled_matrix(run_cli: RunCli) -> None:
     run_cli("train", "mlp", "--epochs", 1, *FAST)
     out = run_cli("eval", "mlp.safetensors").out
-    assert "a row is the truth, a column what was predicted" in out
+    assert "rows are the true classes, columns the predicted ones" in out
     assert "Truth" in out
     assert "Precision" in out
 

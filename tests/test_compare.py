@@ -259,7 +259,7 @@ def test_a_target_ranks_by_time(run_cli: RunCli) -> None:
     names = [line.split()[0] for line in out.splitlines() if " 2/2 " in line]
     median = {m["model"]: m["figures"]["train_seconds_median"] for m in result["models"]}
     assert sorted(names) == sorted(median)
-    assert "Training time to 86 % of the test images" in out
+    assert "Training time to a test accuracy of 86 %" in out
 
 
 def test_a_target_that_is_not_reached_is_said(run_cli: RunCli) -> None:
@@ -532,7 +532,7 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
     assert "is no export of compare" in refusal({"models": 3})
     dataset = document["dataset"] | {"name": "mnist", "sha256": "0" * 64}
     assert "was measured on other images, those of mnist;" in refusal({"dataset": dataset})
-    assert "--target makes alike" in refusal({}, "--target", 0.5)
+    assert "--target trains all networks to the same one" in refusal({}, "--target", 0.5)
     assert "was trained up to a target" in refusal({"target": 0.5})
     failed = [model | {"failure": "no"} for model in document["models"]]
     assert "has none of these networks" in refusal({"models": failed})

@@ -22,9 +22,9 @@ from mnist_cli.schema.comparison import (
     Verdict,
 )
 from tests.made_up import comparison, network
+from tests.test_reports import GOOD
 
 FIND_OUT = ": --until-settled adds seeds to find out."
-GOOD = (0.980, 0.981, 0.979, 0.982, 0.980)
 
 
 def verdict(text: str, mean: float = 0.03, half: float = 0.01, n: int = 5) -> Verdict:
@@ -114,8 +114,11 @@ def test_while_seeds_are_added_it_says_what_is_left() -> None:
     assert judged("a>b a>c b?c", settling=settling) == (
         "a is best; b and c cannot be told apart yet: more seeds are needed."
     )
-    given_up = "a is best; b and c cannot be told apart yet: 40 seeds hardly do; more --max-seeds"
-    assert judged("a>b a>c b~c", settling=settling) == f"{given_up}, or a --margin."
+    given_up = (
+        "a is best; b and c cannot be told apart yet: 40 seeds are unlikely to decide; give more "
+        "--max-seeds"
+    )
+    assert judged("a>b a>c b~c", settling=settling) == f"{given_up} or a --margin."
     assert judged("a>b a>c b~c", settling=settling, margin=0.002) == f"{given_up}."
     assert judged("", settling=settling) == (
         "No network is ranked yet: more finished runs are needed."
@@ -149,18 +152,18 @@ def test_with_a_target_it_is_about_those_that_always_arrive() -> None:
     never, late = network("never", GOOD, reached=no), network("late", GOOD, reached=some)
     assert conclusion(comparison(quick, slow, target=0.97)) == "quick is fastest to 97 %."
     assert conclusion(comparison(never, quick, late, slow, target=0.97)) == (
-        "quick is fastest to 97 % (never and late did not get there with each seed)."
+        "quick is fastest to 97 % (never and late did not reach it with each seed)."
     )
     assert conclusion(comparison(quick, never, target=0.97)) == (
-        "Only quick got to 97 % with each seed: there is nothing to rank."
+        "Only quick reached 97 % with each seed: there is nothing to rank."
     )
-    assert conclusion(comparison(late, never, target=0.97)).startswith("No network got to 97 %")
-    assert conclusion(comparison(quick, target=0.97)).startswith("quick got to 97 % with each")
+    assert conclusion(comparison(late, never, target=0.97)).startswith("No network reached 97 %")
+    assert conclusion(comparison(quick, target=0.97)).startswith("quick reached 97 % with each")
     broken = replace(slow, failure="no luck")
-    assert conclusion(comparison(quick, broken, target=0.97)).startswith("Only quick got to 97 %")
+    assert conclusion(comparison(quick, broken, target=0.97)).startswith("Only quick reached 97 %")
     same = replace(slow, model="same")
     assert conclusion(comparison(slow, same, target=0.97)) == (
-        "slow and same cannot be told apart yet: a new comparison with more --seeds may tell."
+        "slow and same cannot be told apart yet: a new comparison with more --seeds may decide."
     )
 
 
@@ -185,6 +188,14 @@ def test_few_seeds_that_show_it_narrowly_are_to_be_confirmed(
     assert conclusion(result) == f"a is best.{confirm if cautious else ''}"
     added = replace(result, settling=Settling(40))
     assert conclusion(added) == "a is best."
+
+
+def test_the_fewest_seeds_that_show_it_narrowly_are_named() -> None:
+    rows = [network(name, GOOD[:4]) for name in "abc"]
+    narrow = [verdict("a>b", 0.016, 0.0127, 4), verdict("a>c", 0.016, 0.0127, 3)]
+    for verdicts in (narrow, narrow[::-1]):
+        result = replace(comparison(*rows, seeds=4), verdicts=(*verdicts, verdict("b=c")))
+        assert " 3 seeds show it narrowly: " in conclusion(result)
 
 
 def test_it_stands_on_top_of_every_output() -> None:

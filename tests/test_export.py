@@ -193,9 +193,9 @@ def test_nothing_of_another_kind_is_replaced(run_cli: RunCli, checkpoint: str) -
     before = {path: path.read_bytes() for path in Path().iterdir() if path.is_file()}
     for output, reason in (
         (checkpoint, "--output cannot replace mlp.safetensors, the file of CHECKPOINT"),
-        ("copy.safetensors", "copy.safetensors is there already and no weights export"),
-        ("x.onnx", "x.onnx is there already and no ONNX export"),
-        ("x.pt2", "x.pt2 is there already and no PT2 export"),
+        ("copy.safetensors", "copy.safetensors already exists and is no weights export"),
+        ("x.onnx", "x.onnx already exists and is no ONNX export"),
+        ("x.pt2", "x.pt2 already exists and is no PT2 export"),
         ("x.pt", "--output x.pt must end in .onnx, .pt2, .safetensors"),
         ("-", "--output - must end in"),
     ):

@@ -1,13 +1,22 @@
 """No command replaces a file that may be of value."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mnist_cli.cli.compare_networks import compare_networks
 from mnist_cli.cli.outputs import KINDS, Output, check_outputs
-from mnist_cli.errors import ExitCode, UsageError
+from mnist_cli.errors import ExitCode, Terminated, UsageError
+from mnist_cli.networks.registry import resolve
+from mnist_cli.report.console import json_document
+from mnist_cli.report.export import Exports
+from mnist_cli.schema.comparison import CompareResult
+from mnist_cli.schema.options import CompareOptions, Entry, ExportOptions, GateOptions
+from mnist_cli.schema.protocol import Protocol
 from tests.conftest import RunCli
+from tests.made_up import comparison, network
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 OWN = """
@@ -48,7 +57,7 @@ def test_a_page_of_others_stays(run_cli: RunCli) -> None:
     Path("nets.html").write_text(theirs, encoding="utf-8")
     outcome = run_cli("compare", "mlp", "--report", "nets.html", *FAST)
     assert outcome.code == ExitCode.USAGE
-    assert outcome.err.startswith("error: nets.html is there already and no report of mnist-cli")
+    assert outcome.err.startswith("error: nets.html already exists and is no report of mnist-cli")
     assert Path("nets.html").read_text(encoding="utf-8") == theirs
 
 
@@ -75,7 +84,7 @@ def test_an_empty_file_that_a_network_imports_stays(run_cli: RunCli, option: str
 )
 def test_what_only_mentions_a_kind_is_not_of_it(kind: str, content: str) -> None:
     Path("mine").write_text(content, encoding="utf-8")
-    with pytest.raises(UsageError, match=f"mine is there already and no {kind} of mnist-cli"):
+    with pytest.raises(UsageError, match=f"mine already exists and is no {kind} of mnist-cli"):
         check_outputs([Output("--option", Path("mine"), kind)], {})
 
 
@@ -83,7 +92,7 @@ def test_the_lock_of_a_journal_replaces_nothing(run_cli: RunCli) -> None:
     Path("uv.lock").write_text("what a project needs", encoding="utf-8")
     outcome = run_cli("compare", "mlp", "--journal", "uv", *FAST)
     assert outcome.code == ExitCode.USAGE
-    assert "uv.lock is there already and no lock of mnist-cli: choose another --journal" in (
+    assert "uv.lock already exists and is no lock of mnist-cli: choose another --journal" in (
         outcome.err
     )
     assert Path("uv.lock").read_text(encoding="utf-8") == "what a project needs"
@@ -108,9 +117,9 @@ def test_each_kind_replaces_its_own_kind_only(run_cli: RunCli) -> None:
     again = run_cli("train", "mlp", "--output", "a.safetensors", "--plot", "a.png", *FAST)
     assert again.code == ExitCode.OK
     assert run_cli("compare", "mlp", "--journal", "a.jsonl", *exports, *FAST).code == ExitCode.OK
-    for network in ("b.pt2", "b.safetensors"):
+    for file in ("b.pt2", "b.safetensors"):
         for _ in range(2):
-            assert run_cli("export", "a.safetensors", "--output", network).code == ExitCode.OK
+            assert run_cli("export", "a.safetensors", "--output", file).code == ExitCode.OK
     Path("b.onnx").write_bytes(b"\x08\x0a\x12\x11mnist-cli-export-1 and a graph")
     networks = ("b.onnx", "b.pt2", "b.safetensors")
     written = ("a.safetensors", "a.jsonl", *files, "a.html", *networks, "a.png")
@@ -146,6 +155,61 @@ def test_a_resumed_file_may_be_replaced_however_it_is_written(run_cli: RunCli) -
     absolute = Path("a.safetensors").resolve()
     outcome = run_cli(*resume, "--output", absolute, "--epochs", 2)
     assert (outcome.code, outcome.err) == (ExitCode.OK, "")
+
+
+def test_an_earlier_export_is_replaced_at_the_end_if_any_network_has_a_run() -> None:
+    earlier, new = Path("earlier.json"), Path("new.json")
+    earlier.write_text("earlier")
+    exports = Exports(ExportOptions(json=earlier, csv=new))
+    failed = network("b", (), failure="no luck")
+    exports.write(comparison(failed), last=True)
+    exports.write(comparison(network("a", (0.9,)), failed, seeds=1))
+    assert earlier.read_text() == "earlier" and new.exists()
+    exports.write(comparison(network("a", (0.9,)), failed, seeds=1), last=True)
+    assert '"no luck"' in earlier.read_text()
+
+
+def test_two_names_of_one_file_are_not_both_written() -> None:
+    one, other = Path("one.csv"), Path("other.csv")
+    one.write_bytes(b"model,parameters,total_parameters,mult_adds,seed\n")
+    os.link(one, other)
+    outputs = [Output("--export-csv", one, "CSV export"), Output("--plot", other, "CSV export")]
+    with pytest.raises(UsageError, match=r"--export-csv and --plot cannot both write other\.csv"):
+        check_outputs(outputs, {})
+
+
+def test_combined_exports_are_compared_with_the_baseline(run_cli: RunCli) -> None:
+    accuracies = {
+        "now": (0.95, 0.951, 0.949, 0.952, 0.95),
+        "then": (0.97, 0.971, 0.969, 0.972, 0.97),
+    }
+    for name, values in accuracies.items():
+        result = comparison(network("a", values))
+        Path(f"{name}.json").write_text(json_document(result), encoding="utf-8")
+    combine = ("compare", "--from", "now.json", "--quiet")
+    outcome = run_cli(*combine, "--baseline", "then.json", "--fail-on-regression")
+    assert outcome.code == ExitCode.GATE_NOT_MET
+    assert "a: -2.00 ± " in outcome.out
+    assert run_cli(*combine).code == ExitCode.OK
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, Terminated])
+def test_an_interrupted_comparison_shows_the_runs_that_it_has(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], signal: type[BaseException]
+) -> None:
+    def interrupt(*_: object) -> Iterator[CompareResult]:
+        yield comparison(network("a", ()), network("b", ()))
+        yield comparison(network("a", (0.9,)), network("b", ()))
+        raise signal
+
+    monkeypatch.setattr("mnist_cli.data.datasets.prefetch", lambda *_: None)
+    monkeypatch.setattr("mnist_cli.workflows.compare_networks.compare_networks", interrupt)
+    options = CompareOptions((Entry(resolve("mlp"), Protocol()),))
+    files = ExportOptions(csv=Path("a.csv"))
+    with pytest.raises(signal):
+        compare_networks(options, GateOptions(), files, json=False, quiet=True)
+    assert "90.00 %" in capsys.readouterr().out
+    assert ",0.9," in Path("a.csv").read_text(encoding="utf-8")
 
 
 def test_a_dash_is_no_checkpoint(run_cli: RunCli) -> None:

@@ -1,12 +1,33 @@
 """What a person writes on the command line, and what its help says."""
 
 import re
+import shlex
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from mnist_cli.cli import compare
 from mnist_cli.cli import parameters as p
+from mnist_cli.cli.app import app
+from mnist_cli.cli.compare_networks import _check
+from mnist_cli.errors import UsageError
+from mnist_cli.networks.registry import resolve
+from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.options import (
+    CompareOptions,
+    DataOptions,
+    Entry,
+    ExecutionOptions,
+    ExportOptions,
+    GateOptions,
+    SettleOptions,
+)
+from mnist_cli.schema.protocol import Precision, Protocol, Recipe, Settings
+from mnist_cli.training.recipes import protocol_of
 from tests.conftest import RunCli
 
 
@@ -73,10 +94,106 @@ def test_a_number_within_its_range(
 
 
 @pytest.mark.parametrize(
-    "command",
-    ["", "train", "eval", "summary", "compare", "show-samples", "predict", "export"],
+    ("seeds", "seed", "allowed"),
+    [
+        (1, 2**63 - 80, True),  # there is always room for the 80 of --until-settled
+        (1, 2**63 - 79, False),
+        (1000, 2**63 - 1000, True),
+        (1000, 2**63 - 999, False),
+    ],
 )
+def test_the_last_seed_is_one_that_torch_takes(seeds: int, seed: int, allowed: bool) -> None:
+    entry = Entry(resolve("mlp"), Protocol())
+    options = CompareOptions((entry,), seed=seed, seeds=seeds)
+    refused = pytest.raises(UsageError, match="--seed and --seeds together must stay below")
+    with nullcontext() if allowed else refused:
+        _check(options, GateOptions(), ExportOptions(), json=False)
+
+
+def test_every_option_of_compare_arrives(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(compare, "compare_networks", lambda *given, **flags: seen.append(given))
+    exports = [f"--export-{kind}={kind}" for kind in ("json", "csv", "markdown", "latex")]
+    run_cli(
+        *("compare", "mlp", "--dataset=kmnist", "--data-dir=data", "--recipe=fast", "--epochs=7"),
+        *("--batch-size=32", "--lr=0.5", "--vary=dropout=0.5", "--seed=3", "--until-settled"),
+        *("--max-seeds=10", "--time-limit=2m", "--margin=0.01", *exports, "--plot=p.svg"),
+        *("--report=r.html", "--min-accuracy=0.9", "--max-seconds=8", "--baseline=b.json"),
+        *("--fail-on-regression", "--device=cuda:1", "--precision=bf16", "--threads=2"),
+        *("--jobs=4", "--cluster=tcp://a:1", "--run-limit=10s", "--journal=j"),
+    )
+    run_cli("compare", "mlp", "--seeds=4", "--target=0.97", "--data-dir=data")
+    settings = Settings(Recipe.FAST, 7, 32, 0.5, 0.5)
+    entry = Entry(
+        resolve("mlp"), protocol_of(settings, resolve("mlp")), Precision.BF16, {"dropout": 0.5}
+    )
+    data = DataOptions(DatasetName.KMNIST, Path("data"))
+    execution = ExecutionOptions(4, 2, "tcp://a:1", 10)
+    options = CompareOptions(
+        *((entry,), data, "cuda:1", 3, 1, SettleOptions(10, 120), 0.01, None, Path("j")),
+        *(Path("b.json"), execution),
+    )
+    paths = map(Path, ("json", "csv", "markdown", "latex", "p.svg", "r.html"))
+    assert seen[0] == (options, GateOptions(0.9, 8, True), ExportOptions(*paths))
+    entry = Entry(resolve("mlp"), Protocol())
+    assert seen[1] == (
+        CompareOptions((entry,), DataOptions(data_dir=Path("data")), seeds=4, target=0.97),
+        GateOptions(),
+        ExportOptions(),
+    )
+
+
+@pytest.mark.parametrize("execution", [ExecutionOptions(cluster="a"), ExecutionOptions(jobs=2)])
+@pytest.mark.parametrize("option", ["--target", "--max-seconds"])
+def test_times_are_not_asked_of_runs_that_share_a_machine(
+    execution: ExecutionOptions, option: str
+) -> None:
+    target, seconds = (0.9, None) if option == "--target" else (None, 8.0)
+    entry = Entry(resolve("mlp"), Protocol())
+    options = CompareOptions((entry,), target=target, execution=execution)
+    with pytest.raises(UsageError, match=f"^{option} needs times"):
+        _check(options, GateOptions(max_seconds=seconds), ExportOptions(), json=False)
+
+
+COMMANDS = ["train", "eval", "summary", "compare", "show-samples", "predict", "export"]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_names_what_to_write_and_no_types(run_cli: RunCli, command: str) -> None:
     text = run_cli(*command.split(), "--help").out
     assert not re.findall(r"<[a-z]|\{|\[\[|x<=|<=x|x>=|FLOAT|INTEGER|PATH\b", text)
     assert "Usage:" in text and "--help" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_panel_of_help_fits_80_columns_and_24_lines(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run_cli(command, "--help").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    starts = [number for number, line in enumerate(lines) if line.startswith("╭")]
+    ends = [number for number, line in enumerate(lines) if line.startswith("╰")]
+    assert starts and all(end - start < 24 for start, end in zip(starts, ends, strict=True))
+
+
+def test_the_panels_of_compare_come_in_the_order_of_need(run_cli: RunCli) -> None:
+    titles = re.findall("╭─ (.*?) ─", run_cli("compare", "--help").out)
+    assert titles == [
+        *("Arguments", "Networks and data", "Training", "Seeds and verdicts", "Output"),
+        *("Gates for scripts", "Execution", "Checkpoints"),
+    ]
+    assert re.findall("╭─ (.*?) ─", run_cli("eval", "--help").out) == ["Arguments", "Options"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_with_examples_that_parse(run_cli: RunCli, command: str) -> None:
+    root: Any = typer.main.get_command(app)
+    text = run_cli(command, "--help").out.partition("Examples:")[2]
+    examples = [line.strip() for line in text.splitlines() if line.strip()]
+    assert len(examples) >= 2
+    for example in examples:
+        program, name, *arguments = shlex.split(example)
+        assert (program, name) == ("mnist-cli", command)
+        context = root.commands[name].make_context(name, arguments, parent=typer.Context(root))
+        assert context.params

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from mnist_cli.cli import compare as command_line
+from mnist_cli.cli.compare_networks import _show
 from mnist_cli.errors import ExitCode, MnistCliError
 from mnist_cli.report import phrases
 from mnist_cli.report.command import repeating
@@ -31,11 +32,11 @@ from mnist_cli.report.html.charts import (
 from mnist_cli.report.html.document import page, write_report
 from mnist_cli.report.html.wrong_images import _mean, wrong_images
 from mnist_cli.schema.comparison import CompareResult, Settling
+from mnist_cli.schema.options import DataOptions, ExportOptions, GateOptions
 from tests.conftest import RunCli, made_images
 from tests.made_up import comparison, learned, network
+from tests.test_reports import BAD, GOOD
 
-GOOD = (0.980, 0.981, 0.979, 0.982, 0.980)
-BAD = (0.950, 0.952, 0.949, 0.951, 0.950)
 IMAGES, LABELS = made_images(20)
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 HOSTILE = "<script>alert(1)</script>&\"'.py:X"
@@ -574,6 +575,13 @@ def test_a_finished_journal_makes_the_report_without_training(run_cli: RunCli) -
     assert run_cli(*command, "--report", "a.pdf").err == (
         "error: --report a.pdf must end in .html or .htm\n"
     )
+
+
+def test_a_report_is_written_although_the_plot_fails() -> None:
+    files = ExportOptions(plot=Path("no/plot.svg"), report=Path("a.html"))
+    with pytest.raises(MnistCliError, match=r"^cannot write no/plot\.svg"):
+        _show(two(), GateOptions(), files, DataOptions(), json=False, quiet=True)
+    assert "good beats bad" in Path("a.html").read_text(encoding="utf-8")
 
 
 def test_a_report_is_not_in_the_way_of_other_failures(run_cli: RunCli) -> None:

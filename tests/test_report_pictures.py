@@ -14,10 +14,10 @@ from rich.style import Style
 from rich.text import Text
 
 from mnist_cli.errors import MnistCliError
-from mnist_cli.report.pictures import grid, plots, setting_plot, style, terminal
-from mnist_cli.report.pictures.files import save_figure
+from mnist_cli.report.pictures import grid, plots, style, terminal
+from mnist_cli.report.pictures.style import save_figure
 from mnist_cli.schema.comparison import ModelRuns
-from tests.made_up import comparison, network
+from tests.made_up import comparison, learned, network
 from tests.test_reports import BAD, GOOD, TRAINED
 
 PATH = Path("plot.svg")
@@ -27,7 +27,7 @@ PATH = Path("plot.svg")
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that would be written."""
     kept: list[Any] = []
-    for module in (grid, plots, setting_plot):
+    for module in (grid, plots):
         monkeypatch.setattr(module, "save_figure", lambda figure, path: kept.append(figure))
     return kept
 
@@ -93,6 +93,20 @@ def test_networks_differ_by_marker_and_one_seed_has_no_bars(figures: list[Any]) 
     assert all(spans(axes, series, 1) == [] for series in range(12))
 
 
+def test_a_network_has_one_colour_and_marker_in_all_parts(figures: list[Any]) -> None:
+    failed = network("failed", (), parameters=None, failure="no luck")
+    rows = [learned(network(name, GOOD), [3, 4], [3, 4]) for name in ("a", "b")]
+    plots.plot_comparison(PATH, comparison(failed, *rows))
+    by_size, by_time, accuracies, _ = figures[0].axes
+    looks = [
+        [(series.lines[0].get_marker(), series.lines[0].get_color()) for series in axes.containers]
+        for axes in (by_size, by_time)
+    ]
+    curves = [(line.get_marker(), line.get_color()) for line in accuracies.lines]
+    assert looks[0] == looks[1] == list(dict.fromkeys(curves))
+    assert list(labelled(by_size)) == ["a", "b"]
+
+
 def varied(row: ModelRuns, network_name: str, **settings: Any) -> ModelRuns:
     return replace(row, network=network_name, varied=settings)
 
@@ -129,7 +143,7 @@ def test_only_one_setting_in_numbers_is_an_axis(
     settings: tuple[dict[str, Any], ...], axis: str | None
 ) -> None:
     rows = [varied(network(f"a{i}", GOOD), "a", **each) for i, each in enumerate(settings)]
-    assert setting_plot.varied_number(comparison(*rows)) == axis
+    assert plots.varied_number(comparison(*rows)) == axis
 
 
 def test_a_learning_curve_has_each_epoch(figures: list[Any]) -> None:

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from mnist_cli.comparison.analysis import with_baseline
 from mnist_cli.report import export, latex, layout, phrases
 from mnist_cli.report.comparison_tables import checkpoint_tables, comparison_tables
 from mnist_cli.report.console import json_document
@@ -156,6 +157,29 @@ def test_a_comparison_has_each_figure_in_its_column() -> None:
         "98 to 99 %": "●",
     }
     assert costs["Median time (min-max)"] == "2.00 s *"
+    twice = comparison(network("a", GOOD[:2], (2.0, 2.5)), seeds=2)
+    times = under_headers(comparison_tables(twice))[1]["Median time (min-max)"]
+    assert times == "2.25 s (2.00-2.50) *"
+
+
+def test_the_scale_of_accuracies_ends_at_what_is_possible() -> None:
+    result = comparison(network("a", (0.5, 0.99)), network("b", (0.01, 0.5)), seeds=2)
+    accuracies, _ = under_headers(comparison_tables(result))
+    assert accuracies["0 to 100 %"].startswith("├") and accuracies["0 to 100 %"].endswith("┤")
+
+
+@pytest.mark.parametrize(
+    ("p", "doubt"), [(0.0499, ""), (0.05, ", not distinguishable from no change")]
+)
+def test_a_change_is_distinguishable_below_five_percent(p: float, doubt: str) -> None:
+    result = with_baseline(
+        comparison(network("a", GOOD)), "a.json", {"a": dict(enumerate(BAD))}, None
+    )
+    assert result.baseline
+    [change] = result.baseline.changes
+    baseline = replace(result.baseline, changes=(replace(change, adjusted_p=p),))
+    line = phrases.findings(replace(result, baseline=baseline))[1]
+    assert line.endswith(f"paired by seed, n = 5{doubt}")
 
 
 def test_a_bar_is_that_of_a_network_that_has_a_time() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mnist_cli.report.text_bars import bar, interval, nice_scale
+from mnist_cli.report.comparison_tables import bar, interval, nice_scale
 
 
 def test_a_bar_is_as_long_as_its_share() -> None:

@@ -160,7 +160,7 @@ def test_ctrl_c_and_on() -> None:
         (("--until-settled", "--seeds", 5), "--seeds and --until-settled do not go together"),
         (("--until-settled", "--target", 0.9), "--target and --until-settled do not go together"),
         (("--margin", 0.01), "--margin needs verdicts"),
-        (("--margin", 0.01, "--seeds", 5, "--target", 0.9), "--margin is for accuracies"),
+        (("--margin", 0.01, "--seeds", 5, "--target", 0.9), "--margin compares accuracies"),
         (("--margin", 0), "must be a positive number"),
         (("--margin", 1.5), "must be a fraction, 1 at most"),
         (("--until-settled", "--max-seeds", 3), "--max-seeds"),

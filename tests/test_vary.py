@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_cli.cli.vary import entries, parsed
+from mnist_cli.cli.vary import combine, parse_varied
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.networks.registry import MODELS, resolve
 from mnist_cli.schema.protocol import Precision, Recipe, Settings
@@ -17,8 +17,8 @@ FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 
 
 def test_every_combination_is_an_entry_with_a_name_of_its_own() -> None:
-    varied = parsed(["lr=0.001,3e-3", "batch-size=64,128"])
-    made = entries([resolve("mlp"), resolve("cnn")], Settings(epochs=2), varied)
+    varied = parse_varied(["lr=0.001,3e-3", "batch-size=64,128"])
+    made = combine([resolve("mlp"), resolve("cnn")], Settings(epochs=2), varied)
     assert [entry.name for entry in made][:4] == [
         "mlp lr=0.001 batch-size=64",
         "mlp lr=0.001 batch-size=128",
@@ -32,8 +32,8 @@ def test_every_combination_is_an_entry_with_a_name_of_its_own() -> None:
 
 
 def test_a_recipe_is_each_networks_own_and_what_is_set_overrides_it() -> None:
-    varied = parsed(["recipe=article,FAST", "precision=bf16", "dropout=0.5"])
-    article, fast = entries([resolve("strongcnn")], Settings(lr=0.1), varied)
+    varied = parse_varied(["recipe=article,FAST", "precision=bf16", "dropout=0.5"])
+    article, fast = combine([resolve("strongcnn")], Settings(lr=0.1), varied)
     assert (article.protocol.recipe, fast.protocol.recipe) == (Recipe.ARTICLE, Recipe.FAST)
     assert (article.protocol.epochs, fast.protocol.epochs) == (5, 1)
     assert article.protocol.dropout == fast.protocol.dropout == 0.5
@@ -52,7 +52,7 @@ def test_a_networks_fast_recipe_is_one_that_was_measured() -> None:
 
 
 def test_nothing_varied_is_the_network_itself() -> None:
-    [entry] = entries([resolve("mlp")], Settings(), {})
+    [entry] = combine([resolve("mlp")], Settings(), {})
     assert (entry.name, dict(entry.varied)) == ("mlp", {})
 
 
@@ -79,7 +79,7 @@ def test_nothing_varied_is_the_network_itself() -> None:
 )
 def test_values_that_cannot_be(texts: list[str], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parsed(texts)
+        parse_varied(texts)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

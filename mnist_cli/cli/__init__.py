@@ -1,1 +1,1 @@
-"""The command line: a module a command, from its options to what it prints and its exit code."""
+"""The command line: each command has a module with its options, output and exit code."""

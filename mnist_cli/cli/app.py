@@ -1,17 +1,57 @@
-"""The command line: the commands by name, and failures as one line and an exit code."""
+"""The commands by name; a failure is one line and an exit code."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from mnist_cli import __version__
 from mnist_cli.cli import compare, evaluate, export, predict, show_samples, summary, train
-from mnist_cli.cli.plain_help import PlainCommand, PlainGroup
+from mnist_cli.cli.parameters import OUTPUT
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.report import console
 from mnist_cli.system.files import from_here
 from mnist_cli.system.streams import say
+
+FEW_OPTIONS = 12  # a command with at most so many shows them in one panel
+
+
+class PlainCommand(TyperCommand):
+    """A command whose --help shows `MODEL`, not `{MODEL}`, no `<bool>`, and examples at the end."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its parameters, those of a short command without panels."""
+        params = _without_types(super().get_params(ctx))
+        options = [param for param in params if param.param_type_name == "option"]
+        for option in options:
+            if len(options) <= FEW_OPTIONS:
+                option.rich_help_panel = None
+            elif option.rich_help_panel is None:  # --help
+                option.rich_help_panel = OUTPUT
+        return params
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words of its usage line."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+
+class PlainGroup(TyperGroup):
+    """The program itself with such a help."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its parameters."""
+        return _without_types(super().get_params(ctx))
+
+
+def _without_types(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        if parameter.param_type_name == "argument":
+            parameter.display_type_rich = lambda ctx: None
+        elif parameter.is_flag:
+            parameter.metavar = ""
+    return parameters
+
 
 app = typer.Typer(
     name="mnist-cli",
@@ -20,13 +60,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(cls=PlainCommand)(train.train)
-app.command("eval", cls=PlainCommand)(evaluate.evaluate)
-app.command(cls=PlainCommand)(summary.summary)
-app.command(cls=PlainCommand)(compare.compare)
-app.command(cls=PlainCommand)(show_samples.show_samples)
-app.command(cls=PlainCommand)(predict.predict)
-app.command(cls=PlainCommand)(export.export)
+for name, command, examples in (
+    ("train", train.train, train.EXAMPLES),
+    ("eval", evaluate.evaluate, evaluate.EXAMPLES),
+    ("summary", summary.summary, summary.EXAMPLES),
+    ("compare", compare.compare, compare.EXAMPLES),
+    ("show-samples", show_samples.show_samples, show_samples.EXAMPLES),
+    ("predict", predict.predict, predict.EXAMPLES),
+    ("export", export.export, export.EXAMPLES),
+):
+    app.command(name, cls=PlainCommand, epilog=f"Examples:\n{examples}")(command)
 
 
 @app.callback(invoke_without_command=True)
@@ -34,7 +77,7 @@ def main(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Print the version, or the help where there is no command."""
+    """Print the version, or the help if there is no command."""
     if version:
         console.show(f"mnist-cli {__version__}")
         raise typer.Exit
@@ -58,7 +101,7 @@ def run(arguments: list[str] | None = None) -> int:
     except typer.TyperException as error:
         context: typer.Context | None = getattr(error, "ctx", None)
         command = context.command_path if context else "mnist-cli"
-        # typer passes on what pydantic says.
+        # typer passes on the message of pydantic
         message = error.format_message().replace("Value error, ", "")
         message = message.replace("Input should", "it should")
         say(f"error: {message.rstrip('.')}; see {command} --help")
@@ -67,7 +110,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _check_encoding(arguments: list[str]) -> None:
-    """Raise UsageError where an argument cannot stand in a result, which is UTF-8."""
+    """Raise UsageError if an argument is not UTF-8, as results are."""
     for argument in arguments:
         try:
             argument.encode()

@@ -1,19 +1,25 @@
-"""`mnist-cli compare`: networks that are trained, or checkpoints as they are."""
+"""`mnist-cli compare`: trains networks, or takes checkpoints or exports as they are."""
 
+from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from mnist_cli.cli import parameters as p
-from mnist_cli.cli.compare_checkpoints import compare_checkpoints
-from mnist_cli.cli.compare_exports import compare_exports
-from mnist_cli.cli.compare_networks import compare_networks
-from mnist_cli.cli.vary import KEYS, entries, parsed
-from mnist_cli.errors import UsageError
+from mnist_cli.cli.compare_networks import compare_exports, compare_networks
+from mnist_cli.cli.vary import KEYS, Values, combine, parse_varied
+from mnist_cli.cli.working import working
+from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.networks import registry
+from mnist_cli.report import console
+from mnist_cli.report.comparison_tables import checkpoint_tables
+from mnist_cli.schema.comparison import LOOKS
+from mnist_cli.schema.datasets import Split
+from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import (
+    MAX_SEEDS,
     CheckpointsOptions,
     CompareOptions,
     DataOptions,
@@ -25,57 +31,211 @@ from mnist_cli.schema.options import (
 from mnist_cli.schema.protocol import Settings
 
 DISAGREEMENTS_SHOWN = 9
+EXAMPLES = """
+mnist-cli compare --seeds 5
+mnist-cli compare mlp cnn --until-settled --report report.html
+mnist-cli compare mlp --vary lr=0.001,0.003 --seeds 5 --plot lr.svg
+mnist-cli compare mlp --seeds 5 --baseline main.json --fail-on-regression
+mnist-cli compare --from a.json b.json
+mnist-cli compare mlp.safetensors cnn.safetensors --show-disagreements
+"""
 
 
 def compare(
     context: typer.Context,
-    models: p.Models = None,
-    vary: p.Vary = None,
+    models: Annotated[
+        list[str] | None,
+        p.model_argument(
+            metavar="MODELS",
+            help=f"{p.MODEL_HELP} All if omitted. Or checkpoints, FILE.safetensors.",
+        ),
+    ] = None,
+    dataset: p.Dataset = DataOptions.dataset,
+    data_dir: p.DataDir = None,
+    from_exports: Annotated[
+        bool,
+        p.data_option(
+            "--from",
+            help="Combine files of --export-json, one comparison with different seeds, e.g. a.json "
+            "b.json.",
+        ),
+    ] = False,
     recipe: p.RecipeOption = Settings.recipe,
     epochs: p.Epochs = None,
     batch_size: p.BatchSize = None,
     lr: p.LearningRate = None,
-    seed: p.Seed = CompareOptions.seed,
-    seeds: p.Seeds = CompareOptions.seeds,
-    until_settled: p.UntilSettled = False,
-    max_seeds: p.MaxSeeds = SettleOptions.max_seeds,
-    time_limit: p.TimeLimit = None,
-    margin: p.Margin = None,
-    target: p.Target = None,
-    journal: p.JournalFile = None,
-    export_json: p.ExportJson = None,
-    export_csv: p.ExportCsv = None,
-    export_markdown: p.ExportMarkdown = None,
-    export_latex: p.ExportLatex = None,
-    plot: p.CostPlot = None,
-    report: p.ReportFile = None,
-    min_accuracy: p.MinAccuracy = None,
-    max_seconds: p.MaxSeconds = None,
-    baseline: p.BaselineFile = None,
-    fail_on_regression: p.FailOnRegression = GateOptions.fail_on_regression,
-    from_exports: p.FromExports = False,
-    show_disagreements: p.ShowDisagreements = False,
-    model: p.Codes = None,
-    dataset: p.Dataset = DataOptions.dataset,
-    data_dir: p.DataDir = None,
-    device: p.Device = CompareOptions.device,
-    precision: p.PrecisionOption = Settings.precision,
-    threads: p.Threads = None,
-    jobs: p.Jobs = None,
-    cluster: p.Cluster = None,
-    run_limit: p.RunLimit = None,
+    vary: Annotated[
+        list[str] | None,
+        p.training_option(
+            metavar="SETTING=VALUES",
+            help="Compare settings as well, e.g. lr=0.001,0.003: recipe, epochs, batch-size, lr, "
+            "dropout (a factor on the network's own) or precision. Repeat it for all combinations.",
+        ),
+    ] = None,
+    target: Annotated[
+        float | None,
+        p.training_option(
+            parser=p.fraction,
+            metavar="FRACTION",
+            help="Train each network until it has this test accuracy, and rank by time.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, p.seed_option(help=p.SEED_HELP, rich_help_panel=p.SEEDS)
+    ] = CompareOptions.seed,
+    seeds: Annotated[
+        int,
+        p.seeds_option(
+            parser=p.whole_number(1, MAX_SEEDS),
+            metavar="N",
+            help="Runs of each network, from --seed on. Five or more tell close networks apart.",
+        ),
+    ] = CompareOptions.seeds,
+    until_settled: Annotated[
+        bool,
+        p.seeds_option(
+            "--until-settled",
+            help="Add seeds until each pair has a verdict; gives up on pairs that --max-seeds is "
+            "unlikely to decide.",
+        ),
+    ] = False,
+    max_seeds: Annotated[
+        int,
+        p.seeds_option(
+            parser=p.whole_number(LOOKS[0], LOOKS[-1]),
+            metavar="N",
+            help="Most runs of each network with --until-settled, which looks at pairs after "
+            f"{', '.join(map(str, LOOKS))}.",
+        ),
+    ] = SettleOptions.max_seeds,
+    time_limit: Annotated[
+        float | None,
+        p.seeds_option(
+            parser=p.duration,
+            metavar="TIME",
+            help="Stop --until-settled after about this long, e.g. 90s, 10m or 1h30m.",
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None,
+        p.seeds_option(
+            parser=p.positive_fraction,
+            metavar="FRACTION",
+            help="Networks whose accuracies differ by less are equivalent, e.g. 0.002.",
+        ),
+    ] = None,
+    export_json: Annotated[
+        Path | None,
+        p.file_option(help="Write all figures as JSON, after each run; - is standard output."),
+    ] = None,
+    export_csv: Annotated[
+        Path | None,
+        p.file_option(help="Write all runs as CSV, after each run; - is standard output."),
+    ] = None,
+    export_markdown: Annotated[
+        Path | None,
+        p.file_option(help="Write tables as Markdown, after each run; - is standard output."),
+    ] = None,
+    export_latex: Annotated[
+        Path | None,
+        p.file_option(help="Write a table for LaTeX, after each run; - is standard output."),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        p.file_option(help="Plot accuracy, cost and learning curves in FILE.png, .svg or .pdf."),
+    ] = None,
+    report: Annotated[
+        Path | None, p.file_option(help="Write a self-contained HTML report, FILE.html.")
+    ] = None,
     json: p.Json = False,
     quiet: p.Quiet = False,
+    min_accuracy: Annotated[
+        float | None,
+        p.min_accuracy_option(
+            help="Exit with code 3 if a network's test accuracy is lower, or with several seeds "
+            "significantly lower, e.g. 0.97.",
+        ),
+    ] = None,
+    max_seconds: Annotated[
+        float | None,
+        p.gate_option(
+            parser=p.positive_number,
+            metavar="SECONDS",
+            help="Exit with code 3 if a network's training time is significantly longer.",
+        ),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        p.gate_option(metavar="FILE", help="Show what changed since this file of --export-json."),
+    ] = None,
+    fail_on_regression: Annotated[
+        bool,
+        p.gate_option(
+            "--fail-on-regression",
+            help="Exit with code 3 if an accuracy is significantly lower than in --baseline.",
+        ),
+    ] = GateOptions.fail_on_regression,
+    device: p.Device = CompareOptions.device,
+    precision: p.PrecisionOption = Settings.precision,
+    threads: Annotated[
+        int | None, p.threads_option(show_default="all cores, or 1 for each of several jobs")
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        p.execution_option(
+            parser=p.number_of_jobs,
+            metavar="N|auto",
+            help="Worker processes that train at the same time; auto is as many as fit. Times are "
+            "not reported for runs that shared a machine.",
+            show_default="1",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        p.execution_option(
+            metavar="ADDRESS|FILE",
+            help="Train on the workers of this Dask scheduler, e.g. tcp://node1:8786.",
+        ),
+    ] = None,
+    run_limit: Annotated[
+        float | None,
+        p.execution_option(
+            parser=p.duration,
+            metavar="TIME",
+            help="Kill a run after this long, e.g. 10m; it counts as failed.",
+        ),
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        p.execution_option(
+            metavar="FILE",
+            help="Keep finished runs in FILE; the same command continues from there.",
+            show_default="a new one in the user state folder",
+        ),
+    ] = None,
+    show_disagreements: Annotated[
+        bool,
+        p.checkpoint_option(
+            "--show-disagreements", help="Draw images that not all checkpoints get right or wrong."
+        ),
+    ] = False,
+    model: Annotated[
+        list[str] | None,
+        p.checkpoint_option("--model", metavar="TARGET", help=f"{p.CODE_HELP} Repeatable."),
+    ] = None,
 ) -> int:
-    """Train several networks alike, or take checkpoints: which is better, and how surely?"""
+    """Compare networks, or trained checkpoints: which is better, and how surely?"""
     data = DataOptions(dataset, data_dir)
     gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
-    files = ExportOptions(
-        export_json, export_csv, export_markdown, export_latex, plot=plot, report=report
-    )
+    files = ExportOptions(export_json, export_csv, export_markdown, export_latex, plot, report)
     if from_exports:
-        _check_given(context)
-        paths = list(map(Path, models or ()))
+        # A report takes the test images from the folder.
+        _refuse_others(
+            context, {p.OUTPUT, p.GATES}, {"from_exports", "models", "data_dir"}, "exports"
+        )
+        if not models:
+            raise UsageError("--from needs the files of --export-json to combine")
+        paths = list(map(Path, models))
         return compare_exports(paths, data, baseline, gates, files, json=json, quiet=quiet)
     names = models or list(registry.MODELS)
     if any(map(is_checkpoint, names)):
@@ -85,9 +245,8 @@ def compare(
                 f"{networks[0]} is no checkpoint: compare checkpoints with each other, or train "
                 "networks"
             )
-        refuse(
-            context, {p.TRAINING, p.FILES, p.GATES}, "training; checkpoints are taken as they are"
-        )
+        allowed = {"models", "seed", "device", "json", "quiet"}
+        _refuse_others(context, {p.DATA, p.CHECKPOINTS}, allowed, "checkpoints")
         checkpoints = CheckpointsOptions(
             checkpoints=tuple(map(Path, names)),
             models=tuple(map(registry.resolve, model or ())),
@@ -96,25 +255,12 @@ def compare(
             seed=seed,
             show_disagreements=DISAGREEMENTS_SHOWN if show_disagreements else 0,
         )
-        return compare_checkpoints(checkpoints, json=json, quiet=quiet)
-    refuse(context, {p.CHECKPOINTS}, "checkpoints; name two or more files from train")
-    specs = [registry.resolve(name) for name in names]
-    twice = [spec.name for spec in specs if specs.count(spec) > 1]
-    if twice:
-        raise UsageError(f"{twice[0]} is named twice; name each network once")
-    varied = parsed(vary or ())
-    flags = {parameter.name: parameter.opts[0] for parameter in given(context)}
-    for key in varied:
-        if KEYS[key] in flags:
-            raise UsageError(f"{flags[KEYS[key]]} and --vary set the same; drop one")
-    for name in ("seeds", "target") if until_settled else ("max_seeds", "time_limit"):
-        if name in flags and until_settled:
-            raise UsageError(f"{flags[name]} and --until-settled do not go together; drop one")
-        if name in flags:
-            raise UsageError(f"{flags[name]} needs --until-settled")
+        return _compare_checkpoints(checkpoints, json=json, quiet=quiet)
+    specs, varied = _resolve_once(names), parse_varied(vary or ())
+    _check_given(context, varied, until_settled=until_settled)
     settings = Settings(recipe, epochs, batch_size, lr, precision=precision)
     options = CompareOptions(
-        entries=entries(specs, settings, varied),
+        entries=combine(specs, settings, varied),
         data=data,
         device=device,
         seed=seed,
@@ -131,36 +277,74 @@ def compare(
     return compare_networks(options, gates, files, json=json, quiet=quiet)
 
 
-def _check_given(context: typer.Context) -> None:
-    """Raise UsageError where --from has no files, or an option that is for training."""
-    # The folder is looked into for the images of a report.
-    others = {"from_exports", "models", "baseline", "data_dir", "json", "quiet"}
-    for parameter in given(context):
-        panel = getattr(parameter, "rich_help_panel", None)
-        if panel not in {p.FILES, p.GATES} and parameter.name not in others:
-            raise UsageError(f"{parameter.opts[0]} is for training; exports are taken as they are")
-    if not context.params["models"]:
-        raise UsageError("--from needs the files of --export-json that are to be put together")
+def _compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool) -> int:
+    """Evaluate checkpoints on the same images, show how they differ, and return the exit code."""
+    if len(set(options.checkpoints)) < max(2, len(options.checkpoints)):
+        raise UsageError("name two or more checkpoints to compare, each once")
+    from mnist_cli.data.datasets import prefetch
+
+    prefetch(options.data, (Split.TEST,))
+    from mnist_cli.report.pictures import terminal
+    from mnist_cli.workflows import compare_checkpoints as workflow
+
+    with working(quiet) as on_event:
+        result, images = workflow.compare_checkpoints(options, on_event)
+    if json:
+        console.show_json(result)
+        return ExitCode.OK
+    captions = [terminal.disputed_caption(image) for image in result.disputed]
+    drawn = terminal.draw(console.stdout_console(), images.images, captions) if captions else None
+    console.show(*checkpoint_tables(result, drawn))
+    return ExitCode.OK
 
 
 def is_checkpoint(name: str) -> bool:
     """Whether an argument of `compare` is a file from `train` rather than a network."""
     if name.lower() in registry.MODELS or name.endswith(".py"):
         return False
-    with suppress(OSError):  # it is too long for a file
+    with suppress(OSError):  # the name is too long for a file
         return name.endswith(".safetensors") or Path(name).is_file()
     return False
 
 
-def refuse(context: typer.Context, panels: set[str], purpose: str) -> None:
-    """Raise UsageError where an option under one of the headings `panels` of --help was given."""
-    for parameter in given(context):
-        if getattr(parameter, "rich_help_panel", None) in panels:
-            raise UsageError(f"{parameter.opts[0]} is for {purpose}")
+def _resolve_once(names: list[str]) -> list[ModelSpec]:
+    specs = list(map(registry.resolve, names))
+    for spec in specs:
+        if specs.count(spec) > 1:
+            raise UsageError(f"{spec.name} is named twice; name each network once")
+    return specs
 
 
-def given(context: typer.Context) -> list[Any]:
-    """The parameters that stand on the command line."""
+def _check_given(context: typer.Context, varied: dict[str, Values], *, until_settled: bool) -> None:
+    """Raise UsageError where options for networks do not go together."""
+    flags = {}
+    for option in _given(context):
+        if option.rich_help_panel == p.CHECKPOINTS:
+            raise UsageError(
+                f"{option.opts[0]} is for checkpoints; name two or more files from train"
+            )
+        flags[option.name] = option.opts[0]
+    for key in varied:
+        if KEYS[key] in flags:
+            raise UsageError(f"{flags[KEYS[key]]} and --vary set the same; drop one")
+    for name in ("seeds", "target") if until_settled else ("max_seeds", "time_limit"):
+        if name in flags and until_settled:
+            raise UsageError(f"{flags[name]} and --until-settled do not go together; drop one")
+        if name in flags:
+            raise UsageError(f"{flags[name]} needs --until-settled")
+
+
+def _refuse_others(
+    context: typer.Context, panels: Set[str], names: Set[str], subjects: str
+) -> None:
+    """Raise UsageError for a given option that is neither in `panels` of --help nor in `names`."""
+    for option in _given(context):
+        if option.rich_help_panel not in panels and option.name not in names:
+            raise UsageError(f"{option.opts[0]} is for training; {subjects} are taken as they are")
+
+
+def _given(context: typer.Context) -> list[Any]:
+    """The parameters that are given on the command line."""
     return [
         parameter
         for parameter in context.command.params

@@ -8,18 +8,24 @@ from mnist_cli.report.network_tables import evaluation_tables
 from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.options import DataOptions, TrainOptions
 
+EXAMPLES = """
+mnist-cli eval cnn.safetensors
+mnist-cli eval cnn.safetensors --dataset fashion-mnist
+mnist-cli eval wide.safetensors --model nets.py:wide --min-accuracy 0.97
+"""
+
 
 def evaluate(
     checkpoint: p.CheckpointFile,
-    min_accuracy: p.MinAccuracy = None,
     model: p.Code = None,
     dataset: p.Dataset = DataOptions.dataset,
     data_dir: p.DataDir = None,
+    min_accuracy: p.MinAccuracy = None,
     device: p.Device = TrainOptions.device,
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> int:
-    """Measure a checkpoint on the test images, class by class."""
+    """Evaluate a checkpoint on the test images, class by class."""
     spec = registry.resolve(model) if model else None
     data = DataOptions(dataset, data_dir)
     from mnist_cli.data.datasets import prefetch

@@ -1,5 +1,8 @@
 """`mnist-cli export`."""
 
+from pathlib import Path
+from typing import Annotated
+
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.outputs import NETWORK_KINDS, Output, check_outputs
 from mnist_cli.cli.working import working
@@ -10,10 +13,15 @@ from mnist_cli.report.network_tables import export_lines
 from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.options import DataOptions
 
+EXAMPLES = """
+mnist-cli export cnn.safetensors --output cnn.onnx
+mnist-cli export wide.safetensors --model nets.py:wide --output wide.pt2
+"""
+
 
 def export(
     checkpoint: p.CheckpointFile,
-    output: p.NetworkOutput,
+    output: Annotated[Path, p.file_option(help="File to write: .onnx, .pt2 or .safetensors.")],
     model: p.Code = None,
     dataset: p.Dataset = DataOptions.dataset,
     data_dir: p.DataDir = None,

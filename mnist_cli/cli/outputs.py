@@ -1,4 +1,4 @@
-"""Output files, checked before any work is done: nothing of another kind is ever replaced.
+"""Checks of output files before any work: a file of another kind is never replaced.
 
 A new kind of output is a row in `KINDS`.
 """
@@ -58,7 +58,7 @@ NETWORK_KINDS = {".onnx": "ONNX export", ".pt2": "PT2 export", ".safetensors": "
 def check_outputs(
     outputs: list[Output], inputs: Mapping[str, Path | None], networks: Iterable[ModelSpec] = ()
 ) -> None:
-    """Refuse outputs that cannot be written or would destroy something.
+    """Refuse outputs that cannot be written or would replace something of value.
 
     Args:
         outputs: what the command will write; standard output is not among them.
@@ -100,7 +100,7 @@ def check_outputs(
 
 
 def journal(path: Path | None) -> list[Output]:
-    """The journal that was asked for, and the lock beside it, which is deleted at the end."""
+    """The journal, and the lock beside it, which is deleted at the end."""
     if path is None:
         return []
     lock = Path(f"{_resolved(path, '--journal')}.lock")
@@ -108,7 +108,7 @@ def journal(path: Path | None) -> list[Output]:
 
 
 def exports(files: ExportOptions) -> list[Output]:
-    """The files that a comparison is written to; not the one that goes to standard output."""
+    """The files of a comparison, without the one on standard output."""
     named = (
         ("--export-json", files.json, "JSON export"),
         ("--export-csv", files.csv, "CSV export"),
@@ -144,7 +144,7 @@ def _check_place(output: Output, place: Path) -> None:
         head = file.read(HEAD_BYTES)
     if head and not KINDS[output.kind](head):
         raise UsageError(
-            f"{path} is there already and no {output.kind} of mnist-cli: "
+            f"{path} already exists and is no {output.kind} of mnist-cli: "
             f"choose another {output.option}, or remove it first"
         )
 
@@ -157,10 +157,10 @@ def _resolved(path: Path, option: str, action: str = "write") -> Path:
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Whether two names are of one file, however they are spelled or linked."""
+    """Whether two paths are the same file, also through links."""
     try:
         return one == other or one.samefile(other)
-    except OSError:  # one of them is not there
+    except OSError:  # one of them does not exist
         return os.path.normcase(one) == os.path.normcase(other)
 
 

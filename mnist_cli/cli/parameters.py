@@ -1,4 +1,4 @@
-"""The parameters of the command line: name, range and help, once for all commands."""
+"""Parsers of values, and the options that several commands share: name, range and help."""
 
 import math
 import re
@@ -10,18 +10,21 @@ from typing import Annotated
 import typer
 
 from mnist_cli.networks.registry import MODELS
-from mnist_cli.schema.comparison import LOOKS
-from mnist_cli.schema.datasets import NUM_CLASSES, DatasetName, Split
-from mnist_cli.schema.options import MAX_JOBS, MAX_SEED, MAX_SEEDS, MAX_THREADS
+from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.options import MAX_JOBS, MAX_SEED, MAX_THREADS
 from mnist_cli.schema.protocol import MAX_BATCH_SIZE, Precision, Protocol, Recipe
 
-# Headings in --help. `compare` takes options under TRAINING, FILES and GATES with networks only,
-# and those under CHECKPOINTS with checkpoints only.
-TRAINING, FILES, GATES = "Training", "Output files", "Gates for scripts"
+# The panels of --help, in the order of need.
+DATA, TRAINING, SEEDS = "Networks and data", "Training", "Seeds and verdicts"
+OUTPUT, GATES, EXECUTION = "Output", "Gates for scripts", "Execution"
 CHECKPOINTS = "Checkpoints"
+data_option = partial(typer.Option, rich_help_panel=DATA)
 training_option = partial(typer.Option, rich_help_panel=TRAINING)
-file_option = partial(typer.Option, rich_help_panel=FILES, metavar="FILE")
+seeds_option = partial(typer.Option, rich_help_panel=SEEDS)
+output_option = partial(typer.Option, rich_help_panel=OUTPUT)
+file_option = partial(output_option, metavar="FILE")
 gate_option = partial(typer.Option, rich_help_panel=GATES)
+execution_option = partial(typer.Option, rich_help_panel=EXECUTION)
 checkpoint_option = partial(typer.Option, rich_help_panel=CHECKPOINTS)
 
 DEVICE_FORM = re.compile(r"auto|cpu|mps|xpu|cuda(:\d{1,3})?")
@@ -35,12 +38,17 @@ def complete_model(incomplete: str) -> list[str]:
     return [name for name in MODELS if name.startswith(incomplete.lower())]
 
 
-def positive_number(text: str) -> float:
-    """Parse a number above zero; raises ValueError with a message for the command line."""
+def number(text: str) -> float:
+    """Parse a number; raises ValueError with a message for the command line."""
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
         raise ValueError(f"'{text}' is not a number") from None
+
+
+def positive_number(text: str) -> float:
+    """Parse a number above zero; raises ValueError like above."""
+    value = number(text)
     if not 0 < value < math.inf:
         raise ValueError(f"must be a positive number, not {text}")
     return value
@@ -64,10 +72,7 @@ def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
 
 def fraction(text: str) -> float:
     """Parse a number from 0 to 1; raises ValueError like above."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f"'{text}' is not a number") from None
+    value = number(text)
     if not 0 <= value <= 1:
         raise ValueError(f"must be a fraction from 0 to 1, not {text}")
     return value
@@ -105,7 +110,7 @@ def number_of_jobs(text: str) -> int:
 
 
 def device_name(text: str) -> str:
-    """Parse a device; whether the machine has it is asked later. Raises ValueError like above."""
+    """Parse a device, which the machine may lack; raises ValueError like above."""
     name = text.lower()
     if not DEVICE_FORM.fullmatch(name):
         raise ValueError(f"'{text}' is not one of auto, cpu, cuda, cuda:N, mps, xpu")
@@ -113,27 +118,33 @@ def device_name(text: str) -> str:
 
 
 def within_generators(seed: int) -> int:
-    """Refuse a seed that torch's generators do not take; too large a number to show in --help."""
+    """Refuse a seed that torch's generators do not take."""
     if seed > MAX_SEED:
         raise typer.BadParameter(f"must be below 2**63, not {seed}")
     return seed
 
 
-model_argument = partial(typer.Argument, autocompletion=complete_model)
-Model = Annotated[str, model_argument(metavar="MODEL", help=MODEL_HELP)]
-OptionalModel = Annotated[
-    str | None, model_argument(metavar="MODEL", help=f"{MODEL_HELP} All if omitted.")
-]
-Models = Annotated[
-    list[str] | None,
-    model_argument(
-        metavar="MODELS", help=f"{MODEL_HELP} All if omitted. Or checkpoints, FILE.safetensors."
+model_argument = partial(typer.Argument, metavar="MODEL", autocompletion=complete_model)
+CheckpointFile = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A file from train.")]
+
+Dataset = Annotated[
+    DatasetName,
+    data_option(
+        case_sensitive=False,
+        metavar="NAME",
+        help="auto, mnist, mnist5k, fashion-mnist or kmnist. auto is the complete MNIST if it is "
+        "on disk or soon downloaded, else mnist5k; for a checkpoint, what it was trained on.",
     ),
 ]
-CheckpointFile = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A file from train.")]
-Pictures = Annotated[
-    list[Path],
-    typer.Argument(metavar="IMAGE", help="Pictures, folders of them, or - for standard input."),
+DataDir = Annotated[
+    Path | None,
+    data_option(
+        envvar="MNIST_CLI_DATA_DIR",
+        metavar="FOLDER",
+        readable=False,  # reading it gives a better message
+        help="Folder that contains MNIST/raw, as torchvision has it.",
+        show_default="the user cache",
+    ),
 ]
 
 RecipeOption = Annotated[
@@ -142,16 +153,8 @@ RecipeOption = Annotated[
         "--recipe",
         case_sensitive=False,
         metavar="NAME",
-        help="article or fast. fast needs fewer steps for the article's accuracy; "
+        help="article or fast. fast reaches the article's accuracy in fewer steps. "
         "--epochs, --batch-size and --lr override either.",
-    ),
-]
-Vary = Annotated[
-    list[str] | None,
-    training_option(
-        metavar="SETTING=VALUES",
-        help="Compare settings as well, such as lr=0.001,0.003: recipe, epochs, batch-size, lr, "
-        "dropout (a factor on the network's own) or precision. Repeatable: all combinations.",
     ),
 ]
 Epochs = Annotated[
@@ -177,280 +180,43 @@ LearningRate = Annotated[
     training_option(
         parser=positive_number,
         metavar="NUMBER",
-        help="Adam's learning rate, or its peak.",
+        help="Learning rate of Adam, or its peak with the fast recipe.",
         show_default=f"from the recipe: {Protocol.lr}",
+    ),
+]
+
+seed_option = partial(typer.Option, parser=whole_number(0), metavar="N", callback=within_generators)
+SEED_HELP = "Seed of the initial weights and of the order of images."
+
+Json = Annotated[bool, output_option("--json", help="Print one JSON document instead of tables.")]
+Quiet = Annotated[
+    bool, output_option("--quiet", "-q", help="No progress and no notices on standard error.")
+]
+min_accuracy_option = partial(gate_option, parser=fraction, metavar="FRACTION")
+MinAccuracy = Annotated[
+    float | None,
+    min_accuracy_option(help="Exit with code 3 if the test accuracy is lower, e.g. 0.97."),
+]
+
+Device = Annotated[
+    str,
+    execution_option(
+        parser=device_name, metavar="DEVICE", help="auto, cpu, cuda, cuda:N, mps or xpu."
     ),
 ]
 PrecisionOption = Annotated[
     Precision,
-    training_option(
+    execution_option(
         case_sensitive=False,
         metavar="FORMAT",
-        help="auto, fp32 or bf16. auto is bf16 for a large network where the device has it.",
+        help="auto, fp32 or bf16. auto is bf16 for a large network where the device supports it.",
     ),
 ]
-Threads = Annotated[
-    int | None,
-    training_option(
-        parser=whole_number(1, MAX_THREADS),
-        metavar="N",
-        help="CPU threads per run; another number changes results slightly.",
-        show_default="all cores, or 1 for each of several jobs",
-    ),
-]
-Jobs = Annotated[
-    int | None,
-    training_option(
-        parser=number_of_jobs,
-        metavar="N|auto",
-        help="Worker processes that train at the same time; auto is as many as there is room for. "
-        "Times are not reported for runs that shared a machine.",
-        show_default="1",
-    ),
-]
-Cluster = Annotated[
-    str | None,
-    training_option(
-        metavar="ADDRESS|FILE",
-        help="Train on the workers of this Dask scheduler, e.g. tcp://node1:8786.",
-    ),
-]
-RunLimit = Annotated[
-    float | None,
-    training_option(
-        parser=duration,
-        metavar="TIME",
-        help="Kill a run after this long, e.g. 10m; it counts as failed.",
-    ),
-]
-Resume = Annotated[
-    Path | None,
-    training_option(metavar="FILE", help="Checkpoint to continue, up to --epochs in all."),
-]
-Seeds = Annotated[
-    int,
-    training_option(
-        parser=whole_number(1, MAX_SEEDS),
-        metavar="N",
-        help="Runs of each network, from --seed on; 5 or more tell close networks apart.",
-    ),
-]
-UntilSettled = Annotated[
-    bool,
-    training_option(
-        "--until-settled",
-        help="Add seeds until each pair has a verdict; gives up on pairs that --max-seeds is "
-        "unlikely to decide.",
-    ),
-]
-MaxSeeds = Annotated[
-    int,
-    training_option(
-        parser=whole_number(LOOKS[0], LOOKS[-1]),
-        metavar="N",
-        help=f"Most runs of each network with --until-settled, which looks at pairs after "
-        f"{', '.join(map(str, LOOKS))}.",
-    ),
-]
-TimeLimit = Annotated[
-    float | None,
-    training_option(
-        parser=duration,
-        metavar="TIME",
-        help="Stop --until-settled after about this long, e.g. 90s, 10m or 1h30m.",
-    ),
-]
-Margin = Annotated[
-    float | None,
-    training_option(
-        parser=positive_fraction,
-        metavar="FRACTION",
-        help="Call networks equivalent whose accuracies differ by less, e.g. 0.002.",
-    ),
-]
-Target = Annotated[
-    float | None,
-    training_option(
-        parser=fraction,
-        metavar="FRACTION",
-        help="Train each network until it has this test accuracy, and rank by time.",
-    ),
-]
-JournalFile = Annotated[
-    Path | None,
-    training_option(
-        metavar="FILE",
-        help="Keep finished runs in FILE; the same command goes on from there.",
-        show_default="a new one in the user state folder",
-    ),
-]
-
-FromExports = Annotated[
-    bool,
-    typer.Option(
-        "--from",
-        help="The arguments are exports of one comparison with other seeds, a.json b.json: put "
-        "them together.",
-    ),
-]
-
-CheckpointOutput = Annotated[
-    Path | None,
-    file_option(
-        "--output",
-        help="Checkpoint to write, after every epoch.",
-        show_default="the network's name, e.g. mlp.safetensors",
-    ),
-]
-CurvePlot = Annotated[
-    Path | None, file_option("--plot", help="Draw the learning curve in FILE.png, .svg or .pdf.")
-]
-ExportJson = Annotated[
-    Path | None,
-    file_option(help="Write all figures as JSON, after each run; - is standard output."),
-]
-ExportCsv = Annotated[
-    Path | None, file_option(help="Write all runs as CSV, after each run; - is standard output.")
-]
-ExportMarkdown = Annotated[
-    Path | None, file_option(help="Write tables as Markdown, after each run; - is standard output.")
-]
-ExportLatex = Annotated[
-    Path | None, file_option(help="Write a table for LaTeX, after each run; - is standard output.")
-]
-CostPlot = Annotated[
-    Path | None,
-    file_option(
-        "--plot",
-        help="Draw accuracy against size and time, and the epochs, in FILE.png, .svg or .pdf.",
-    ),
-]
-ReportFile = Annotated[
-    Path | None, file_option("--report", help="Write a self-contained HTML report, FILE.html.")
-]
-GridOutput = Annotated[
-    Path | None, file_option("--output", help="Write a grid to FILE.png, .svg or .pdf instead.")
-]
-
-NetworkOutput = Annotated[
-    Path, file_option("--output", help="File to write: .onnx, .pt2 or .safetensors.")
-]
-
-MinAccuracy = Annotated[
-    float | None,
-    gate_option(
-        parser=fraction,
-        metavar="FRACTION",
-        help="Exit with code 3 if the test accuracy is lower, or with several seeds significantly "
-        "lower, e.g. 0.97.",
-    ),
-]
-MaxSeconds = Annotated[
-    float | None,
-    gate_option(
-        parser=positive_number,
-        metavar="SECONDS",
-        help="Exit with code 3 if a network's training time is significantly longer.",
-    ),
-]
-BaselineFile = Annotated[
-    Path | None,
-    gate_option(metavar="FILE", help="Show what changed since this file of --export-json."),
-]
-FailOnRegression = Annotated[
-    bool,
-    gate_option(
-        "--fail-on-regression",
-        help="Exit with code 3 if an accuracy is significantly lower than in --baseline.",
-    ),
-]
-
-Code = Annotated[
-    str | None,
-    checkpoint_option(
-        "--model", metavar="TARGET", help="The code of a checkpoint's custom network."
-    ),
-]
-Codes = Annotated[
-    list[str] | None,
-    checkpoint_option(
-        "--model", metavar="TARGET", help="The code of a checkpoint's custom network; repeatable."
-    ),
-]
-ShowDisagreements = Annotated[
-    bool,
-    checkpoint_option(
-        "--show-disagreements", help="Draw images that not all checkpoints get right or wrong."
-    ),
-]
-ShownCheckpoint = Annotated[
-    Path | None,
-    checkpoint_option(
-        "--checkpoint", metavar="FILE", help="Show what this network predicts for each image."
-    ),
-]
-Errors = Annotated[
-    bool, checkpoint_option("--errors", help="Only images that the network gets wrong.")
-]
-
-seed_option = partial(typer.Option, parser=whole_number(0), metavar="N", callback=within_generators)
-Seed = Annotated[int, seed_option(help="Decides the first weights and the order of images.")]
-ImageSeed = Annotated[int, seed_option(help="Decides which images.")]
-SummaryBatchSize = Annotated[
-    int,
-    typer.Option(
-        parser=whole_number(1, MAX_BATCH_SIZE),
-        metavar="N",
-        help="Images for which operations and memory are counted.",
-    ),
-]
-ImageCount = Annotated[
-    int, typer.Option(parser=whole_number(1), metavar="N", help="How many images.")
-]
-Raw = Annotated[
-    bool, typer.Option("--raw", help="Take 28x28 pictures, light on dark, exactly as they are.")
-]
-SplitOption = Annotated[
-    Split | None,
-    typer.Option(
-        metavar="NAME",
-        help="Which images to choose from: train or test.",
-        show_default="train; test with --checkpoint",
-    ),
-]
-Label = Annotated[
-    int | None,
-    typer.Option(
-        parser=whole_number(0, NUM_CLASSES - 1),
-        metavar="N",
-        help="Only images of this class, 0 to 9.",
-    ),
-]
-
-Dataset = Annotated[
-    DatasetName,
-    typer.Option(
-        case_sensitive=False,
-        metavar="NAME",
-        help="auto, mnist, mnist5k, fashion-mnist or kmnist. auto is the complete MNIST if it is "
-        "on disk or soon fetched, else mnist5k; for a checkpoint, what it was trained on.",
-    ),
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="MNIST_CLI_DATA_DIR",
-        metavar="FOLDER",
-        readable=False,  # looked at where it is read, with a better message
-        help="Folder with MNIST/raw in it, as torchvision has it.",
-        show_default="the user cache",
-    ),
-]
-Device = Annotated[
-    str,
-    typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, mps or xpu.", parser=device_name),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress and no notices on standard error.")
-]
+threads_option = partial(
+    execution_option,
+    parser=whole_number(1, MAX_THREADS),
+    metavar="N",
+    help="CPU threads per run; another number changes results slightly.",
+)
+CODE_HELP = "Code of a checkpoint's custom network, path/file.py:Name."
+Code = Annotated[str | None, checkpoint_option("--model", metavar="TARGET", help=CODE_HELP)]

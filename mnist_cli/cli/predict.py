@@ -1,5 +1,10 @@
 """`mnist-cli predict`."""
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.working import working
 from mnist_cli.errors import ExitCode
@@ -9,17 +14,28 @@ from mnist_cli.report.network_tables import prediction_tables
 from mnist_cli.schema.options import TrainOptions
 from mnist_cli.system.streams import say
 
+EXAMPLES = """
+mnist-cli predict cnn.safetensors three.png
+mnist-cli predict cnn.safetensors scans/ --json
+"""
+
 
 def predict(
     checkpoint: p.CheckpointFile,
-    images: p.Pictures,
-    raw: p.Raw = False,
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE", help="Pictures, folders of them, or - for standard input."),
+    ],
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Take 28x28 pictures, light on dark, exactly as they are."),
+    ] = False,
     model: p.Code = None,
     device: p.Device = TrainOptions.device,
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> int:
-    """Say which digits are on your own pictures, with probabilities."""
+    """Predict the digits in your own pictures, with probabilities."""
     spec = registry.resolve(model) if model else None
     from mnist_cli.report.pictures import terminal
     from mnist_cli.workflows.predict import predict_pictures

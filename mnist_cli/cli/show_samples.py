@@ -1,5 +1,8 @@
 """`mnist-cli show-samples`."""
 
+from pathlib import Path
+from typing import Annotated
+
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.outputs import Output, check_outputs
 from mnist_cli.cli.working import working
@@ -7,29 +10,60 @@ from mnist_cli.errors import UsageError
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import samples_grid
-from mnist_cli.schema.datasets import Split
+from mnist_cli.schema.datasets import NUM_CLASSES, Split
 from mnist_cli.schema.options import DataOptions, SamplesOptions
+
+EXAMPLES = """
+mnist-cli show-samples
+mnist-cli show-samples --label 7 --count 25 --output sevens.png
+mnist-cli show-samples --checkpoint cnn.safetensors --errors
+"""
 
 
 def show_samples(
-    count: p.ImageCount = SamplesOptions.count,
-    split: p.SplitOption = None,
-    label: p.Label = None,
-    seed: p.ImageSeed = SamplesOptions.seed,
-    output: p.GridOutput = None,
-    checkpoint: p.ShownCheckpoint = None,
-    errors: p.Errors = False,
-    model: p.Code = None,
+    count: Annotated[
+        int, p.data_option(parser=p.whole_number(1), metavar="N", help="How many images.")
+    ] = SamplesOptions.count,
+    split: Annotated[
+        Split | None,
+        p.data_option(
+            metavar="NAME",
+            help="Which images to choose from: train or test.",
+            show_default="train; test with --checkpoint",
+        ),
+    ] = None,
+    label: Annotated[
+        int | None,
+        p.data_option(
+            parser=p.whole_number(0, NUM_CLASSES - 1),
+            metavar="N",
+            help="Only images of this class, 0 to 9.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, p.seed_option(help="Seed of the choice of images.", rich_help_panel=p.DATA)
+    ] = SamplesOptions.seed,
     dataset: p.Dataset = DataOptions.dataset,
     data_dir: p.DataDir = None,
+    checkpoint: Annotated[
+        Path | None,
+        p.checkpoint_option(metavar="FILE", help="Show what this network predicts for each image."),
+    ] = None,
+    errors: Annotated[
+        bool, p.checkpoint_option("--errors", help="Only images that the network gets wrong.")
+    ] = False,
+    model: p.Code = None,
+    output: Annotated[
+        Path | None, p.file_option(help="Write a grid to FILE.png, .svg or .pdf instead.")
+    ] = None,
     device: p.Device = SamplesOptions.device,
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> None:
-    """Draw some images with their labels, and what a network makes of them."""
+    """Draw some images with their labels, and the predictions of a network."""
     if checkpoint is None and (errors or model):
         option = "--errors" if errors else "--model"
-        raise UsageError(f"{option} needs --checkpoint FILE, the network to look at")
+        raise UsageError(f"{option} needs --checkpoint FILE, the network that predicts")
     if output:
         check_outputs([Output("--output", output, "picture")], {"--checkpoint": checkpoint})
     options = SamplesOptions(

@@ -1,6 +1,8 @@
 """`mnist-cli train`."""
 
 import os
+from pathlib import Path
+from typing import Annotated
 
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.outputs import Output, check_outputs
@@ -13,25 +15,44 @@ from mnist_cli.schema.options import DataOptions, TrainOptions
 from mnist_cli.schema.protocol import Protocol, Settings
 from mnist_cli.training.recipes import protocol_of
 
+EXAMPLES = """
+mnist-cli train cnn
+mnist-cli train mlp --recipe fast --plot curve.png
+mnist-cli train nets.py:wide --epochs 3 --output wide.safetensors
+"""
+
 
 def train(
-    model: p.Model,
+    model: Annotated[str, p.model_argument(help=p.MODEL_HELP)],
+    dataset: p.Dataset = DataOptions.dataset,
+    data_dir: p.DataDir = None,
     recipe: p.RecipeOption = Protocol.recipe,
     epochs: p.Epochs = None,
     batch_size: p.BatchSize = None,
     lr: p.LearningRate = None,
-    seed: p.Seed = TrainOptions.seed,
-    output: p.CheckpointOutput = None,
-    resume: p.Resume = None,
-    plot: p.CurvePlot = None,
-    min_accuracy: p.MinAccuracy = None,
-    dataset: p.Dataset = DataOptions.dataset,
-    data_dir: p.DataDir = None,
-    device: p.Device = TrainOptions.device,
-    precision: p.PrecisionOption = TrainOptions.precision,
-    threads: p.Threads = None,
+    resume: Annotated[
+        Path | None,
+        p.training_option(metavar="FILE", help="Checkpoint to continue, up to --epochs in all."),
+    ] = None,
+    seed: Annotated[
+        int, p.seed_option(help=p.SEED_HELP, rich_help_panel=p.TRAINING)
+    ] = TrainOptions.seed,
+    output: Annotated[
+        Path | None,
+        p.file_option(
+            help="Checkpoint to write, after every epoch.",
+            show_default="the network's name, e.g. mlp.safetensors",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, p.file_option(help="Draw the learning curve in FILE.png, .svg or .pdf.")
+    ] = None,
     json: p.Json = False,
     quiet: p.Quiet = False,
+    min_accuracy: p.MinAccuracy = None,
+    device: p.Device = TrainOptions.device,
+    precision: p.PrecisionOption = TrainOptions.precision,
+    threads: Annotated[int | None, p.threads_option(show_default="all cores")] = None,
 ) -> int:
     """Train one network and save it as a checkpoint."""
     spec = registry.resolve(model)
@@ -47,7 +68,7 @@ def train(
         threads=threads,
     )
     outputs = [Output("--plot", plot, "picture")] if plot else []
-    # A resumed file is replaced on purpose, and looked at when it is read.
+    # A resumed file is replaced on purpose, and checked when it is read.
     if resume is None or os.path.realpath(options.checkpoint) != os.path.realpath(resume):
         outputs.append(Output("--output", options.checkpoint, "checkpoint"))
     check_outputs(outputs, {"--resume": resume}, [spec])

@@ -1,4 +1,4 @@
-"""`--vary`: settings with several values, and the entries that all combinations make."""
+"""`--vary`: settings with several values, and the entries of all their combinations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -15,7 +15,7 @@ Values = tuple[str | int | float, ...]
 KEYS = {field.name.replace("_", "-"): field.name for field in fields(Settings)}
 
 
-def parsed(texts: Sequence[str]) -> dict[str, Values]:
+def parse_varied(texts: Sequence[str]) -> dict[str, Values]:
     """`["lr=0.001,0.003"]` as `{"lr": (0.001, 0.003)}`.
 
     Raises:
@@ -37,10 +37,10 @@ def parsed(texts: Sequence[str]) -> dict[str, Values]:
     return varied
 
 
-def entries(
+def combine(
     models: Sequence[ModelSpec], settings: Settings, varied: Mapping[str, Values]
 ) -> tuple[Entry, ...]:
-    """Each network with each combination of what is `varied`, otherwise with `settings`."""
+    """Each network with each combination of `varied` values, and otherwise with `settings`."""
     made = []
     for model in models:
         for values in product(*varied.values()):

@@ -1,11 +1,11 @@
-"""What happens around the work of every command, and what becomes of its gates."""
+"""The surroundings of the work of every command, and its gates."""
 
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 
 from mnist_cli.errors import ExitCode
-from mnist_cli.report import gates as report
+from mnist_cli.report.gates import describe_gate
 from mnist_cli.report.progress import reporter
 from mnist_cli.schema.comparison import CONFIDENCE, Estimate
 from mnist_cli.schema.events import OnEvent
@@ -16,9 +16,10 @@ from mnist_cli.system.streams import say
 
 @contextmanager
 def working(quiet: bool = False) -> Iterator[OnEvent]:
-    """Enter it once everything is imported; it yields what the work calls with each event.
+    """Report progress during the work; it yields the function to call with each event.
 
-    Standard output is standard error within: what a custom network prints is no result.
+    Within, standard output goes to standard error: what a custom network prints is no result.
+    Enter it after all imports.
     """
     process.start_work()
     with redirect_stdout(sys.stderr), reporter(quiet) as on_event:
@@ -26,7 +27,7 @@ def working(quiet: bool = False) -> Iterator[OnEvent]:
 
 
 def accuracy_gate(test_accuracy: float, min_accuracy: float | None) -> list[Gate]:
-    """What one training or evaluation says of its threshold; empty without one."""
+    """The gate of one training or evaluation; empty without a threshold."""
     if min_accuracy is None:
         return []
     verdict = GateVerdict.MET if test_accuracy >= min_accuracy else GateVerdict.NOT_MET
@@ -35,8 +36,8 @@ def accuracy_gate(test_accuracy: float, min_accuracy: float | None) -> list[Gate
 
 
 def exit_code_of(gates: Sequence[Gate], *, quiet: bool) -> ExitCode:
-    """Say what became of each gate, a line each; with `quiet` of those that were not met."""
+    """Print a line for each gate, with `quiet` only for those that were not met."""
     failed = [gate for gate in gates if gate.verdict == GateVerdict.NOT_MET]
     for gate in failed if quiet else gates:
-        say(report.sentence(gate))
+        say(describe_gate(gate))
     return ExitCode.GATE_NOT_MET if failed else ExitCode.OK

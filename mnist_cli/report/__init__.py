@@ -1,1 +1,1 @@
-"""Results on standard output and in files: for a person, and for a script."""
+"""Results as text, tables, files and pictures."""

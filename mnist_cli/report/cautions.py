@@ -1,25 +1,30 @@
-"""What to be cautious about in a comparison: odd runs, and where the 5 % may not hold."""
+"""Cautions about a comparison: odd runs, and reasons why the 5 % error rate may not hold."""
 
 from collections.abc import Sequence
 from itertools import combinations
 from statistics import median
 
-from mnist_cli.formatting import format_percent, format_runs
+from mnist_cli.formatting import format_percent, format_runs, format_seconds
 from mnist_cli.schema.comparison import CompareResult, Run
 
 SEEDS_ADDED = (
     "Seeds were added after results could be seen, so false verdicts are likelier than 5 %; use "
     "--until-settled for that."
 )
-TWO_SEEDS = "Two seeds tell hardly anything of the spread over seeds: give --seeds 5 or more."
+TWO_SEEDS = "Two seeds say little about the spread over seeds: give --seeds 5 or more."
 UNFINISHED = "Incomplete: the 5 % error rate applies once all runs are finished."
 RARE_SLOW_RUNS = "A mean time misses slow runs that do not happen to occur with these seeds."
 
 
-def doubts(result: CompareResult) -> list[str]:
-    """Why the 5 % may not hold that verdicts and gates promise."""
+def is_incomplete(result: CompareResult) -> bool:
+    """Whether a run is missing of the seeds that were fixed in advance."""
     missing = any(not m.failure and len(m.runs) < len(result.seeds) for m in result.models)
-    lines = [UNFINISHED] if missing and result.verdicts and not result.settling else []
+    return missing and not result.settling
+
+
+def doubts(result: CompareResult) -> list[str]:
+    """Why verdicts and gates may not have the 5 % error rate that they promise."""
+    lines = [UNFINISHED] if result.verdicts and is_incomplete(result) else []
     lines += [TWO_SEEDS] if result.verdicts and len(result.seeds) == 2 else []
     lines += [SEEDS_ADDED] if result.seeds_changed else []
     lines += [RARE_SLOW_RUNS] if result.target is not None and result.verdicts else []
@@ -34,7 +39,7 @@ def doubts(result: CompareResult) -> list[str]:
 
 
 def collapsed(result: CompareResult) -> list[str]:
-    """A line for each network with runs that did not learn, and for one with runs far below."""
+    """A line for each network with runs near chance, or far below its other runs."""
     lines = []
     for model in result.models:
         dead = [run for run in model.runs if run.near_chance]
@@ -51,6 +56,18 @@ def collapsed(result: CompareResult) -> list[str]:
     return lines
 
 
+def slow_runs(result: CompareResult) -> list[str]:
+    """A line for each run whose time is far from the median of its network."""
+    return [
+        f"{model.model}: seed {run.seed} took {format_seconds(run.train_seconds)}, far from the "
+        f"median of {format_seconds(model.figures.times[0])}; was the machine busy?"
+        for model in result.models
+        if model.figures and model.figures.times
+        for run in model.runs
+        if run.seed in model.figures.outlier_seeds
+    ]
+
+
 def _with_accuracy(runs: Sequence[Run]) -> str:
     """`seed 4 has 11.35 %`, `seeds 1, 4 have 9.80-11.35 %`."""
     seeds, accuracies = format_runs(runs)
@@ -58,7 +75,7 @@ def _with_accuracy(runs: Sequence[Run]) -> str:
 
 
 def alike(result: CompareResult) -> list[str]:
-    """A line for each two networks that no run tells apart: a setting may have no effect."""
+    """A line for each pair with equal runs: the setting between them may have no effect."""
     figures = {
         model.model: [(run.seed, run.test_accuracy, run.test_loss) for run in model.runs]
         for model in result.models

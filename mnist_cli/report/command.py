@@ -1,4 +1,4 @@
-"""The commands that make a comparison again, from its result alone."""
+"""The commands that repeat a comparison."""
 
 import shlex
 from collections.abc import Mapping
@@ -13,26 +13,15 @@ from mnist_cli.training.recipes import protocol_of
 def repeating(result: CompareResult) -> list[str]:
     """`mnist-cli compare ...` with the same networks, seeds, images, settings, device and threads.
 
-    Where seeds have gaps it takes a command for each range, and one that puts them together. What
-    --until-settled reached by its time limit is not repeated: seeds go on to their end.
+    Seeds with gaps take one command for each range, and one that combines their exports. A time
+    limit is not repeated: --until-settled then runs to its end.
     """
     networks = dict.fromkeys(model.network or model.model for model in result.models)
     varied: dict[str, dict[str, None]] = {}  # the values of each setting, in their order
-    options: dict[str, object] = {}
     for model in result.models:
         for key, value in model.varied.items():
             varied.setdefault(key, {})[str(value)] = None
-        recipe = model.protocol.recipe
-        usual = protocol_of(Settings(recipe), ModelSpec(model.network or model.model, ""))
-        options |= {"recipe": recipe} if recipe != Recipe.ARTICLE else {}
-        for name in ("epochs", "batch_size", "lr"):
-            value = getattr(model.protocol, name)
-            if value != getattr(usual, name):
-                options[name.replace("_", "-")] = value
-    # Where networks had several formats, `auto` chose them, and does so again.
-    formats = {model.precision for model in result.models if model.precision}
-    options |= {"precision": formats.pop()} if len(formats) == 1 else {}
-    options = {key: value for key, value in options.items() if key not in varied}
+    options = {key: value for key, value in _settings(result).items() if key not in varied}
     settling, ranges = result.settling, layout.seed_ranges(result.seeds)
     options |= {
         "max-seeds": settling.max_seeds if settling else None,
@@ -54,6 +43,23 @@ def repeating(result: CompareResult) -> list[str]:
         for part, file in zip(ranges, files, strict=True)
     ]
     return list(map(shlex.join, [*parts, ["mnist-cli", "compare", "--from", *files]]))
+
+
+def _settings(result: CompareResult) -> dict[str, object]:
+    """The options of the training that differ from what the recipe has for a network."""
+    options: dict[str, object] = {}
+    for model in result.models:
+        recipe = model.protocol.recipe
+        usual = protocol_of(Settings(recipe), ModelSpec(model.network or model.model, ""))
+        options |= {"recipe": recipe} if recipe != Recipe.ARTICLE else {}
+        for name in ("epochs", "batch_size", "lr"):
+            value = getattr(model.protocol, name)
+            if value != getattr(usual, name):
+                options[name.replace("_", "-")] = value
+    formats = {model.precision for model in result.models if model.precision}
+    if len(formats) == 1:  # `auto` chose several formats, and will choose them again
+        options["precision"] = formats.pop()
+    return options
 
 
 def _words(options: Mapping[str, object]) -> list[str]:

@@ -1,8 +1,8 @@
-"""What a person reads of several networks."""
+"""The tables of a comparison for the terminal, with bars and intervals in text."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -11,16 +11,16 @@ from mnist_cli.formatting import format_loss, format_parameters, format_percent
 from mnist_cli.report import layout, phrases
 from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.rows import TIME, rows
-from mnist_cli.report.text_bars import bar, interval, nice_scale
 from mnist_cli.schema.comparison import CheckpointComparison, CompareResult, ModelRuns
 
 INTERVAL_WIDTH = 24
 BAR_WIDTH = 10
 SHORT_BAR_WIDTH = 4  # beside more columns, within 80 characters
+EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def comparison_tables(result: CompareResult) -> list[RenderableType]:
-    """What was learned and what it cost, network by network; then the verdicts."""
+    """The tables of accuracies and costs, then the findings."""
     tables: list[RenderableType] = []
     if result.target is not None:
         tables = [_times(result)]
@@ -59,12 +59,12 @@ def checkpoint_tables(
     parts: list[RenderableType] = [
         layout.title(layout.dataset_line(result.dataset)),
         table,
-        *phrases.disagreements(result),
-        "Intervals are for new images of this kind and hold together with 95 %; p is that of exact "
+        *map(phrases.disagreement, result.disagreements),
+        "Simultaneous 95 % confidence intervals for new images of this kind; p is that of exact "
         f"McNemar tests on these images{adjusted}. Neither says anything about other seeds.",
     ]
     if drawn is not None:
-        parts += ["", "Above an image: its label, and what each checkpoint takes it for.", drawn]
+        parts += ["", "Above an image: its label, and what each checkpoint predicts.", drawn]
     return parts
 
 
@@ -95,11 +95,11 @@ def _costs(result: CompareResult) -> Table:
 
 
 def _times(result: CompareResult) -> Table:
-    """Those that reached the target in every run first, by their median time."""
+    """The times to the target: networks that always reached it first, by their median time."""
 
     def order(model: ModelRuns) -> tuple[bool, float]:
         times = model.figures.times if model.figures else None
-        return not (model.figures and model.always_reached_target), times[0] if times else inf
+        return not (model.figures and model.always_reached_target), times[0] if times else math.inf
 
     models = tuple(sorted(result.models, key=order))
     names = ("network", "reached", TIME, "epochs", "parameters", "mult-adds")
@@ -114,7 +114,7 @@ def _times(result: CompareResult) -> Table:
 def _table(
     table: Sequence[dict[str, str]], names: Sequence[str], head: str, drawn: Sequence[str]
 ) -> Table:
-    """The columns of `names` that there are, and what is drawn beside them, if anything is."""
+    """A table of the columns `names` that exist, and of drawings if there are any."""
     names = [name for name in names if name in table[0]]
     made = layout.table(*(name if len(name) < 3 else name.capitalize() for name in names))
     if any(drawn):
@@ -125,7 +125,7 @@ def _table(
 
 
 def _bars(models: Sequence[ModelRuns], width: int, *, all_runs: bool = False) -> list[str]:
-    """A bar for the median time of each, or only of those whose runs all reached the target."""
+    """A bar for each median time; with `all_runs` only if each run reached the target."""
     medians = [
         model.figures.times[0]
         if model.figures and model.figures.times and (model.always_reached_target or not all_runs)
@@ -134,3 +134,32 @@ def _bars(models: Sequence[ModelRuns], width: int, *, all_runs: bool = False) ->
     ]
     most = max((median for median in medians if median), default=1.0)
     return [bar(median, most, width) if median else "" for median in medians]
+
+
+def bar(value: float, most: float, width: int) -> str:
+    """A bar for `value`, which would be `width` characters long for `most`; empty only for 0."""
+    eighths = max(round(value / most * width * 8), int(value > 0))
+    return ("█" * (eighths // 8) + EIGHTHS[eighths % 8]).strip()
+
+
+def interval(middle: float, half_width: float, start: float, end: float, width: int) -> str:
+    """`  ├──●──┤`: an interval on a scale from `start` to `end` that is `width` characters long."""
+
+    def column(value: float) -> int:
+        share = (value - start) / (end - start)
+        return min(max(round(share * (width - 1)), 0), width - 1)
+
+    left, right = column(middle - half_width), column(middle + half_width)
+    cells = [" "] * left + ["─"] * (right - left + 1) + [" "] * (width - right - 1)
+    cells[left], cells[right] = "├", "┤"
+    cells[column(middle)] = "●"
+    return "".join(cells)
+
+
+def nice_scale(low: float, high: float) -> tuple[float, float, int]:
+    """A range of round numbers around low to high, and how many decimals they have."""
+    span = high - low or 1.0
+    step = 10.0 ** math.floor(math.log10(span))
+    decimals = max(0, -round(math.log10(step)))
+    start, end = math.floor(low / step), math.ceil(high / step)
+    return start * step, max(end, start + 1) * step, decimals

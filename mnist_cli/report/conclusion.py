@@ -1,10 +1,11 @@
-"""What a comparison comes to, in one plain sentence: no more than the verdicts prove."""
+"""The conclusion of a comparison in one sentence, which says no more than the verdicts prove."""
 
 from collections.abc import Sequence
 from itertools import combinations
 from math import comb
 
 from mnist_cli.formatting import format_accuracy, plural
+from mnist_cli.report.cautions import is_incomplete
 from mnist_cli.report.layout import listed
 from mnist_cli.schema.comparison import CompareResult, Outcome
 from mnist_cli.schema.options import LEAST_RUNS
@@ -17,25 +18,25 @@ ONE_SEED = (
 
 
 def conclusion(result: CompareResult) -> str:
-    """Who is best, who cannot be told apart yet, and what would settle it."""
-    ranked = [model.model for model in result.models if not model.failure]
-    if result.target is not None:
-        ranked = [model.model for model in result.models if model.always_reached_target]
-        ranked = [name for name in ranked if name not in _failed(result)]
+    """Say which network is best, which pairs are open, and what may decide them."""
+    ranked = [
+        model.model
+        for model in result.models
+        if not model.failure and (result.target is None or model.always_reached_target)
+    ]
     if len(ranked) < 2:
         return _alone(result, ranked)
     if len(result.seeds) == 1 and not result.settling:
         return ONE_SEED
     if not result.verdicts:
         return "No network is ranked yet: more finished runs are needed."
-    waiting = any(not m.failure and len(m.runs) < len(result.seeds) for m in result.models)
     told = _ranking(result, ranked)
-    sentence = f"So far, {told}" if waiting and not result.settling else _capital(told)
+    sentence = f"So far, {told}" if is_incomplete(result) else _capital(told)
     return " ".join([sentence, *_cautions(result)])
 
 
 def _alone(result: CompareResult, ranked: Sequence[str]) -> str:
-    """What is said where there are no two networks to rank."""
+    """The sentence for fewer than two networks that can be ranked."""
     failed = _failed(result)
     if len(failed) == len(result.models):
         return f"{_named(failed)} failed: there is nothing to rank."
@@ -43,7 +44,7 @@ def _alone(result: CompareResult, ranked: Sequence[str]) -> str:
         who = "No network"
         if ranked:
             who = ranked[0] if len(result.models) == 1 else f"Only {ranked[0]}"
-        return f"{who} got to {result.target * 100:g} % with each seed: there is nothing to rank."
+        return f"{who} reached {result.target * 100:g} % with each seed: there is nothing to rank."
     [model] = [model for model in result.models if not model.failure]
     if model.figures is None:
         return f"No run of {model.model} is finished yet."
@@ -53,7 +54,7 @@ def _alone(result: CompareResult, ranked: Sequence[str]) -> str:
 
 
 def _ranking(result: CompareResult, ranked: Sequence[str]) -> str:
-    """The sentence itself; `ranked` are two networks or more that did not fail."""
+    """The sentence for the two networks or more that can be ranked."""
     beaten = {
         (verdict.better, other)
         for verdict in result.verdicts
@@ -94,20 +95,20 @@ def _ranking(result: CompareResult, ranked: Sequence[str]) -> str:
 
 
 def _left_out(result: CompareResult, ranked: Sequence[str]) -> str:
-    """Which networks have no part in the ranking."""
+    """Which networks are not ranked, and why."""
     failed = _failed(result)
     late = [m.model for m in result.models if m.model not in (*ranked, *failed)]
     left = [f"{_named(failed)} failed"] if failed else []
-    left += [f"{_named(late)} did not get there with each seed"] if late else []
+    left += [f"{_named(late)} did not reach it with each seed"] if late else []
     return f" ({'; '.join(left)})" if left else ""
 
 
 def _way_on(result: CompareResult, open_pairs: Sequence[tuple[str, str]]) -> str:
-    """What would tell the pairs apart that are open."""
+    """What may decide the open pairs."""
     if not open_pairs:
         return ""
     if result.target is not None:
-        return ": a new comparison with more --seeds may tell"
+        return ": a new comparison with more --seeds may decide"
     if not result.settling:
         return ": --until-settled adds seeds to find out"
     given_up = {
@@ -116,16 +117,17 @@ def _way_on(result: CompareResult, open_pairs: Sequence[tuple[str, str]]) -> str
         if verdict.outcome == Outcome.SET_ASIDE
     }
     if given_up.issuperset(open_pairs):
-        other = "" if result.margin else ", or a --margin"
-        return f": {plural(result.settling.max_seeds, 'seed')} hardly do; more --max-seeds{other}"
+        seeds = plural(result.settling.max_seeds, "seed")
+        other = "" if result.margin else " or a --margin"
+        return f": {seeds} are unlikely to decide; give more --max-seeds{other}"
     return ": more seeds are needed"
 
 
 def _cautions(result: CompareResult) -> list[str]:
-    """Why the sentence is less sure than it sounds: runs that did not learn, or few seeds."""
+    """Why the sentence is less certain than it sounds: runs near chance, or few seeds."""
     lines = []
     if any(verdict.better and verdict.near_chance for verdict in result.verdicts):
-        lines.append("Some runs did not learn, which no interval allows for: see below.")
+        lines.append("Some runs did not learn, and no interval accounts for that: see below.")
     elif result.seeds_changed or result.narrowed_from:
         lines.append("This is less sure than 95 %: see below.")
     narrow = [
@@ -151,7 +153,7 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _untold(pairs: Sequence[tuple[str, str]]) -> str:
-    """Which pairs are open: all of some networks, those of one with others, or their number."""
+    """Name the open pairs: all those of some networks, those of one network, or their number."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     if len(pairs) == comb(len(names), 2):
         return f"{_named(names)} cannot be told apart"
@@ -162,7 +164,7 @@ def _untold(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _capital(text: str) -> str:
-    """The sentence; a name at its start stays as it is."""
+    """Start the sentence with a capital letter, unless it starts with a name."""
     for start in ("the ", "no other network "):
         if text.startswith(start):
             return text[0].upper() + text[1:]

@@ -12,14 +12,14 @@ from rich.table import Table
 from mnist_cli.schema.record import Sealed, sealed, to_json
 from mnist_cli.system.streams import visible
 
-WIDTH_OF_A_FILE = 200  # so that no sentence is broken there
-LEAST_WIDTH = 80  # what the tables need: a narrower terminal breaks lines, but no number is cut
+WIDTH_OF_A_FILE = 200  # wide enough for every sentence
+LEAST_WIDTH = 80  # for the tables: a narrower terminal breaks lines, but cuts no number
 
 Result = TypeVar("Result")
 
 
 def stdout_console(width_of_a_file: int = LEAST_WIDTH) -> Console:
-    """A console as wide as its terminal, or as COLUMNS says; a pipe or a file has no width."""
+    """A console with the width of the terminal or of COLUMNS, else `width_of_a_file`."""
     fixed = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     return Console(
         file=sys.stdout, width=width_of_a_file if fixed else None, highlight=False, markup=False
@@ -46,7 +46,7 @@ def show_verbatim(text: str) -> None:
 
 
 def json_document(result: Any) -> str:
-    """A result, a dataclass, as one indented JSON document, with its checksum if it has one."""
+    """A result, a dataclass, as one indented JSON document with its checksum, if any."""
     return to_json(sealed(result) if isinstance(result, Sealed) else result, indent=2) + "\n"
 
 

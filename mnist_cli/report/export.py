@@ -18,14 +18,14 @@ from mnist_cli.schema.options import STDOUT, ExportOptions
 from mnist_cli.system.files import absolute, write
 from mnist_cli.system.streams import visible
 
-NOT_IN_CSV = {"history", "mistakes"}  # a run is a row, and these are no single figures
+NOT_IN_CSV = {"history", "mistakes"}  # they are no single figures
 
 
 class Exports:
-    """The files of a comparison: one that was there stays until there is something better.
+    """The files of a comparison.
 
-    A file that was not there when the comparison began is written with each result. One that was
-    is replaced once, by the last result, and not at all by a result without a run.
+    A new file is written with each result. A file that existed before the comparison is replaced
+    once, by the last result, and only if that has a run.
     """
 
     def __init__(self, options: ExportOptions) -> None:
@@ -33,7 +33,7 @@ class Exports:
         self._earlier = {path for path, _ in self._forms if absolute(path).exists()}
 
     def write(self, result: CompareResult, *, last: bool = False) -> None:
-        """Write the files whose turn it is, each in one step.
+        """Write each new file, and with the `last` result also the earlier ones.
 
         Raises:
             MnistCliError: a file cannot be written.
@@ -55,11 +55,10 @@ def write_stdout(result: CompareResult, options: ExportOptions) -> None:
 
 
 def to_csv(result: CompareResult) -> str:
-    r"""A row for each run, with everything that it depends on; its epochs are in the JSON.
+    r"""A row for each run, with all that it depends on; the JSON has its epochs too.
 
-    A text that begins with one of `= + - @ '` has a `'` before it, so that no spreadsheet takes it
-    for a formula: a program drops it. Other characters that are not shown are escapes such as
-    `\x1b`; the JSON has each name as it is.
+    A text that begins with one of `= + - @ '` has a `'` before it, so that no spreadsheet reads
+    it as a formula. Control characters are escapes such as `\x1b`; the JSON has names unchanged.
     """
     looks = " ".join(map(str, result.settling.looks)) if result.settling else None
     rows = [
@@ -114,7 +113,7 @@ def to_markdown(result: CompareResult) -> str:
 
 
 def _table(table: Sequence[dict[str, str]]) -> list[str]:
-    """The lines of a table, whose first column is text; none without a row."""
+    """The lines of a table with text in its first column; no lines without a row."""
     if not table:
         return []
     cells = [list(table[0]), ["---", *["---:"] * (len(table[0]) - 1)]]
@@ -132,7 +131,7 @@ def _findings(result: CompareResult) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """A name or reason that others chose, escaped so that it is not taken for Markdown."""
+    """Text with the characters escaped that Markdown interprets."""
     return re.sub(r"^[-+=#](?=.)|[\\`*_<>|\[\]$&~]", r"\\\g<0>", visible(text))
 
 

@@ -1,11 +1,11 @@
-"""What is said of a gate: always what it concluded, and from which figures."""
+"""The sentence about a gate: its outcome, and the figures behind it."""
 
 from mnist_cli.formatting import format_accuracy, format_duration, format_signed_points, plural
 from mnist_cli.schema.comparison import Estimate
 from mnist_cli.schema.gates import Gate, GateVerdict
 
 
-def sentence(gate: Gate) -> str:
+def describe_gate(gate: Gate) -> str:
     """`gate not met: mlp: test accuracy 98.04 ± 0.11 % (...) is below --min-accuracy 0.99`."""
     what = _value(gate, gate.value) if gate.value else _reason(gate)
     network = f"{gate.network}: " if gate.network else ""
@@ -41,7 +41,7 @@ def _value(gate: Gate, value: Estimate) -> str:
 
 
 def _side(above: float, shown: float) -> str:
-    """On which side of its threshold a value is; just so where less than is `shown` decides."""
+    """The side of the threshold; `just` where the printed digits, to `shown`, do not tell."""
     if abs(above) < 1e-9:
         return "equals"
     just = "just " if abs(above) < shown else ""

@@ -25,7 +25,7 @@ SPECIAL = {
 
 
 def to_latex(result: CompareResult) -> str:
-    """A table of the networks for the booktabs package, and what was found as comments."""
+    """A table of the networks for the booktabs package; the findings are comments."""
     table = rows(result)
     headline = "; ".join(phrases.headline(result))
     lines = [
@@ -51,5 +51,5 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text of others, such as a name, so that LaTeX prints it as it is."""
+    """Text with the characters escaped that LaTeX interprets."""
     return re.sub("|".join(map(re.escape, SPECIAL)), lambda m: SPECIAL[m[0]], visible(text))

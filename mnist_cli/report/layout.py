@@ -1,4 +1,4 @@
-"""What several reports have in common."""
+"""Titles, tables and lines that several reports share."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def title(text: str) -> Text:
 
 
 class _Table(Table):
-    """A table whose columns are as wide as what standard output will show in them."""
+    """A table whose cells are measured as standard output will show them."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
         shown = (as_shown(visible(cell)) if isinstance(cell, str) else cell for cell in cells)
@@ -29,7 +29,7 @@ class _Table(Table):
 
 
 def table(*headers: str) -> Table:
-    """The first column is a name, which folds where it must; the others are numbers."""
+    """Make a table with names in the first column, which may fold, and numbers in the others."""
     table = _Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for position, header in enumerate(headers):
         if position:
@@ -40,7 +40,7 @@ def table(*headers: str) -> Table:
 
 
 def dataset_line(info: DatasetInfo) -> str:
-    """Which images, how many, and what to bear in mind."""
+    """The dataset, its numbers of images, and its note."""
     note = f" ({info.note})" if info.note else ""
     train = f"{info.num_train:,} training and " if info.num_train else ""
     return f"{info.name}, {train}{info.num_test:,} test images{note}"
@@ -57,7 +57,7 @@ def protocol_line(protocol: Protocol) -> str:
 
 
 def seed_ranges(seeds: Sequence[int]) -> list[range]:
-    """The seeds, which ascend, as ranges without a gap."""
+    """Ascending seeds as ranges without gaps."""
     known = set(seeds)
     starts = [seed for seed in seeds if seed - 1 not in known]
     ends = [seed + 1 for seed in seeds if seed + 1 not in known]

@@ -1,4 +1,4 @@
-"""What a person reads of one network, or of some images."""
+"""The tables of one network, and of images."""
 
 from rich.console import RenderableType
 
@@ -24,7 +24,7 @@ from mnist_cli.schema.results import (
 
 
 def training_table(result: TrainResult) -> list[RenderableType]:
-    """A row for each epoch, then where the network was saved."""
+    """A row for each epoch, then the final figures and the checkpoint."""
     table = layout.table("Epoch", "Train loss", "Test loss", "Test accuracy", "Time")
     for epoch in result.epochs:
         table.add_row(
@@ -64,7 +64,7 @@ def evaluation_tables(result: EvalResult) -> list[RenderableType]:
         f"Test accuracy {format_percent(result.test_accuracy)}, "
         f"loss {format_loss(result.test_loss)}, over {result.num_samples:,} images.",
         classes,
-        "Confusion matrix: a row is the truth, a column what was predicted.",
+        "Confusion matrix: rows are the true classes, columns the predicted ones.",
         confusion,
     ]
 
@@ -93,14 +93,14 @@ def summary_table(result: SummaryResult) -> list[RenderableType]:
 
 
 def samples_grid(result: SamplesResult, drawn: RenderableType) -> list[RenderableType]:
-    """The chosen images, drawn elsewhere, under a line that says what they are."""
+    """The drawn images under a line that names their source."""
     judged = f", judged by {result.checkpoint}" if result.checkpoint else ""
     title = f"From the {result.split} split of {layout.dataset_line(result.dataset)}"
     return [f"{title}{judged}", drawn]
 
 
 def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[RenderableType]:
-    """The pictures as the network sees them, drawn elsewhere, and a row for each."""
+    """The drawn pictures as the network sees them, and a row for each."""
     judged = [picture for picture in result.pictures if not picture.failure]
     table = layout.table("Picture", "Digit", "Probability", "Otherwise")
     for picture in judged:
@@ -117,7 +117,7 @@ def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[Rend
         f"Judged by {result.checkpoint}: {result.model}, trained on {result.trained_on}",
         drawn,
         table,
-        "It takes each picture for one digit: it has no answer for a letter, or for two digits.",
+        "It takes each picture for one digit, also a letter or two digits.",
     ]
     if any(picture.low_confidence for picture in judged):
         parts.append(f"* low confidence, below {LOW_CONFIDENCE * 100:g} %: look yourself.")

@@ -1,4 +1,4 @@
-"""What a comparison says in sentences, for the terminal and for Markdown alike."""
+"""The sentences of a comparison, the same in every output."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from mnist_cli.report import cautions, layout
 from mnist_cli.schema.comparison import (
     ALPHA,
     CONFIDENCE,
-    CheckpointComparison,
+    Change,
     CompareResult,
     Disagreement,
     Measure,
@@ -31,8 +31,8 @@ from mnist_cli.schema.protocol import Protocol
 IF_FIXED = "if all seeds were decided on before any result was seen"
 INTERVAL = f"{CONFIDENCE * 100:g} % confidence interval"
 RENEW = (
-    "The 5 % error rate is a mean over baselines: a lucky one fails more good builds, so make a "
-    "new one with each accepted change."
+    "The 5 % error rate is an average over baselines: a lucky baseline fails more good builds, so "
+    "renew it with each accepted change."
 )
 PARETO = (
     "Pareto-optimal by these figures: no other network is better on one figure without being worse "
@@ -56,14 +56,13 @@ def headline(result: CompareResult) -> list[str]:
 
 
 def question(result: CompareResult) -> str:
-    """What a comparison was made to find out."""
+    """The question that a comparison answers."""
     names = [model.model for model in result.models]
     target = None if result.target is None else f"{result.target * 100:g} %"
+    if len(names) == 1 and target:
+        return f"How soon is {names[0]} at {target}?"
     if len(names) == 1:
-        [name] = names
-        return (
-            f"How soon is {name} at {target}?" if target else f"How good is {name}, at what cost?"
-        )
+        return f"How good is {names[0]}, at what cost?"
     asked = f"gets to {target} first" if target else "is better, and at what cost"
     if len(names) > MOST_NAMED:
         return f"Which of {len(names)} networks {asked}?"
@@ -71,23 +70,23 @@ def question(result: CompareResult) -> str:
 
 
 def legend(result: CompareResult) -> str:
-    """What ± or sd, the marks and the counts in one table of all figures mean."""
+    """The legend of a table with all figures."""
     return " ".join([*accuracy_legend(result), *cost_legend(result)])
 
 
 def accuracy_legend(result: CompareResult) -> list[str]:
-    """What ± or sd means in a table of accuracies."""
+    """The legend of a table of accuracies: ± or sd."""
     spread = MEANS if result.settling is None else DEVIATIONS
     return [spread] if len(result.seeds) > 1 else []
 
 
 def cost_legend(result: CompareResult) -> list[str]:
-    """What times, marks and mult-adds mean in a table of costs."""
+    """The legend of a table of costs: times, stars and mult-adds."""
     lines = []
     if result.target is not None:
         lines.append(
-            f"Training time to {result.target * 100:g} % of the test images, looked at after each "
-            "epoch."
+            f"Training time to a test accuracy of {result.target * 100:g} %, which is measured "
+            "after each epoch."
         )
     if any(
         model.figures.pareto_parameters or model.figures.pareto_seconds
@@ -100,7 +99,7 @@ def cost_legend(result: CompareResult) -> list[str]:
 
 @dataclass(frozen=True)
 class Section:
-    """Lines under a head, which may be empty; the first `judged` are of `result.verdicts`."""
+    """Lines under a head, which may be empty; the first `judged` are about `result.verdicts`."""
 
     head: str
     lines: Sequence[str]
@@ -114,44 +113,40 @@ def findings(result: CompareResult) -> list[str]:
 
 def sections(result: CompareResult) -> list[Section]:
     """Failures, targets missed, verdicts, changes since a baseline, doubts and odd runs."""
-    lines = failures(result) + cautions.collapsed(result)
-    if result.target is not None:
-        lines += [
-            f"{model.model} never reached {result.target * 100:g} % within "
-            f"{plural(model.protocol.epochs, 'epoch')}"
-            for model in result.models
-            if model.runs and not any(run.reached_target for run in model.runs)
-        ]
-        lines += [
-            f"{model.model} reached {result.target * 100:g} % in {reached(model)} runs: how long "
-            "it takes is not known, so it has no verdict"
-            for model in result.models
-            if any(run.reached_target for run in model.runs) and not model.always_reached_target
-        ]
     # verdicts and changes come with their head, or not at all
     head, *judged = verdicts(result) or [""]
     since, *changes = _since_baseline(result) or [""]
-    last = cautions.doubts(result)
-    last += [
-        f"{model.model}: seed {run.seed} took {format_seconds(run.train_seconds)}, far from the "
-        f"median of {format_seconds(model.figures.times[0])}; was the machine busy?"
-        for model in result.models
-        if model.figures and model.figures.times
-        for run in model.runs
-        if run.seed in model.figures.outlier_seeds
-    ]
     found = [
-        Section("", lines),
+        Section("", [*failures(result), *cautions.collapsed(result), *_missed_targets(result)]),
         Section(head, judged, len(result.verdicts)),
         Section("", cautions.alike(result)),
         Section(since, changes),
-        Section("", last),
+        Section("", [*cautions.doubts(result), *cautions.slow_runs(result)]),
     ]
     return [section for section in found if section.head or section.lines]
 
 
+def _missed_targets(result: CompareResult) -> list[str]:
+    """A line for each network that did not reach the target with each seed."""
+    if result.target is None:
+        return []
+    target = f"{result.target * 100:g} %"
+    never = [
+        f"{model.model} never reached {target} within {plural(model.protocol.epochs, 'epoch')}"
+        for model in result.models
+        if model.runs and not any(run.reached_target for run in model.runs)
+    ]
+    sometimes = [
+        f"{model.model} reached {target} in {reached(model)} runs: its time is not known, so it "
+        "has no verdict"
+        for model in result.models
+        if any(run.reached_target for run in model.runs) and not model.always_reached_target
+    ]
+    return never + sometimes
+
+
 def failures(result: CompareResult) -> list[str]:
-    """A line for each network that failed; where a reason begins with its name, it stands once."""
+    """A line for each network that failed, which names it once."""
     return [
         model.failure
         if model.failure.startswith(model.model)
@@ -162,12 +157,12 @@ def failures(result: CompareResult) -> list[str]:
 
 
 def verdicts(result: CompareResult) -> list[str]:
-    """A line for each pair under one that says how they were judged."""
+    """A head that says how pairs were judged, and a line for each pair."""
     if not result.verdicts and result.settling is None:
         return []
     what = "Differences"
     if result.target is not None:
-        what = "Differences in the mean time of networks that always got there,"
+        what = "Differences in the mean time of networks that always reached the target,"
     if result.settling:
         seeds = f"looked at after {looks(result.settling)} seeds"
         level = f"simultaneous {INTERVAL}s over all looks"
@@ -185,13 +180,13 @@ def verdicts(result: CompareResult) -> list[str]:
 
 
 def sampling(result: CompareResult) -> list[str]:
-    """How much the choice of test images matters, which no number of seeds changes."""
+    """The uncertainty due to the test images, which more seeds do not reduce."""
     errors = {
         model.model: model.figures.sampling_error * 100 for model in result.models if model.figures
     }
     if not errors or result.target is not None:
         return []
-    # Where the mistakes of runs are not known: the errors of two networks add up at worst.
+    # If the runs' mistakes are unknown, the two networks' errors add up in the worst case.
     pair = f"at most ±{sum(sorted(errors.values())[-2:]):.2f}"
     pairs = {
         f"{each.first} and {each.second}": each.sampling_error * 100
@@ -229,7 +224,7 @@ def trained_on(result: CompareResult) -> str:
 
 
 def machines(result: CompareResult) -> list[str]:
-    """Which processors trained where there are several kinds, and why times are left out."""
+    """The kinds of processors if there are several, and why there are no times."""
     runs = [run for model in result.models for run in model.runs]
     kinds = Counter(run.processor for run in runs)
     lines = []
@@ -252,19 +247,19 @@ def machines(result: CompareResult) -> list[str]:
 
 
 def duration(result: CompareResult) -> list[str]:
-    """How long the comparison took, where it was trained now."""
+    """How long the comparison took, if it was trained now."""
     if result.wall_seconds is None:
         return []
     return [f"The whole comparison took {format_seconds(result.wall_seconds)}."]
 
 
 def reached(model: ModelRuns) -> str:
-    """How many of a network's runs got to the target: `5/5`."""
+    """How many of a network's runs reached the target: `5/5`."""
     return f"{sum(run.reached_target is True for run in model.runs)}/{len(model.runs)}"
 
 
 def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> str:
-    """What is known of a pair; where seeds are added, with how many it took and the level."""
+    """The verdict on a pair; where seeds are added, with their number and the level."""
     by_time = pair.measure == Measure.TRAIN_SECONDS
     difference, first, second = pair.difference, pair.first, pair.second
     caution = ""
@@ -304,24 +299,20 @@ def looks(settling: Settling) -> str:
 
 
 def _undecided(result: CompareResult) -> list[str]:
-    """While seeds are added, a line for each pair that was never looked at."""
+    """While seeds are added, a line for each pair without a look."""
     judged = {(pair.first, pair.second) for pair in result.verdicts}
-    return [
-        f"{first.model} and {second.model} are undecided: "
-        + (" and ".join(failed) + " failed" if failed else "they have too few seeds yet")
-        for first, second in combinations(result.models, 2)
-        if result.settling and (first.model, second.model) not in judged
-        for failed in [[model.model for model in (first, second) if model.failure]]
-    ]
-
-
-def disagreements(result: CheckpointComparison) -> list[str]:
-    """A line for each pair of checkpoints."""
-    return [_disagreement(pair) for pair in result.disagreements]
+    lines = []
+    for pair in combinations(result.models, 2) if result.settling else ():
+        names = tuple(model.model for model in pair)
+        if names not in judged:
+            failed = " and ".join(model.model for model in pair if model.failure)
+            why = f"{failed} failed" if failed else "they have too few seeds yet"
+            lines.append(f"{' and '.join(names)} are undecided: {why}")
+    return lines
 
 
 def _level(count: int) -> str:
-    """Of which kind the intervals of `count` differences are."""
+    """The kind of interval that `count` differences have."""
     return f"simultaneous {INTERVAL}s" if count > 1 else INTERVAL
 
 
@@ -332,23 +323,25 @@ def _since_baseline(result: CompareResult) -> list[str]:
     known = sum(change.difference is not None for change in result.baseline.changes)
     level = f", {_level(known)}" if known else ""
     lines = [f"Since {result.baseline.file}{note}{level}:"]
-    for change in result.baseline.changes:
-        if change.difference is None:
-            lines.append(f"{change.model}: no change known; it has no runs there, or failed here")
-        else:
-            clear = change.adjusted_p is not None and change.adjusted_p < ALPHA
-            doubt = "" if clear else ", not distinguishable from no change"
-            paired = f"paired by seed, n = {change.difference.n}"
-            how = paired if change.paired else "seeds unpaired"
-            if change.identical:
-                doubt = ", the same with each (± is at least the rounding to one image)"
-            if change.near_chance:
-                doubt += "; do not trust the ±: it has runs near chance"
-            lines.append(f"{change.model}: {format_signed_points(change.difference)}, {how}{doubt}")
+    lines += map(_change, result.baseline.changes)
     return [*lines, RENEW] if known else lines
 
 
-def _disagreement(pair: Disagreement) -> str:
+def _change(change: Change) -> str:
+    if change.difference is None:
+        return f"{change.model}: no change known; it has no runs there, or failed here"
+    clear = change.adjusted_p is not None and change.adjusted_p < ALPHA
+    doubt = "" if clear else ", not distinguishable from no change"
+    if change.identical:
+        doubt = ", the same with each (± is at least the rounding to one image)"
+    if change.near_chance:
+        doubt += "; do not trust the ±: it has runs near chance"
+    how = f"paired by seed, n = {change.difference.n}" if change.paired else "seeds unpaired"
+    return f"{change.model}: {format_signed_points(change.difference)}, {how}{doubt}"
+
+
+def disagreement(pair: Disagreement) -> str:
+    """The line of a pair of checkpoints."""
     counts = (
         f"{pair.first} alone is right on {plural(pair.only_first_right, 'image')}, "
         f"{pair.second} alone on {plural(pair.only_second_right, 'image')}"

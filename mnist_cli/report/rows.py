@@ -1,4 +1,4 @@
-"""The table of networks that files have: one row for each, in words that every format shares."""
+"""The rows of networks and of runs as text, the same in every output."""
 
 from statistics import median
 
@@ -55,7 +55,7 @@ def _row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
         row["reached"] = "failed" if model.failure else phrases.reached(model)
         arrived = figures and model.always_reached_target
         row["epochs"] = f"{median(run.epochs for run in model.runs):g}" if arrived else "-"
-    time = "-"  # with a target it is not known where a run did not get there
+    time = "-"  # unknown if a run did not reach the target
     if figures and figures.times and (result.target is None or model.always_reached_target):
         middle, *extremes = figures.times
         time = format_seconds(middle)

@@ -1,3 +1,3 @@
-"""A comparison as a page to look at."""
+"""A comparison as an HTML page."""
 
 GENERATOR = '<meta name="generator" content="mnist-cli">'

@@ -5,14 +5,14 @@ So a picture takes any width, while its text and marks keep their size.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
 from mnist_cli.comparison.statistics import pareto
 from mnist_cli.formatting import format_accuracy
-from mnist_cli.report.pictures.ticks import is_logarithmic, tick_locator, tick_text
-from mnist_cli.schema.comparison import Aggregate, CompareResult, Estimate, Measure, Verdict
+from mnist_cli.report.pictures.style import accuracy_ends, is_logarithmic, tick_locator, tick_text
+from mnist_cli.schema.comparison import CompareResult, Measure, Verdict
 from mnist_cli.schema.results import EpochResult
 
 ACCURACY, TIME = "test accuracy (%)", "training time (s)"
@@ -45,7 +45,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Strip:
-    """One row of a picture with a common axis: a mean, its interval, the values of all seeds."""
+    """A row of a chart: a mean, its interval, and the values of all seeds."""
 
     mean: float
     low: float
@@ -55,7 +55,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Line:
-    """Joined places: those of a seed, of a network's mean with its marks, or the Pareto front."""
+    """Joined places: the curve of a seed, the mean of a network, or the Pareto front."""
 
     kind: Literal["seed", "mean", "front"]
     network: int
@@ -64,7 +64,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture with two axes, and in words what is seen; bars show how sure a mark is."""
+    """A chart with two axes, its description in words, and error bars."""
 
     x: Axis
     y: Axis
@@ -85,11 +85,9 @@ def axis(label: str, values: Iterable[float], *, whole: bool = False) -> Axis:
         room = (most - least) * MARGIN or 0.5
         low, high = least - room, most + room
     ticks = tick_locator(least, most, whole=whole).tick_values(low, high)
-    made = Axis(label, low, high, logarithmic)
+    bare = Axis(label, low, high, logarithmic)
     inside = [tick for tick in ticks if low <= tick <= high and (not whole or tick % 1 == 0)]
-    texts = map(tick_text, inside)
-    places = map(made.at, inside)
-    return Axis(label, low, high, logarithmic, tuple(zip(places, texts, strict=True)))
+    return replace(bare, ticks=tuple((bare.at(tick), tick_text(tick)) for tick in inside))
 
 
 def accuracy_strips(result: CompareResult) -> tuple[Axis, dict[str, Strip]]:
@@ -102,16 +100,17 @@ def accuracy_strips(result: CompareResult) -> tuple[Axis, dict[str, Strip]]:
             continue
         if not by_time:
             accuracies = [run.test_accuracy * 100 for run in model.runs]
-            strips[model.model] = Strip(*_accuracy(figures), accuracies)
+            strips[model.model] = Strip(*accuracy_ends(figures), accuracies)
         elif figures.train_seconds and model.always_reached_target:
             seconds = [run.train_seconds for run in model.runs]
-            strips[model.model] = Strip(*_ends(figures.train_seconds, 1), seconds)
+            mean, half = figures.train_seconds.mean, figures.train_seconds.half_width or 0
+            strips[model.model] = Strip(mean, mean - half, mean + half, seconds)
     seen = [value for strip in strips.values() for value in (strip.low, strip.high, *strip.seeds)]
     return axis(TIME if by_time else ACCURACY, seen), strips
 
 
 def verdict_strips(verdicts: Sequence[Verdict]) -> tuple[Axis, list[Strip]]:
-    """How far the network that a verdict names first is ahead, in points or seconds."""
+    """For each verdict, how far the network that it names first is ahead, in points or seconds."""
     by_time = any(verdict.measure == Measure.TRAIN_SECONDS for verdict in verdicts)
     strips = []
     for verdict in verdicts:
@@ -137,7 +136,7 @@ def cost_panels(result: CompareResult) -> list[Panel]:
             if not known:
                 continue
             cost, least, most = map(float, known)
-            mean, low, high = _accuracy(figures)
+            mean, low, high = accuracy_ends(figures)
             lines.append(Line("mean", place, [(cost, mean)]))
             bars += [((cost, low), (cost, high)), ((least, mean), (most, mean))]
             words.append(f"{model.model}: {format_accuracy(figures.test_accuracy)}, {cost:,.4g}")
@@ -161,7 +160,7 @@ def cost_panels(result: CompareResult) -> list[Panel]:
 
 
 def curve_panels(result: CompareResult) -> list[Panel]:
-    """What each epoch made of test and training images: all seeds, and the mean of each network."""
+    """Accuracy and losses by epoch: a curve for each seed, and the mean of each network."""
     panels = []
     for label, figure in CURVES.items():
         seeds, means, words = [], [], []
@@ -169,7 +168,7 @@ def curve_panels(result: CompareResult) -> list[Panel]:
             runs = [run.history for run in model.runs if run.history and model.figures]
             curves = [[(epoch.epoch, figure(epoch)) for epoch in history] for history in runs]
             if curves:
-                # Over the epochs that all seeds have: with a target, a run may be over sooner.
+                # Over the epochs that all seeds have: a run may end early at a target.
                 mean = [(p[0][0], fmean(y for _, y in p)) for p in zip(*curves, strict=False)]
                 seeds += [Line("seed", place, curve) for curve in curves]
                 means.append(Line("mean", place, mean))
@@ -185,16 +184,3 @@ def curve_panels(result: CompareResult) -> list[Panel]:
                 )
             )
     return panels
-
-
-def _accuracy(figures: Aggregate) -> tuple[float, float, float]:
-    """The mean in percent and the ends of its interval, or of its standard deviation."""
-    mean, low, high = _ends(figures.test_accuracy, 100, figures.accuracy_deviation)
-    return mean, max(low, 0), min(high, 100)
-
-
-def _ends(
-    value: Estimate, factor: float, deviation: float | None = None
-) -> tuple[float, float, float]:
-    half = value.half_width or deviation or 0
-    return value.mean * factor, (value.mean - half) * factor, (value.mean + half) * factor

@@ -1,4 +1,4 @@
-"""A comparison as one page that needs nothing else: no network, no script, no other file."""
+"""A comparison as one self-contained page: no network access, no script, no other file."""
 
 import base64
 import hashlib
@@ -19,12 +19,12 @@ from mnist_cli.report.html import GENERATOR, charts
 from mnist_cli.report.html.wrong_images import wrong_images
 from mnist_cli.report.rows import rows, run_rows
 from mnist_cli.schema.comparison import CompareResult
-from mnist_cli.system.files import explaining, replacing
+from mnist_cli.system.files import write
 from mnist_cli.system.streams import visible
 
 
 def write_report(path: Path, result: CompareResult, images: NDArray[np.uint8] | None) -> None:
-    """Write what `page` makes, in one step, with the day on which the journal was written last.
+    """Write the page of a comparison, with the day on which its journal was last written.
 
     Raises:
         MnistCliError: the file cannot be written, or the mistakes of a run are damaged.
@@ -32,21 +32,13 @@ def write_report(path: Path, result: CompareResult, images: NDArray[np.uint8] | 
     journal = Path(result.journal) if result.journal else None
     written = journal.stat().st_mtime if journal and journal.is_file() else time.time()
     day = time.strftime("%Y-%m-%d", time.localtime(written))
-    content = page(result, images, day).encode()
-    with explaining(f"write {path}", "choose another file"), replacing(path) as file:
-        file.write(content)
+    write(path, page(result, images, day).encode())
 
 
 def page(result: CompareResult, images: NDArray[np.uint8] | None, day: str = "") -> str:
-    """The page of `result`, of a `day`.
+    """The page of `result`, made on a `day`; it says so if its images, uint8 N×28×28, are missing.
 
-    Without its test images, uint8 N×28×28, it says that they are missing.
-
-    All text of others is made visible and escaped, and the page's own policy lets nothing be loaded
-    or run.
-
-    Raises:
-        MnistCliError: the mistakes of a run are damaged.
+    Names and messages are escaped, and the page's own policy lets nothing be loaded or run.
     """
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("mnist_cli.report", "html"),
@@ -91,6 +83,6 @@ def page(result: CompareResult, images: NDArray[np.uint8] | None, day: str = "")
 
 
 def _shown(text: str) -> str:
-    """Text of others made visible; `n = 5`, `2.50 ± 3.42` and `2.14 s` stay on one line."""
+    """Text without control characters; `n = 5`, `2.50 ± 3.42` and `2.14 s` stay on one line."""
     space = r" (?=[=±] )|(?<= [=±]) |(?<=\d) (?=(?:[%MGs]|points)(?!\w))"
     return re.sub(space, "\N{NO-BREAK SPACE}", visible(text))

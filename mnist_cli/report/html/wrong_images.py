@@ -1,4 +1,4 @@
-"""Where networks err: their confusions, and the images to look at."""
+"""The errors of networks: confusion matrices, and images that they get wrong."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ from mnist_cli.schema.datasets import NUM_CLASSES
 
 IMAGES_OF_NETWORK = 12
 IMAGES_OF_PAIR = 8
-PAIRS = 6  # those that disagree most: twelve networks make 66 pairs
+PAIRS = 6  # those that disagree most, of up to 66 for twelve networks
 
 Pixels = NDArray[np.uint8]  # N×28×28
 Codes = NDArray[np.uint8]  # R×N: `mistakes.of_runs` of one network
@@ -36,7 +36,7 @@ class WrongImage:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """Where one network errs, or two disagree; `confusion` is of one, rows the truth."""
+    """The errors of one network, with its `confusion` (rows are true classes), or of a pair."""
 
     names: Sequence[str]
     sentence: str
@@ -72,7 +72,7 @@ def wrong_images(
     pairs = []
     for first, second in combinations(codes, 2):
         one, other = shares[first], shares[second]
-        # Of two runs that have nothing to do with each other: one is right, the other wrong.
+        # Expected counts for two independent runs: one is right, the other wrong.
         only_first, only_second = ((1 - one) * other).sum(), (one * (1 - other)).sum()
         sentence = (
             f"In the mean of two runs, {first} alone is right on {_mean(only_first)} images and "
@@ -86,7 +86,7 @@ def wrong_images(
 
 
 def _mean(count: float) -> str:
-    """A mean of counts, whole from 10 on, where tenths of an image say nothing."""
+    """A mean of counts, rounded to whole images from 10 on."""
     return f"{count:,.0f}" if count >= 10 else f"{round(count, 1):g}"
 
 
@@ -98,7 +98,7 @@ def _times(count: int, runs: int) -> str:
 
 
 def _largest(values: NDArray[np.float64], count: int) -> list[int]:
-    """The positions of up to `count` values above 0, the first ones where they tie."""
+    """The positions of the `count` largest values above 0; the first of equal ones."""
     order = np.argsort(-values, kind="stable")[:count].tolist()
     return [position for position in order if values[position] > 0]
 

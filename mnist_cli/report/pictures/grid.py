@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mnist_cli.report.pictures.files import save_figure
+from mnist_cli.report.pictures.style import save_figure
 
 CELL = 2  # inches
-MOST_INCHES = 40  # along a side: where there are many, cells become smaller
-CAPTIONED = 400  # more captions than that cannot be read
+MOST_INCHES = 40  # along a side: many images have smaller cells
+CAPTIONED = 400  # more captions would be too small to read
 MARGIN, ABOVE = 3, 8  # pixels of 28 beside an image, and above it for the caption
 
 

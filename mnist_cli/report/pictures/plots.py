@@ -1,30 +1,32 @@
-"""Results as plots."""
+"""Results as plots: costs or a varied setting against accuracy, and learning curves."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
-from mnist_cli.report.pictures.curves import with_curves
-from mnist_cli.report.pictures.files import save_figure
-from mnist_cli.report.pictures.setting_plot import plot_setting, varied_number
 from mnist_cli.report.pictures.style import (
     COLOURS,
-    MARKERS,
     accuracy_bar,
+    accuracy_ends,
     as_label,
+    look,
     plain,
     point_label,
+    save_figure,
     scale,
+    thin,
     title,
 )
 from mnist_cli.schema.comparison import Aggregate, CompareResult
 from mnist_cli.schema.results import TrainResult
 
+MOST_TICKS = 8  # the numbers of more values would overlap
 # Where a label may stand beside its point, the best first: points to the right and up.
 PLACES: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
     (8, -12, "left"),
@@ -37,7 +39,7 @@ PLACES: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
 
 
 def plot_comparison(path: Path, result: CompareResult) -> None:
-    """Accuracy against parameters and training time, or over a setting that was varied in numbers.
+    """Plot accuracy against parameters and training time, or against a varied number.
 
     The axes are logarithmic where costs differ much. Bars are the 95 % interval of the accuracy and
     the range of the times; the grey line joins the networks that no other beats at their cost.
@@ -50,14 +52,14 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
         plot_setting(path, result, setting)
         return
     rows = [
-        (point_label(model), model.total_parameters, model.figures)
-        for model in result.models
+        (position, model.total_parameters, model.figures)
+        for position, model in enumerate(result.models)
         if model.figures and model.total_parameters
     ]
     figure, (by_size, by_time) = with_curves(result)
     by_time.sharey(by_size)
     by_time.tick_params(labelleft=False)
-    for position, (_, parameters, figures) in enumerate(rows):
+    for position, parameters, figures in rows:
         _point(by_size, position, parameters, figures)
         if figures.times:
             _point(by_time, position, figures.times[0], figures, figures.times[1:])
@@ -66,15 +68,16 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     by_size.set(xlabel="parameters", ylabel="test accuracy (%)")
     by_time.set(xlabel="training time (s)" if any(f.times for *_, f in rows) else "no times")
     figure.suptitle(title(result), fontsize="medium")
-    figure.draw_without_rendering()  # only now is it known where everything lies
-    _label(by_size, [(name, parameters, f.test_accuracy.mean) for name, parameters, f in rows])
-    timed = [(name, f.times[0], f.test_accuracy.mean) for name, _, f in rows if f.times]
+    figure.draw_without_rendering()  # places everything
+    names = list(map(point_label, result.models))
+    _label(by_size, [(names[at], parameters, f.test_accuracy.mean) for at, parameters, f in rows])
+    timed = [(names[at], f.times[0], f.test_accuracy.mean) for at, _, f in rows if f.times]
     _label(by_time, timed)
     save_figure(figure, path)
 
 
 def plot_training(path: Path, result: TrainResult) -> None:
-    """The learning curve: loss on training and test images, and test accuracy, by epoch.
+    """Plot training loss, test loss and test accuracy by epoch.
 
     Raises:
         MnistCliError: the file cannot be written.
@@ -109,23 +112,27 @@ def _point(
     figures: Aggregate,
     spread: tuple[float, float] | None = None,
 ) -> None:
-    accuracy = figures.test_accuracy
-    axes.errorbar(
-        cost,
-        accuracy.mean * 100,
-        yerr=accuracy_bar(figures) if accuracy.n > 1 else None,
+    _draw_marks(
+        axes,
+        position,
+        [(cost, figures.test_accuracy.mean * 100)],
         xerr=[[cost - spread[0]], [spread[1] - cost]] if spread else None,
-        capsize=4,
-        markersize=7,
+        yerr=accuracy_bar(figures) if figures.test_accuracy.n > 1 else None,
         linestyle="none",
         zorder=3,
-        color=COLOURS[position % len(COLOURS)],
-        marker=MARKERS[position % len(MARKERS)],
     )
 
 
+def _draw_marks(
+    axes: Axes, position: int, places: Sequence[tuple[float, float]], **options: Any
+) -> None:
+    """Draw the places of the network at `position`, with error bars."""
+    x, y = [x for x, _ in places], [y for _, y in places]
+    axes.errorbar(x, y, capsize=4, markersize=7, **look(position), **options)
+
+
 def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
-    """Write each name beside its (name, cost, accuracy), over nothing else if there is room."""
+    """Write each name beside its (name, cost, accuracy), where it covers least."""
     taken = []
     for container in axes.containers:
         assert isinstance(container, ErrorbarContainer)
@@ -161,3 +168,106 @@ def _finish(axes: Axes, points: list[tuple[float, Aggregate]]) -> None:
     plain(axes)
     if len(points) > 1:
         axes.legend(frameon=False, loc="lower right")
+
+
+def varied_number(result: CompareResult) -> str | None:
+    """The varied setting, if it is the only one and its values are numbers."""
+    rows = [model.varied for model in result.models]
+    keys = {key for row in rows for key in row}
+    if len(keys) != 1:
+        return None
+    [key] = keys
+    numbers = {row[key] for row in rows if isinstance(row[key], int | float)}
+    return key if len(numbers) > 1 else None
+
+
+def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
+    """Plot a line for each network over a setting, with the bars and curves of `plot_comparison`.
+
+    Raises:
+        MnistCliError: the file cannot be written.
+    """
+    networks: dict[str, list[tuple[float, Aggregate]]] = {}
+    for model in result.models:
+        if model.figures:
+            place = (float(model.varied[setting]), model.figures)
+            networks.setdefault(model.network, []).append(place)
+    figure, (accuracies, times) = with_curves(result)
+    for position, (network, points) in enumerate(networks.items()):
+        points.sort(key=lambda point: point[0])
+        _line(accuracies, position, network, [(x, accuracy_ends(f)) for x, f in points])
+        _line(times, position, network, [(x, f.times) for x, f in points if f.times])
+    accuracies.set(xlabel=as_label(setting), ylabel="test accuracy (%)")
+    times.set(xlabel=as_label(setting), ylabel="training time (s)")
+    values = sorted({value for points in networks.values() for value, _ in points})
+    for axes in (accuracies, times):
+        scale(axes)
+        if len(values) <= MOST_TICKS:
+            axes.set_xticks(values)
+        plain(axes)
+        axes.legend(frameon=False)
+    figure.suptitle(title(result), fontsize="medium")
+    figure.draw_without_rendering()
+    thin(accuracies)
+    thin(times)
+    save_figure(figure, path)
+
+
+def _line(
+    axes: Axes,
+    position: int,
+    network: str,
+    points: Sequence[tuple[float, tuple[float, float, float]]],
+) -> None:
+    """Draw a line through points: a value with its height and the ends of its bar."""
+    _draw_marks(
+        axes,
+        position,
+        [(value, height) for value, (height, _, _) in points],
+        yerr=[
+            [height - low for _, (height, low, _) in points],
+            [high - height for _, (height, _, high) in points],
+        ],
+        label=as_label(network),
+    )
+
+
+def with_curves(result: CompareResult) -> tuple[Figure, tuple[Axes, Axes]]:
+    """Make a figure with two empty axes, above the learning curves where runs kept their epochs."""
+    if not any(run.history for model in result.models for run in model.runs):
+        figure = Figure(figsize=(10, 4.5), layout="constrained")
+        left, right = figure.subplots(1, 2)
+    else:
+        figure = Figure(figsize=(10, 9), layout="constrained")
+        (left, right), (accuracies, losses) = figure.subplots(2, 2)
+        _draw_curves(accuracies, losses, result)
+    return figure, (left, right)
+
+
+def _draw_curves(accuracies: Axes, losses: Axes, result: CompareResult) -> None:
+    """Draw the test accuracies and losses of each run, epoch by epoch."""
+    for position, model in enumerate(result.models):
+        for run in model.runs:
+            epochs = [epoch.epoch for epoch in run.history]
+            for axes, values in (
+                (accuracies, [epoch.test_accuracy * 100 for epoch in run.history]),
+                (losses, [epoch.test_loss for epoch in run.history]),
+            ):
+                axes.plot(
+                    epochs,
+                    values,
+                    linewidth=1,
+                    markersize=4,
+                    alpha=0.7,
+                    **look(position),
+                    label=as_label(model.model) if run is model.runs[0] else None,
+                )
+    accuracies.set(xlabel="epoch", ylabel="test accuracy (%)")
+    accuracies.legend(frameon=False, loc="lower right")
+    losses.set(xlabel="epoch", ylabel="test loss (nats)", yscale="log")
+    losses.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    losses.yaxis.set_major_formatter("{x:g}")
+    losses.yaxis.set_minor_formatter(NullFormatter())
+    for axes in (accuracies, losses):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        plain(axes)

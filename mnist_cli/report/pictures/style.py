@@ -4,19 +4,39 @@ Networks differ by marker and by a label; the colours are those of Okabe and Ito
 """
 
 import math
+from io import BytesIO
 from math import comb
+from pathlib import Path
+from typing import Any
 
+import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
 from mnist_cli.report.phrases import looks
-from mnist_cli.report.pictures.ticks import is_logarithmic, tick_locator, tick_text
 from mnist_cli.schema.comparison import SETTLED, Aggregate, CompareResult, ModelRuns
+from mnist_cli.system.files import write
 from mnist_cli.system.streams import visible
 
 END_OF_A_NAME = 20  # characters that a plot shows of a long one
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX*<>"
+THOUSANDS = EngFormatter(sep="")
+ROUND = (1, 2, 2.5, 5, 10)
+WITHOUT_DATE: dict[str, dict[str, None]] = {
+    "png": {},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
+
+
+def look(position: int) -> dict[str, Any]:
+    """The colour and the marker of the network at `position`."""
+    return {
+        "color": COLOURS[position % len(COLOURS)],
+        "marker": MARKERS[position % len(MARKERS)],
+    }
 
 
 def title(result: CompareResult) -> str:
@@ -39,7 +59,7 @@ def title(result: CompareResult) -> str:
 
 
 def as_label(text: str) -> str:
-    """Others' text as a plot shows it: a $ is no formula, a long one has no middle."""
+    """Text for a plot: a $ starts no formula, and a long text loses its middle."""
     shown = visible(text)
     if len(shown) > 2 * END_OF_A_NAME + 3:
         shown = f"{shown[:END_OF_A_NAME]}...{shown[-END_OF_A_NAME:]}"
@@ -47,22 +67,44 @@ def as_label(text: str) -> str:
 
 
 def point_label(model: ModelRuns) -> str:
-    """A network's name; while seeds are added, with their number and whether it is settled."""
+    """A network's name; with --until-settled also its number of seeds, and whether it is open."""
     name = as_label(model.model)
     if model.settled is None:
         return name
     return f"{name} (n = {len(model.runs)}{'' if model.settled else ', open'})"
 
 
-def accuracy_bar(figures: Aggregate) -> list[list[float]]:
-    """How far a bar reaches down and up, in percent: the interval, or without one the deviation.
+def accuracy_ends(figures: Aggregate) -> tuple[float, float, float]:
+    """Mean accuracy and the ends of its bar, in percent: the interval, else the deviation.
 
     The interval of few seeds may leave 0 to 100, where its bar ends.
     """
-    accuracy = figures.test_accuracy
-    half = (accuracy.half_width or figures.accuracy_deviation or 0) * 100
-    mean = accuracy.mean * 100
-    return [[min(half, mean)], [min(half, 100 - mean)]]
+    mean, half = figures.test_accuracy.mean, figures.test_accuracy.half_width
+    half = half or figures.accuracy_deviation or 0
+    return mean * 100, max(mean - half, 0) * 100, min(mean + half, 1) * 100
+
+
+def accuracy_bar(figures: Aggregate) -> list[list[float]]:
+    """How far the bar of an accuracy reaches down and up, in percent."""
+    mean, low, high = accuracy_ends(figures)
+    return [[mean - low], [high - mean]]
+
+
+def is_logarithmic(low: float, high: float) -> bool:
+    """Whether an axis is logarithmic; for less than a factor of 3 it has too few round ticks."""
+    return high > 3 * low > 0
+
+
+def tick_locator(low: float, high: float, *, whole: bool = False) -> Locator:
+    """The locator of the ticks of an axis from `low` to `high`, with `whole` for integers only."""
+    if is_logarithmic(low, high) and not whole:
+        return LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5))
+    return MaxNLocator(5, steps=list(ROUND), integer=whole)
+
+
+def tick_text(tick: float) -> str:
+    """`0.5`, `97.5`, `25.4k`, `1M`."""
+    return str(THOUSANDS(tick)) if tick >= 1000 else f"{tick:.6g}"
 
 
 def scale(axes: Axes) -> None:
@@ -76,9 +118,9 @@ def scale(axes: Axes) -> None:
 
 
 def thin(axes: Axes) -> None:
-    """Leave out the ticks of the horizontal axis whose numbers would run into the one before.
+    """Drop ticks of the horizontal axis whose numbers would overlap the one before.
 
-    The figure must have been drawn, as only then it is known how wide they are.
+    The figure must have been drawn, which sets the widths of the numbers.
     """
     kept, end = [], -math.inf
     for tick, text in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True):
@@ -94,3 +136,16 @@ def plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write `figure` in the format of the suffix; the same figure gives the same bytes.
+
+    Raises:
+        MnistCliError: the file cannot be written.
+    """
+    suffix = path.suffix.lower().removeprefix(".")
+    drawn = BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "mnist-cli"}):
+        figure.savefig(drawn, format=suffix, metadata=WITHOUT_DATE[suffix])
+    write(path, drawn.getvalue())

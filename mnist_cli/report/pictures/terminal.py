@@ -41,7 +41,7 @@ def draw(console: Console, images: NDArray[np.uint8], captions: list[str]) -> Ta
 
 
 def caption(sample: ShownImage) -> str:
-    """`7`, `7, predicted 7` or `7, predicted 1 (wrong)`: right and wrong differ without colour."""
+    """`7`, `7, predicted 7` or `7, predicted 1 (wrong)`."""
     if sample.prediction is None:
         return str(sample.label)
     wrong = " (wrong)" if sample.prediction != sample.label else ""
@@ -56,7 +56,7 @@ def picture_caption(picture: PictureResult) -> str:
 
 
 def disputed_caption(image: DisputedImage) -> str:
-    """`7: 7, 1`: the label, and what each checkpoint makes of it in their order."""
+    """`7: 7, 1`: the label, and the prediction of each checkpoint in their order."""
     return f"{image.label}: {', '.join(map(str, image.predictions))}"
 
 
