@@ -184,7 +184,10 @@ def test_few_seeds_that_show_it_narrowly_are_to_be_confirmed(
         comparison(network("a", GOOD[:n]), network("b", GOOD[:n]), seeds=n),
         verdicts=(verdict("a>b", mean, half, n),),
     )
-    confirm = f" {n} seeds show it narrowly: confirm it with others, --seed {n} --seeds 5."
+    confirm = (
+        f" With {n} seeds, a difference is barely significant: confirm it with other seeds, "
+        f"--seed {n} --seeds 5."
+    )
     assert conclusion(result) == f"a is best.{confirm if cautious else ''}"
     added = replace(result, settling=Settling(40))
     assert conclusion(added) == "a is best."
@@ -195,7 +198,7 @@ def test_the_fewest_seeds_that_show_it_narrowly_are_named() -> None:
     narrow = [verdict("a>b", 0.016, 0.0127, 4), verdict("a>c", 0.016, 0.0127, 3)]
     for verdicts in (narrow, narrow[::-1]):
         result = replace(comparison(*rows, seeds=4), verdicts=(*verdicts, verdict("b=c")))
-        assert " 3 seeds show it narrowly: " in conclusion(result)
+        assert " With 3 seeds, a difference is barely significant: " in conclusion(result)
 
 
 def test_it_stands_on_top_of_every_output() -> None:

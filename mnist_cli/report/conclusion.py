@@ -138,8 +138,8 @@ def _cautions(result: CompareResult) -> list[str]:
     ]
     if narrow:
         lines.append(
-            f"{plural(min(narrow), 'seed')} show it narrowly: confirm it with others, "
-            f"--seed {max(result.seeds) + 1} --seeds {LEAST_RUNS}."
+            f"With {plural(min(narrow), 'seed')}, a difference is barely significant: confirm it "
+            f"with other seeds, --seed {max(result.seeds) + 1} --seeds {LEAST_RUNS}."
         )
     return lines
 
