@@ -305,7 +305,7 @@ def test_a_journal_that_is_lost_meanwhile_is_written_whole(change: str) -> None:
     with opened() as book:
         assert book.runs.keys() == {("mlp", 0), ("mlp", 1)}
         PATH.write_text("a letter")
-        with pytest.raises(MnistCliError, match="was replaced by something else"):
+        with pytest.raises(MnistCliError, match="was replaced by another file"):
             book.add_all([("mlp", run(2))])
     assert PATH.read_text() == "a letter"
 
@@ -583,6 +583,6 @@ def test_other_threads_are_named(run_cli: RunCli) -> None:
     outcome = run_process(*map(str, command), "--threads", "2")
     assert outcome.code == ExitCode.USAGE
     assert outcome.err == (
-        "error: the runs in runs.jsonl have 1 thread each: go on with --threads 1, or choose "
+        "error: the runs in runs.jsonl have 1 thread each: continue with --threads 1, or choose "
         "another journal\n"
     )
