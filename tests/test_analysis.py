@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from mnist_cli.comparison import statistics
-from mnist_cli.comparison.analysis import with_baseline
-from mnist_cli.comparison.baseline import accuracies, training_note
+from mnist_cli.comparison.baseline import accuracies, training_note, with_baseline
 from mnist_cli.comparison.gates import judge_gates
 from mnist_cli.report import cautions, gates, phrases
 from mnist_cli.schema.comparison import Aggregate, CompareResult, Measure, Settling
@@ -101,8 +100,23 @@ def test_pareto_marks_are_of_accuracy_at_a_cost() -> None:
     }
 
 
+def test_pareto_marks_count_parameters_that_are_not_trained() -> None:
+    frozen = replace(network("frozen", GOOD), parameters=10, total_parameters=5000)
+    result = comparison(frozen, network("small", GOOD, parameters=1000))
+    assert figures(result, "small").pareto_parameters
+    assert not figures(result, "frozen").pareto_parameters
+
+
 def test_an_outlier_is_a_seed_and_not_its_position() -> None:
     row = network("a", GOOD, (2.0, 2.1, 9.0, 2.0, 2.1), first_seed=40)
+    late = network(
+        "a",
+        (0.98, *GOOD),
+        (5.0, 2.0, 2.1, 9.0, 2.0, 2.1),
+        first_seed=39,
+        runs_at_once=(2, *[1] * 5),
+    )
+    assert figures(comparison(late), "a").outlier_seeds == (42,)  # the first one was not alone
     result = comparison(row)
     assert figures(result, "a").outlier_seeds == (42,)
     [line] = phrases.findings(result)
@@ -143,6 +157,9 @@ def test_one_epoch_more_or_less_is_no_verdict() -> None:
     )
     [verdict] = result.verdicts
     assert verdict.better is None
+    # Each time has the error of rounding to its own epochs, of 1.0 s and 1.2 s.
+    rounding = math.hypot(1.0, 1.2) / math.sqrt(12)
+    assert verdict.difference.half_width == pytest.approx(2.776 * rounding / math.sqrt(5), rel=1e-3)
 
 
 def test_the_interval_of_times_in_whole_epochs_covers_their_difference() -> None:
@@ -797,6 +814,9 @@ def test_times_of_two_machines_are_not_mixed() -> None:
         network("a", (0.95, 0.96), 1.0, hosts=("one", "two")), network("b", (0.95, 0.96), 3.0)
     )
     assert figures(result, "a").times is figures(result, "b").times is None
+    one, other = network("a", (0.95, 0.96), 1.0).runs  # of one name, but with two processors
+    two = replace(network("a", ()), runs=(one, replace(other, processor="Xeon")))
+    assert figures(comparison(two), "a").times is None
     timed = comparison(
         network("a", (0.95, 0.96), 1.0, reached=(True, True), hosts=("one", "two")),
         network("b", (0.95, 0.96), 3.0, reached=(True, True), hosts=("one", "two")),

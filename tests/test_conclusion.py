@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mnist_cli.comparison.analysis import with_baseline
+from mnist_cli.comparison.baseline import with_baseline
 from mnist_cli.report.cautions import SEEDS_ADDED
 from mnist_cli.report.comparison_tables import comparison_tables
 from mnist_cli.report.conclusion import conclusion

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mnist_cli.comparison.analysis import with_baseline
+from mnist_cli.comparison.baseline import with_baseline
 from mnist_cli.report import console, export, latex
 from mnist_cli.report.comparison_tables import comparison_tables
 from mnist_cli.report.console import json_document

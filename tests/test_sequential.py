@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats as reference
 
 from mnist_cli.comparison import sequential
-from mnist_cli.comparison.analysis import with_baseline
+from mnist_cli.comparison.baseline import with_baseline
 from mnist_cli.comparison.gates import judge_gates
 from mnist_cli.comparison.sequential import expected_half_width, judged, seeds_needed
 from mnist_cli.report import cautions, export, phrases

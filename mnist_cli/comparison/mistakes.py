@@ -1,4 +1,4 @@
-"""Which test images a run got wrong, and what runs have in common there."""
+"""Which test images a run got wrong, and which of them runs have in common."""
 
 import base64
 import binascii
@@ -17,10 +17,7 @@ RIGHT = 255  # where another image has 10 * label + answer
 
 
 def encoded(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> str:
-    """Write down which of N answers are wrong, and what they are, as text for `Run.mistakes`.
-
-    Where 4 % of 10,000 answers are wrong, the text has about 1 kB.
-    """
+    """The wrong ones of N answers as text for `Run.mistakes`: 1 kB if 4 % of 10,000 are wrong."""
     codes = np.where(labels == answers, RIGHT, NUM_CLASSES * labels + answers).astype(np.uint8)
     return base64.b64encode(zlib.compress(codes.tobytes(), 9)).decode()
 
@@ -56,8 +53,8 @@ def sampling_error_of_difference(
     """Half the 95 % interval of the difference in accuracy that is due to the choice of images.
 
     1.96 times the standard deviation over the images of (share of `first` that is right minus share
-    of `second`), divided by the square root of their number. On other images of the kind, the same
-    trained networks differ by so much more or less. None where mistakes are not known or damaged.
+    of `second`), divided by the square root of their number. None if mistakes are unknown or
+    damaged.
     """
     try:
         shares = [
@@ -79,6 +76,6 @@ def _wrong(text: str, num_test: int) -> NDArray[np.bool_]:
 
 
 def confusion(codes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """How many of R×N answers take a label (row) for another class (column): int64 10×10."""
+    """The 10×10 confusion matrix of R×N codes without right answers, labels as rows; int64."""
     wrong = codes[codes != RIGHT]
     return np.bincount(wrong, minlength=NUM_CLASSES**2).reshape(NUM_CLASSES, NUM_CLASSES)
