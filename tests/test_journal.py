@@ -594,6 +594,9 @@ def test_runs_are_put_in_order_at_the_end() -> None:
                 book.add_all([(name, run(seed))])
             assert PATH.read_bytes().count(b"\n") == 4
             book.finish()
+            whole = PATH.read_bytes()
+            book.finish()
+            assert PATH.read_bytes() == whole
         lines = list(map(json.loads, PATH.read_text().splitlines()))
         assert [(line["run"]["seed"], line["model"]) for line in lines[1:-1]] == [
             (0, "b"),

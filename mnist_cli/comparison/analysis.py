@@ -2,18 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import fmean, median, stdev
+from statistics import median, stdev
 
 from mnist_cli.comparison import statistics
 from mnist_cli.comparison.verdicts import settled, timed, verdicts
-from mnist_cli.schema.comparison import (
-    CONFIDENCE,
-    Aggregate,
-    CompareResult,
-    Estimate,
-    ModelRuns,
-    Run,
-)
+from mnist_cli.schema.comparison import Aggregate, CompareResult, Estimate, ModelRuns, Run
 
 
 def analysed(result: CompareResult) -> CompareResult:
@@ -65,9 +58,8 @@ def _figures(model: ModelRuns, alone: Sequence[Run], result: CompareResult) -> A
 
 def _mean(values: Sequence[float], result: CompareResult, resolution: float = 0.0) -> Estimate:
     """A mean with its interval; without one if the number of seeds depends on the values."""
-    if result.settling:
-        return Estimate(fmean(values), None, len(values), CONFIDENCE)
-    return statistics.mean_interval(values, resolution)
+    estimate = statistics.mean_interval(values, resolution)
+    return replace(estimate, half_width=None) if result.settling else estimate
 
 
 def _with_pareto(models: Sequence[ModelRuns]) -> list[ModelRuns]:

@@ -88,13 +88,8 @@ def with_baseline(
 
     A network with five or more seeds in common is judged by their paired t-test, another one by
     Welch's test of all seeds. The intervals are simultaneous 95 % confidence intervals (Bonferroni)
-    over the networks, and over the looks if seeds are added.
-
-    Args:
-        result: what is known now.
-        file: where the earlier runs are from.
-        accuracies: those of each network in `file`, by seed.
-        note: how the training differed then.
+    over the networks, and over the looks if seeds are added. `accuracies` are those of each network
+    in `file`, by seed; `note` says how the training differed then.
     """
     known = {}
     for model in result.models:

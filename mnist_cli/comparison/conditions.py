@@ -53,13 +53,8 @@ def conditions(
 ) -> dict[str, Any]:
     """All that decides the result of a run beside its seed, as nested JSON.
 
-    Args:
-        models: rows with or without runs; their order does not matter.
-        dataset: the images.
-        environment: of which `deciding` counts.
-        target: accuracy to train up to.
-        number_of_seeds: how it is decided, as verdicts on a fixed number of seeds and then on added
-            ones would be false in more than 5 %.
+    The order of `models` does not matter. `number_of_seeds` tells how it is decided: verdicts on a
+    fixed number of seeds and then on added ones would be false in more than 5 %.
     """
     return {
         NETWORKS: {

@@ -123,12 +123,10 @@ class Journal:
 
     def write(self) -> None:
         """Write the whole file."""
-        *earlier, (seeds, finished) = self.asked.items()
         lines: list[Header | RunEntry | SeedsEntry] = [self.header]
-        lines += [SeedsEntry(*each) for each in earlier]
-        lines += [SeedsEntry(seeds, finished=False)] if earlier else []
         lines += [sealed(RunEntry(model, run)) for (model, _), run in self.runs.items()]
-        lines += [SeedsEntry(seeds, finished=True)] if finished else []
+        if len(self.asked) > 1 or self.asked[self.header.seeds]:
+            lines += [SeedsEntry(seeds, finished) for seeds, finished in self.asked.items()]
         if self.path:
             with _keeping(self.path):
                 self._check_not_replaced(self.path)

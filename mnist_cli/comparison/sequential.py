@@ -27,17 +27,10 @@ def judged(
     margin: float | None,
     resolution: float,
 ) -> Decision | None:
-    """The decision on one pair: that of the look which settled it, else that of the last look.
+    """The decision on one pair: that of the look which settled it, else of the last look, if any.
 
-    Args:
-        differences: first minus second, in the order of the seeds.
-        comparisons: m pairs times K looks, fixed before the first run.
-        settling: the looks, and the most seeds.
-        margin: smaller differences count as none, in the unit of `differences`.
-        resolution: the least step between two values.
-
-    Returns:
-        None before the first look.
+    `differences` are first minus second, in the order of the seeds; `comparisons` is m pairs times
+    K looks; the others are as in `statistics.judge` and `statistics.sample_mean`.
     """
     decision = None
     for look in settling.allowed_looks:

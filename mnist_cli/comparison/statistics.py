@@ -62,12 +62,10 @@ class Decision:
 
 
 def sample_mean(values: Sequence[float], resolution: float = 0.0) -> SampleMean:
-    """The mean of two or more values, and its standard error.
+    """The mean of two or more independent values, and its standard error.
 
-    Args:
-        values: independent measurements.
-        resolution: the least step between two values, such as one image of a test set. The
-            variance is at least resolution**2 / 12, that of rounding to steps.
+    `resolution` is the least step between two values, such as one image of a test set: the variance
+    is at least resolution**2 / 12, that of rounding to steps.
     """
     spread = max(variance(values), resolution**2 / 12)
     return SampleMean(fmean(values), math.sqrt(spread / len(values)), len(values) - 1, len(values))
@@ -107,12 +105,8 @@ def judge(sample: SampleMean, comparisons: int, margin: float | None = None) -> 
     """Judge one of m differences by its interval at the level 1 - 0.05 / m (Bonferroni; Dunn 1961).
 
     These are simultaneous 95 % confidence intervals, so the chance of any false verdict is at most
-    5 %. Holm's procedure has more power, but its intervals are not simultaneous.
-
-    Args:
-        sample: the mean difference.
-        comparisons: m.
-        margin: two are equivalent if the interval lies between -margin and margin.
+    5 %. Holm's procedure has more power, but its intervals are not simultaneous. Two are equivalent
+    if the interval lies between -margin and margin.
     """
     estimate = sample.estimate(1 - ALPHA / comparisons)
     adjusted_p = min(1.0, comparisons * sample.p_value())
