@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mnist_cli.comparison import statistics
-from mnist_cli.comparison.baseline import accuracies, training_note, with_baseline
+from mnist_cli.comparison.baseline import accuracies, add_changes, training_note
 from mnist_cli.comparison.gates import judge_gates
 from mnist_cli.report import cautions, gates, phrases
 from mnist_cli.schema.comparison import Aggregate, CompareResult, Measure, Settling
@@ -207,7 +207,7 @@ def test_runs_that_never_arrived_enter_no_mean_and_have_no_verdict() -> None:
 
 
 def changed(then: dict[int, float]) -> CompareResult:
-    return with_baseline(comparison(network("a", GOOD)), "base.json", {"a": then}, None)
+    return add_changes(comparison(network("a", GOOD)), "base.json", {"a": then}, None)
 
 
 def test_a_drop_is_a_regression_and_a_rise_is_none() -> None:
@@ -251,7 +251,7 @@ def test_other_seeds_are_not_paired() -> None:
 
 
 def test_a_network_that_the_baseline_lacks_has_no_change() -> None:
-    result = with_baseline(comparison(network("a", GOOD)), "base.json", {}, "trained otherwise")
+    result = add_changes(comparison(network("a", GOOD)), "base.json", {}, "trained otherwise")
     assert phrases.findings(result) == [
         "Since base.json (trained otherwise):",
         "a: no change known; it has no runs there, or failed here",
@@ -264,7 +264,7 @@ def test_seeds_in_common_are_paired_and_their_intervals_are_counted() -> None:
         "a": {seed + 3: accuracy for seed, accuracy in enumerate(GOOD)},  # two seeds in common
         "b": {**dict(enumerate(BAD, 2)), 90: 0.2},  # five, of which two are other runs
     }
-    baseline = with_baseline(now, "base.json", then, None).baseline
+    baseline = add_changes(now, "base.json", then, None).baseline
     assert baseline is not None
     a, b, c = baseline.changes
     assert (a.paired, b.paired, c.difference) == (False, True, None)
@@ -275,7 +275,7 @@ def test_seeds_in_common_are_paired_and_their_intervals_are_counted() -> None:
     # Two networks of three are in the baseline: two tests, at 5 % together.
     assert a.difference.confidence == b.difference.confidence == 1 - 0.05 / 2
     assert b.adjusted_p == pytest.approx(min(1, 2 * statistics.sample_mean(differences).p_value()))
-    lines = phrases.findings(with_baseline(now, "base.json", then, "threads 2, now 1"))
+    lines = phrases.findings(add_changes(now, "base.json", then, "threads 2, now 1"))
     start = lines.index(
         "Since base.json (threads 2, now 1), simultaneous 95 % confidence intervals:"
     )
@@ -298,7 +298,7 @@ def test_a_change_of_runs_near_chance_is_not_to_be_trusted() -> None:
     learned_then, dead_then = dict(enumerate(GOOD)), dict(enumerate((*GOOD[:4], 0.2)))
     dead = comparison(network("a", (*GOOD[:4], 0.1135)))
     for now, then in ((comparison(network("a", GOOD)), dead_then), (dead, learned_then)):
-        [line] = phrases.findings(with_baseline(now, "base.json", {"a": then}, None))[-2:-1]
+        [line] = phrases.findings(add_changes(now, "base.json", {"a": then}, None))[-2:-1]
         assert line.endswith("; do not trust the ±: it has runs near chance")
     assert "near chance" not in str(phrases.findings(changed(learned_then)))
 
@@ -325,11 +325,11 @@ def test_without_two_runs_now_and_then_no_change_is_known() -> None:
         (network("a", GOOD), {0: 0.98}),
         (network("a", ()), enough),
     ):
-        baseline = with_baseline(comparison(row), "base.json", {"a": then}, None).baseline
+        baseline = add_changes(comparison(row), "base.json", {"a": then}, None).baseline
         assert baseline is not None
         [change] = baseline.changes
         assert (change.difference, change.regressed) == (None, False)
-    two = with_baseline(comparison(network("a", GOOD[:2])), "base.json", {"a": enough}, None)
+    two = add_changes(comparison(network("a", GOOD[:2])), "base.json", {"a": enough}, None)
     assert two.baseline and two.baseline.changes[0].difference
 
 
@@ -431,7 +431,7 @@ def test_gates_fail_at_most_5_of_100_builds_that_meet_them(networks: int, regres
             for number in range(networks)
         ]
         then = {row.model: dict(enumerate(random.normal(0.97, 0.002, 5).tolist())) for row in rows}
-        result = with_baseline(comparison(*rows), "base.json", then, None)
+        result = add_changes(comparison(*rows), "base.json", then, None)
         failed += bool(failed_gates(result, gates))
     assert 0.02 < failed / trials < 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
 
@@ -737,7 +737,7 @@ def test_a_regression_gate_says_what_it_concluded() -> None:
         [line] = said(changed(then), gate)
         assert line.endswith(sentence)
         assert line.startswith("gate not proven: ") == ("but" in sentence)
-    unknown = with_baseline(comparison(network("a", GOOD)), "base.json", {}, None)
+    unknown = add_changes(comparison(network("a", GOOD)), "base.json", {}, None)
     assert said(unknown, gate) == [
         "gate not proven: a: no change since base.json is known, so nothing is known of "
         "--fail-on-regression"

@@ -5,16 +5,16 @@ from dataclasses import replace
 from statistics import median, stdev
 
 from mnist_cli.comparison import statistics
-from mnist_cli.comparison.verdicts import settled, timed, verdicts
+from mnist_cli.comparison.verdicts import is_settled, judge_pairs, select_timed
 from mnist_cli.schema.comparison import Aggregate, CompareResult, Estimate, ModelRuns, Run
 
 
-def analysed(result: CompareResult) -> CompareResult:
+def analyse(result: CompareResult) -> CompareResult:
     """`result` with the figures of each network and the verdicts on each pair.
 
     A network that failed has neither: the seeds that it lacks may be those that go badly.
     """
-    runs = timed(result.models)
+    runs = select_timed(result.models)
     models = [
         replace(model, figures=_figures(model, runs[model.model], result))
         if model.runs and not model.failure
@@ -23,9 +23,11 @@ def analysed(result: CompareResult) -> CompareResult:
     ]
     if result.target is None:  # else all networks are trained up to the same accuracy
         models = _with_pareto(models)
-    judged = verdicts(replace(result, models=tuple(models)))
+    judged = judge_pairs(replace(result, models=tuple(models)))
     if result.settling:
-        models = [replace(model, settled=settled(model.model, models, judged)) for model in models]
+        models = [
+            replace(model, settled=is_settled(model.model, models, judged)) for model in models
+        ]
     return replace(result, models=tuple(models), verdicts=judged)
 
 

@@ -72,13 +72,13 @@ def check_comparable(
         raise UsageError(f"{file} has none of these networks; those it has: {has}")
 
 
-def compared(result: CompareResult, file: Path, baseline: CompareResult) -> CompareResult:
+def compare(result: CompareResult, file: Path, baseline: CompareResult) -> CompareResult:
     """`result` with the changes since `baseline`, which was read from `file`."""
     note = training_note(baseline, result)
-    return with_baseline(result, str(file), accuracies(baseline), note)
+    return add_changes(result, str(file), accuracies(baseline), note)
 
 
-def with_baseline(
+def add_changes(
     result: CompareResult,
     file: str,
     accuracies: Mapping[str, Mapping[int, float]],

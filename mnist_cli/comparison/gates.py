@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mnist_cli.comparison.sequential import at_last_look
 from mnist_cli.comparison.statistics import mean_interval
-from mnist_cli.comparison.verdicts import timed
+from mnist_cli.comparison.verdicts import select_timed
 from mnist_cli.formatting import format_runs, plural
 from mnist_cli.schema.comparison import ALPHA, Baseline, Change, CompareResult, ModelRuns, Run
 from mnist_cli.schema.gates import Gate, GateVerdict
@@ -25,7 +25,7 @@ def judge_gates(result: CompareResult, gates: GateOptions) -> list[Gate]:
     alpha = ALPHA / 2 if gates.fail_on_regression else ALPHA
     tests = max(1, len(result.models) * len(asked) * result.number_of_looks)
     confidence = 1 - 2 * alpha / tests  # of two-sided intervals
-    alone = timed(result.models)
+    alone = select_timed(result.models)
     judged = []
     for model in result.models:
         runs = at_last_look(model.runs, result.settling)

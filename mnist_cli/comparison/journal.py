@@ -25,7 +25,7 @@ from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.formatting import plural
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.events import Notice, OnEvent
-from mnist_cli.schema.record import Record, Sealed, check_seal, from_json, sealed, to_json
+from mnist_cli.schema.record import Record, Sealed, check_seal, from_json, seal, to_json
 from mnist_cli.system import files
 from mnist_cli.system.files import absolute, explaining, is_own, replacing
 
@@ -100,7 +100,7 @@ class Journal:
             MnistCliError: they cannot be written.
         """
         self.runs |= {(model, run.seed): run for model, run in finished}
-        self._append(*(sealed(RunEntry(model, run)) for model, run in finished))
+        self._append(*(seal(RunEntry(model, run)) for model, run in finished))
 
     def finish(self) -> None:
         """Note the end of the comparison, and sort its runs by seed and network.
@@ -124,7 +124,7 @@ class Journal:
     def write(self) -> None:
         """Write the whole file."""
         lines: list[Header | RunEntry | SeedsEntry] = [self.header]
-        lines += [sealed(RunEntry(model, run)) for (model, _), run in self.runs.items()]
+        lines += [seal(RunEntry(model, run)) for (model, _), run in self.runs.items()]
         if len(self.asked) > 1 or self.asked[self.header.seeds]:
             lines += [SeedsEntry(seeds, finished) for seeds, finished in self.asked.items()]
         if self.path:

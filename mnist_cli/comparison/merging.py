@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 
-from mnist_cli.comparison.analysis import analysed
+from mnist_cli.comparison.analysis import analyse
 from mnist_cli.comparison.conditions import Conditions, conditions, differences
 from mnist_cli.errors import UsageError
 from mnist_cli.schema.comparison import CompareResult, ModelRuns
@@ -13,7 +13,7 @@ from mnist_cli.schema.comparison import CompareResult, ModelRuns
 RESULTS = ("epochs", "test_accuracy", "test_loss", "reached_target")  # what a seed decides
 
 
-def merged(exports: Mapping[Path, CompareResult]) -> CompareResult:
+def merge(exports: Mapping[Path, CompareResult]) -> CompareResult:
     """All runs of some exports as one comparison, analysed; networks in the order of the first.
 
     A run that two of them hold counts once.
@@ -42,7 +42,7 @@ def merged(exports: Mapping[Path, CompareResult]) -> CompareResult:
         baseline=None,
         wall_seconds=None,
     )
-    return analysed(result)
+    return analyse(result)
 
 
 def _check_same(first_path: Path, first: CompareResult, path: Path, other: CompareResult) -> None:

@@ -16,13 +16,13 @@ from mnist_cli.schema.datasets import NUM_CLASSES
 RIGHT = 255  # where another image has 10 * label + answer
 
 
-def encoded(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> str:
+def encode(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> str:
     """The wrong ones of N answers as text for `Run.mistakes`: 1 kB if 4 % of 10,000 are wrong."""
     codes = np.where(labels == answers, RIGHT, NUM_CLASSES * labels + answers).astype(np.uint8)
     return base64.b64encode(zlib.compress(codes.tobytes(), 9)).decode()
 
 
-def decoded(text: str, num_test: int) -> NDArray[np.uint8]:
+def decode(text: str, num_test: int) -> NDArray[np.uint8]:
     """One byte for each of `num_test` images: 10 * label + answer, or 255 for a right answer.
 
     Raises:
@@ -41,9 +41,9 @@ def decoded(text: str, num_test: int) -> NDArray[np.uint8]:
     return codes
 
 
-def of_runs(runs: Sequence[Run], num_test: int) -> NDArray[np.uint8]:
-    """`decoded` for each run that knows its mistakes, R×N; raises ValueError likewise."""
-    known = [decoded(run.mistakes, num_test) for run in runs if run.mistakes is not None]
+def decode_runs(runs: Sequence[Run], num_test: int) -> NDArray[np.uint8]:
+    """`decode` for each run that knows its mistakes, R×N; raises ValueError likewise."""
+    known = [decode(run.mistakes, num_test) for run in runs if run.mistakes is not None]
     return np.stack(known) if known else np.empty((0, num_test), np.uint8)
 
 
@@ -71,11 +71,11 @@ def sampling_error_of_difference(
 
 @lru_cache(maxsize=1024)  # a comparison is analysed after each of its runs
 def _wrong(text: str, num_test: int) -> NDArray[np.bool_]:
-    wrong: NDArray[np.bool_] = decoded(text, num_test) != RIGHT
+    wrong: NDArray[np.bool_] = decode(text, num_test) != RIGHT
     return wrong
 
 
-def confusion(codes: NDArray[np.uint8]) -> NDArray[np.int64]:
+def count_confusions(codes: NDArray[np.uint8]) -> NDArray[np.int64]:
     """The 10×10 confusion matrix of R×N codes without right answers, labels as rows; int64."""
     wrong = codes[codes != RIGHT]
     return np.bincount(wrong, minlength=NUM_CLASSES**2).reshape(NUM_CLASSES, NUM_CLASSES)

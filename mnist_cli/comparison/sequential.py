@@ -20,7 +20,7 @@ LIKELY = 1.28  # standard errors: a mean is off by more, to one side, in one of 
 EXPECTED_ACCURACY = 0.99  # about that of the article's best network
 
 
-def judged(
+def judge_at_looks(
     differences: Sequence[float],
     comparisons: int,
     settling: Settling,

@@ -19,7 +19,7 @@ from mnist_cli.schema.comparison import SETTLED, CompareResult, Measure, ModelRu
 Pair = tuple[ModelRuns, ModelRuns]
 
 
-def timed(models: Sequence[ModelRuns]) -> dict[str, tuple[Run, ...]]:
+def select_timed(models: Sequence[ModelRuns]) -> dict[str, tuple[Run, ...]]:
     """The runs of each network that had their machine alone; none if they are of two machines."""
     alone = {
         model.model: tuple(run for run in model.runs if run.runs_at_once == 1) for model in models
@@ -28,7 +28,7 @@ def timed(models: Sequence[ModelRuns]) -> dict[str, tuple[Run, ...]]:
     return alone if len(machines) < 2 else dict.fromkeys(alone, ())
 
 
-def verdicts(result: CompareResult) -> tuple[Verdict, ...]:
+def judge_pairs(result: CompareResult) -> tuple[Verdict, ...]:
     """What the runs say of each pair of networks that did not fail or miss the target.
 
     The intervals are simultaneous 95 % confidence intervals. If seeds are added, all pairs count
@@ -36,7 +36,7 @@ def verdicts(result: CompareResult) -> tuple[Verdict, ...]:
     """
     ranked = [model for model in result.models if model.figures]
     if result.target is not None:
-        runs = timed(result.models)
+        runs = select_timed(result.models)
         reached = [model for model in ranked if model.always_reached_target]
         ranked = [replace(model, runs=runs[model.model]) for model in reached]
     pairs = list(combinations(ranked, 2))
@@ -48,7 +48,7 @@ def verdicts(result: CompareResult) -> tuple[Verdict, ...]:
     )
 
 
-def settled(name: str, models: Sequence[ModelRuns], judged: Sequence[Verdict]) -> bool:
+def is_settled(name: str, models: Sequence[ModelRuns], judged: Sequence[Verdict]) -> bool:
     """Whether there is a verdict on each pair of the network `name`."""
     outcomes = [verdict.outcome for verdict in judged if name in (verdict.first, verdict.second)]
     return len(outcomes) == len(models) - 1 and SETTLED.issuperset(outcomes)
@@ -90,7 +90,9 @@ def _at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | N
         ]
         resolution = 1 / result.dataset.num_test
         decisions.append(
-            sequential.judged(differences, comparisons, result.settling, result.margin, resolution)
+            sequential.judge_at_looks(
+                differences, comparisons, result.settling, result.margin, resolution
+            )
         )
     return decisions
 

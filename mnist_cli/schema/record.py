@@ -48,7 +48,7 @@ class Sealed(Record):
     field empty and each number as a float: so other programs may reformat the file."""
 
 
-def sealed(record: S) -> S:
+def seal(record: S) -> S:
     """The same record with its checksum."""
     return replace(record, checksum=_checksum(to_json(record)))
 
