@@ -23,7 +23,7 @@ def load_baseline(path: Path) -> CompareResult:
     """Read an export of `compare`.
 
     Raises:
-        MnistCliError: there is no such file, or it is something else, or of another version.
+        MnistCliError: the file cannot be read, or is no export of this version.
     """
     content = read(path, WAY_OUT)
     try:
@@ -46,7 +46,7 @@ def _check_once(names: Sequence[str]) -> None:
 def check_comparable(
     file: Path, baseline: CompareResult, models: Sequence[str], dataset: DatasetInfo
 ) -> None:
-    """Refuse a baseline that says nothing about the comparison at hand.
+    """Refuse a baseline that cannot be compared with `models` on a dataset.
 
     Raises:
         UsageError: it has other images, a target, none of the networks or too few runs of one.
@@ -114,7 +114,7 @@ def _change(
     comparisons: int,
     resolution: float,
 ) -> Change:
-    """The change from `then` to `now`, accuracies by seed, among so many `comparisons`."""
+    """The change from `then` to `now`, accuracies by seed, as one of several `comparisons`."""
     common = sorted(now.keys() & then.keys())
     one, other = [now[seed] for seed in common], [then[seed] for seed in common]
     paired = len(common) >= LEAST_RUNS
@@ -144,7 +144,7 @@ def _by_seed(runs: Sequence[Run]) -> dict[int, float]:
 
 
 def training_note(baseline: CompareResult, result: CompareResult) -> str | None:
-    """Where the training differed from now, such as `mlp epochs 5, now 1`; None if it did not.
+    """How the training differed, such as `mlp epochs 5, now 1`; None if it did not.
 
     Differences in a network's code or size are left out: the baseline is there to measure them.
     """

@@ -1,4 +1,4 @@
-"""What decides a result beside its seed, and where two comparisons differ in that."""
+"""The conditions that decide a result together with its seed, and how two comparisons differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -51,7 +51,7 @@ def conditions(
     target: float | None,
     number_of_seeds: str,
 ) -> dict[str, Any]:
-    """All that decides the result of a run beside its seed, as nested JSON.
+    """What decides the result of a run together with its seed, as nested JSON.
 
     The order of `models` does not matter. `number_of_seeds` tells how it is decided: verdicts on a
     fixed number of seeds and then on added ones would be false in more than 5 %.

@@ -1,8 +1,8 @@
-"""Finished runs on disk, so that an interrupted comparison goes on where it was.
+"""Finished runs on disk, so that an interrupted comparison can continue.
 
-A text file of JSON lines: first the conditions that all its runs have in common, then a line for
-each run, for seeds that are asked for later, and for the end of the comparison. A line is appended
-and synced when its run is finished; if a power cut leaves a part of one, it is cut off later.
+A text file of JSON lines: first the conditions of all runs, then a line for each run, for seeds
+that are asked for later, and for the end of the comparison. A line is appended and synced when its
+run is finished. If a power cut leaves a part of one, it is removed later.
 """
 
 import hashlib
@@ -63,7 +63,10 @@ class SeedsEntry(Record):
 
 
 class Journal:
-    """The runs of one comparison, by network and seed; without a `path` they are not kept."""
+    """The runs of one comparison, by network and seed; without a `path` they are not kept.
+
+    Its methods raise MnistCliError if the file cannot be written.
+    """
 
     def __init__(self, path: Path | None, header: Header, earlier: Iterable[Seeds] = ()) -> None:
         self.path = path
@@ -71,7 +74,7 @@ class Journal:
         self.runs: dict[tuple[str, int], Run] = {}
         others = [seeds for seeds in earlier if seeds != header.seeds]
         self.asked = dict.fromkeys((*others, header.seeds), False)
-        """All seeds that were asked for, those of now last, and whether they are finished."""
+        """All seeds that were asked for, the current ones last, and whether they are finished."""
         self.narrowed_from: int | None = None
         """How many networks an earlier comparison had that held these and others."""
         self.lock: FileLock | None = None
@@ -80,9 +83,9 @@ class Journal:
 
     @property
     def seeds_changed(self) -> bool:
-        """Whether two or more other seeds, some of these among them, were asked for before.
+        """Whether verdicts on some of the current seeds could be seen before they were chosen.
 
-        Verdicts on these could then be seen before the seeds of now were chosen.
+        That is so if two or more other seeds, some of these among them, were asked for before.
         """
         *earlier, now = map(set, self.asked)
         return any(len(seeds) > 1 and seeds != now and seeds & now for seeds in earlier)
@@ -94,21 +97,14 @@ class Journal:
             self._append(SeedsEntry(seeds, self.asked[seeds]))
 
     def add_all(self, finished: Sequence[tuple[str, Run]]) -> None:
-        """Take runs that finished together; they are on the disk when this returns.
-
-        Raises:
-            MnistCliError: they cannot be written.
-        """
+        """Keep runs that finished together; they are on the disk when this returns."""
         self.runs |= {(model, run.seed): run for model, run in finished}
         self._append(*(seal(RunEntry(model, run)) for model, run in finished))
 
     def finish(self) -> None:
         """Note the end of the comparison, and sort its runs by seed and network.
 
-        They are appended as they finish; sorted, the lines do not depend on the number of workers.
-
-        Raises:
-            MnistCliError: it cannot be written.
+        The lines then do not depend on the number of workers.
         """
         seeds, was_finished = list(self.asked.items())[-1]
         self.asked[seeds] = True
@@ -180,7 +176,7 @@ def opened(
     except MnistCliError as error:
         if path:
             raise
-        on_event(Notice(f"{error}; until then an interrupted comparison starts again"))
+        on_event(Notice(f"{error}; without it an interrupted comparison starts again"))
         journal = Journal(None, Header(FORMAT, asked, dict(conditions)))
     try:
         journal.narrowed_from = _narrowed_from(conditions, asked)
@@ -211,7 +207,7 @@ def _open_own(conditions: Conditions, seeds: Seeds) -> Journal:
 
 
 def _state_folder() -> Path:
-    """Raises MnistCliError if its name cannot be written in a result."""
+    """The folder of journals without a name; raises MnistCliError if it is not UTF-8."""
     named = os.environ.get(FOLDER_VARIABLE)
     folder = absolute(Path(named)) if named else platformdirs.user_state_path("mnist-cli")
     try:
@@ -225,7 +221,7 @@ def _state_folder() -> Path:
 
 
 def _own_journals(folder: Path, prefix: str = f"compare-{'[0-9a-f]' * 12}") -> list[Path]:
-    """Those that this program named, the newest first; links and files of others are left out."""
+    """Files that this program named, newest first, without links and files of other users."""
     return sorted(filter(is_own, folder.glob(f"{prefix}-*-????.jsonl")), reverse=True)
 
 
@@ -239,9 +235,9 @@ def _remove_old(folder: Path) -> None:
 
 
 def _narrowed_from(conditions: Conditions, seeds: Seeds) -> int | None:
-    """How many networks the largest comparison in the state folder had that held these and more.
+    """How many networks the largest earlier comparison had that held these and others, if any.
 
-    The networks of now may have been chosen for their luck with the seeds of then.
+    These may have been chosen because they were lucky with the same seeds.
     """
     sizes = []
     with suppress(MnistCliError):
@@ -262,10 +258,10 @@ def _size_if_larger(path: Path, conditions: Conditions, seeds: Seeds) -> int:
             known = _header(path, file.readline(files.MOST_BYTES)).conditions
         if names < known[NETWORKS].keys():
             part = {**known, NETWORKS: {name: known[NETWORKS][name] for name in names}}
-            others = {seed for name, seed in _read(path)[0].runs if name not in names}
-            differ = {each.key for each in differences(part, conditions)} - {("number of seeds",)}
-            if not differ and len(others & set(seeds)) > 1:
-                return len(known[NETWORKS])
+            if {each.key for each in differences(part, conditions)} <= {("number of seeds",)}:
+                others = {seed for name, seed in _read(path)[0].runs if name not in names}
+                if len(others & set(seeds)) > 1:
+                    return len(known[NETWORKS])
     return 0
 
 
@@ -295,7 +291,7 @@ def _release(lock: FileLock | None) -> None:
 def _open(
     path: Path, conditions: Conditions, seeds: Seeds, earlier: Iterable[Seeds] = ()
 ) -> Journal:
-    """Lock the journal at `path`, and read or begin it; `earlier` seeds are those of others."""
+    """Lock the journal at `path`, and read it or begin it with the `earlier` seeds of others."""
     lock = _lock(path)
     try:
         with _keeping(path):
@@ -319,7 +315,7 @@ def _open(
 
 
 def _read(path: Path) -> tuple[Journal, int]:
-    """What a journal holds, and how many bytes of it are whole lines."""
+    """A journal with what its file holds, and the number of bytes in whole lines."""
     content = files.read(path, CHOOSE)
     first, _, rest = content.partition(b"\n")
     journal = Journal(path, _header(path, first))

@@ -1,4 +1,4 @@
-"""Exports of one comparison, made with other seeds or on other machines, put together."""
+"""Merging exports of one comparison with different seeds or from different machines."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,9 +14,9 @@ RESULTS = ("epochs", "test_accuracy", "test_loss", "reached_target")  # what a s
 
 
 def merge(exports: Mapping[Path, CompareResult]) -> CompareResult:
-    """All runs of some exports as one comparison, analysed; networks in the order of the first.
+    """All runs of some exports as one comparison, with the networks in the order of the first.
 
-    A run that two of them hold counts once.
+    A run that two exports have counts once.
 
     Raises:
         UsageError: the exports are of different comparisons, or hold different runs of one seed.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import NUM_CLASSES
 
-RIGHT = 255  # where another image has 10 * label + answer
+RIGHT = 255  # the code of a right answer; that of a wrong one is 10 * label + answer
 
 
 def encode(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> str:
@@ -26,7 +26,7 @@ def decode(text: str, num_test: int) -> NDArray[np.uint8]:
     """One byte for each of `num_test` images: 10 * label + answer, or 255 for a right answer.
 
     Raises:
-        ValueError: `text` is no such encoding of so many images.
+        ValueError: `text` is no encoding of `num_test` images.
     """
     stream = zlib.decompressobj()
     try:
@@ -42,7 +42,7 @@ def decode(text: str, num_test: int) -> NDArray[np.uint8]:
 
 
 def decode_runs(runs: Sequence[Run], num_test: int) -> NDArray[np.uint8]:
-    """`decode` for each run that knows its mistakes, R×N; raises ValueError likewise."""
+    """`decode` for each of R runs that has its mistakes, R×N; raises ValueError likewise."""
     known = [decode(run.mistakes, num_test) for run in runs if run.mistakes is not None]
     return np.stack(known) if known else np.empty((0, num_test), np.uint8)
 

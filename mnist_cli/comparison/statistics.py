@@ -126,10 +126,7 @@ def interval_half_width(deviation: float, n: int, comparisons: int) -> float:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p-value of two classifiers on one test set (McNemar 1947).
-
-    The counts are those of images that only one of the two gets right.
-    """
+    """The exact two-sided p-value of two classifiers, from the images that only one gets right."""
     fewer, total = min(only_first, only_second), only_first + only_second
     return min(1.0, float(2 * scipy.special.bdtr(fewer, total, 0.5)))
 
@@ -178,10 +175,9 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 
 def outliers(values: Sequence[float]) -> list[int]:
-    """The positions of values far from the median: a modified z-score above 10, as in hyperfine.
+    """The positions of values with a modified z-score above 10 (Iglewicz and Hoaglin 1993).
 
-    (Iglewicz and Hoaglin 1993.) And by a fifth of the median at least, as the deviations of a few
-    values may all be tiny.
+    They also differ by more than a fifth of the median, as a few values may have tiny deviations.
     """
     middle = median(values)
     deviations = [abs(value - middle) for value in values]
@@ -190,9 +186,9 @@ def outliers(values: Sequence[float]) -> list[int]:
 
 
 def far_below(accuracies: Sequence[float], num_samples: int) -> list[int]:
-    """The positions of accuracies far below the median: by 22 median absolute deviations.
+    """The positions of accuracies 22 median absolute deviations or more below the median.
 
-    And by three times `sampling_error` at least, as the deviations of a few values may all be tiny.
+    They are also three times `sampling_error` below, as a few values may have tiny deviations.
     """
     if len(accuracies) < LEAST_FOR_FAR:
         return []

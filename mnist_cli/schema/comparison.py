@@ -23,7 +23,7 @@ CONFIDENCE = 1 - ALPHA
 NEAR_CHANCE = 2 / NUM_CLASSES  # twice the accuracy of guessing: what has no more did not learn
 LOOKS = (4, 5, 7, 10, 14, 20, 28, 40, 56, 80)  # numbers of seeds at which pairs may be looked at
 MAX_NETWORKS = 256
-MAX_RUNS = 2000  # of a network, as exports put together have them
+MAX_RUNS = 2000  # of a network, in merged exports
 
 Duration = Annotated[float, Interval(ge=0, le=1e12)]
 Name = Annotated[str, Len(1, 10_000)]

@@ -20,7 +20,7 @@ class Gate:
     """One threshold of one network, and what the runs say of it."""
 
     network: str
-    """Empty where there is one network alone."""
+    """Empty if there is only one network."""
     option: str
     """`--min-accuracy`, `--max-seconds` or `--fail-on-regression`."""
     verdict: GateVerdict

@@ -1,7 +1,6 @@
-"""What the commands return: plain frozen data, no tensors.
+"""What the commands return; the field names are the keys of the JSON output.
 
-The field names are the keys of the JSON output. Accuracies are fractions, durations are
-seconds, losses are mean cross-entropies in nats.
+Accuracies are fractions, durations are seconds, losses are mean cross-entropies in nats.
 """
 
 from dataclasses import dataclass
@@ -33,9 +32,9 @@ class Environment(Record):
 
     @property
     def deciding(self) -> dict[str, str | int]:
-        """What decides the last bits, so that all runs of a comparison must share it.
+        """What all runs of a comparison must share, as it decides their last bits.
 
-        Of the device only the kind counts, as several of one kind may train the runs.
+        Several devices of one kind may train the runs.
         """
         return {
             "device": self.device.partition(":")[0],
