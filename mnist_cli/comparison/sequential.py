@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from mnist_cli.comparison import statistics
 from mnist_cli.comparison.statistics import Decision, SampleMean, interval_half_width
-from mnist_cli.schema.comparison import Outcome, Run, Settling, Verdict
+from mnist_cli.schema.comparison import SETTLED, Outcome, Run, Settling, Verdict
 
 FUTILE_FROM = 5  # seeds: the spread of fewer is too uncertain to give a pair up
 LIKELY = 1.28  # standard errors: a mean is off by more, to one side, in one of ten cases
@@ -38,7 +38,7 @@ def judge_at_looks(
             break
         sample = statistics.sample_mean(differences[:look], resolution)
         decision = statistics.judge(sample, comparisons, margin)
-        if decision.settled:
+        if decision.outcome in SETTLED:
             break
         if _is_futile(sample, comparisons, settling, margin):
             decision = replace(decision, outcome=Outcome.SET_ASIDE)

@@ -13,7 +13,7 @@ from statistics import NormalDist, fmean, median, variance
 
 import scipy
 
-from mnist_cli.schema.comparison import ALPHA, CONFIDENCE, SETTLED, Estimate, Outcome
+from mnist_cli.schema.comparison import ALPHA, CONFIDENCE, Estimate, Outcome
 
 OUTLIER = 14.826  # median absolute deviations
 FAR_BELOW = 22  # of them: one of 4 to 20 normal values is so low in less than 1 % of cases
@@ -54,11 +54,6 @@ class Decision:
     def differs(self) -> bool:
         """Whether the interval leaves out zero."""
         return self.outcome == Outcome.BETTER
-
-    @property
-    def settled(self) -> bool:
-        """Whether there is a verdict."""
-        return self.outcome in SETTLED
 
 
 def sample_mean(values: Sequence[float], resolution: float = 0.0) -> SampleMean:
@@ -126,7 +121,7 @@ def interval_half_width(deviation: float, n: int, comparisons: int) -> float:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p-value of two classifiers, from the images that only one gets right."""
+    """McNemar's exact two-sided p-value, from the images that only one of two gets right (1947)."""
     fewer, total = min(only_first, only_second), only_first + only_second
     return min(1.0, float(2 * scipy.special.bdtr(fewer, total, 0.5)))
 

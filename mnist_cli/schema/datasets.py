@@ -40,8 +40,7 @@ class DatasetInfo(Record):
     """0 if only the test images were there."""
     num_test: Annotated[int, Interval(ge=1, le=MOST_TEST_IMAGES)]
     sha256: str
-    """Of the pixels and labels of both splits, in order; empty if only the test images were there.
-    """
+    """Of the pixels and labels of both splits; empty if only the test images were there."""
     note: str | None = None
     """Why a number measured on these images may mislead."""
     test_sha256: str = ""

@@ -78,7 +78,7 @@ class PairsLookedAt:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """A network of a comparison was trained and evaluated; `epochs` is the largest number."""
+    """A network of a comparison was trained and evaluated; `epochs` is the maximum."""
 
     model: str
     seed: int | None
