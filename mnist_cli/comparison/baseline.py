@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from mnist_cli.comparison import statistics
-from mnist_cli.comparison.conditions import Conditions, conditions, differences
+from mnist_cli.comparison.conditions import NETWORKS, Conditions, differences
 from mnist_cli.comparison.sequential import at_last_look
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.comparison import NEAR_CHANCE, Baseline, Change, CompareResult, ModelRuns, Run
@@ -151,8 +151,7 @@ def training_note(baseline: CompareResult, result: CompareResult) -> str | None:
     found = [
         str(each)
         for each in differences(_training(baseline), _training(result))
-        if each.key[0] == "environment"
-        or (len(each.key) == 3 and each.key[-1] not in {"parameters", "mult_adds"})
+        if each.key[:-1] != (NETWORKS,)  # a network that only one of them has
     ]
     more = f"; and {len(found) - NOTED} more" if len(found) > NOTED else ""
     return f"trained otherwise: {'; '.join(found[:NOTED])}{more}" if found else None
@@ -160,6 +159,9 @@ def training_note(baseline: CompareResult, result: CompareResult) -> str | None:
 
 def _training(result: CompareResult) -> Conditions:
     environment = result.environment
-    processor = {"processor": environment.processor}
-    common = conditions(result.models, result.dataset, environment, result.target, "fixed")
-    return common | {"environment": environment.deciding | processor}
+    return {
+        NETWORKS: {
+            row.model: asdict(row.protocol) | {"precision": row.precision} for row in result.models
+        },
+        "environment": environment.deciding | {"processor": environment.processor},
+    }

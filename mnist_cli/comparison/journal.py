@@ -93,7 +93,7 @@ class Journal:
     def ask(self, seeds: Seeds) -> None:
         """Note which seeds are asked for now."""
         if seeds != list(self.asked)[-1]:
-            self.asked[seeds] = self.asked.pop(seeds, False)
+            self.asked[seeds] = self.asked.pop(seeds, False)  # moves it to the end
             self._append(SeedsEntry(seeds, self.asked[seeds]))
 
     def add_all(self, finished: Sequence[tuple[str, Run]]) -> None:
