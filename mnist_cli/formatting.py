@@ -7,7 +7,7 @@ from mnist_cli.schema.comparison import Estimate, Run
 
 
 def format_percent(fraction: float | None) -> str:
-    """0.9822 as `98.22 %`; a dash for what is not defined. Only 1 itself is `100.00 %`."""
+    """0.9822 as `98.22 %`; None as a dash. Only 1 itself is `100.00 %`."""
     return "-" if fraction is None else f"{_number(fraction, 100, 2, most=1)} %"
 
 
@@ -20,12 +20,12 @@ def format_runs(runs: Sequence[Run]) -> tuple[str, str]:
 
 
 def format_loss(value: float) -> str:
-    """A cross-entropy to four places, `< 0.0001` where none of them shows it."""
+    """A cross-entropy with four decimals, or `< 0.0001`."""
     return _number(value, 1, 4)
 
 
 def format_seconds(value: float) -> str:
-    """Three digits or more: `0.021 s`, `8.35 s`, `123.4 s`."""
+    """Seconds as `0.021 s`, `8.35 s` or `123.4 s`."""
     return f"{value:,.{_decimals(value)}f} s"
 
 
@@ -43,21 +43,21 @@ def format_seconds_range(low: float, high: float) -> str:
 
 
 def format_parameters(trainable: int | None, total: int | None) -> str:
-    """`25,450`, or `1,010 of 79,510` where not all are trained; a dash for what is not known."""
+    """`25,450`, or `1,010 of 79,510` if some are frozen; a dash if unknown."""
     if trainable is None or total is None:
         return "-"
     return f"{trainable:,}" if trainable == total else f"{trainable:,} of {total:,}"
 
 
 def format_count(value: float | None) -> str:
-    """Operations in millions or billions, `1.63 M` or `1.20 G`; a dash for what is not known."""
+    """Operations in millions or billions, `1.63 M` or `1.20 G`; a dash if unknown."""
     if value is None:
         return "-"
     return f"{value / 1e9:.2f} G" if value >= 1e9 else f"{value / 1e6:.2f} M"
 
 
 def format_megabytes(value: float | None) -> str:
-    """Millions of bytes as `2.63 MB`; a dash for what is not known."""
+    """Millions of bytes as `2.63 MB`; a dash if unknown."""
     return "-" if value is None else f"{value:.2f} MB"
 
 
@@ -74,19 +74,19 @@ def plural(number: int, noun: str) -> str:
 def format_accuracy(value: Estimate) -> str:
     """An estimated fraction as `98.22 ± 0.15 %`, or `98.22 %` from one value.
 
-    An interval that leaves what is possible ends there: `67.80 (22.06 to 100) %`.
+    An interval ends at 0 and 100 %: `67.80 (22.06 to 100) %`.
     """
-    return f"{_possible(value, 100, 2, most=1)} %"
+    return f"{_estimate(value, 100, 2, most=1)} %"
 
 
 def format_loss_estimate(value: Estimate) -> str:
-    """An estimated cross-entropy as `0.0508 ± 0.0021`; it is not below zero either."""
-    return _possible(value, 1, 4)
+    """An estimated cross-entropy as `0.0508 ± 0.0021`, whose interval ends at 0."""
+    return _estimate(value, 1, 4)
 
 
 def format_points(value: Estimate) -> str:
     """A difference of fractions as `0.31 ± 0.09 points`."""
-    return f"{_possible(value, 100, 2, least=-1, most=1)} points"
+    return f"{_estimate(value, 100, 2, least=-1, most=1)} points"
 
 
 def format_signed_points(value: Estimate) -> str:
@@ -96,7 +96,7 @@ def format_signed_points(value: Estimate) -> str:
 
 def format_duration(value: Estimate) -> str:
     """Estimated seconds as `8.35 ± 0.12 s`."""
-    return f"{_interval(value, 1, _decimals(abs(value.mean)))} s"
+    return f"{_estimate(value, 1, _decimals(abs(value.mean)), least=-inf)} s"
 
 
 def format_signed_duration(value: Estimate) -> str:
@@ -105,20 +105,22 @@ def format_signed_duration(value: Estimate) -> str:
 
 
 def _signed(mean: float, text: str) -> str:
-    """The text of a number with its sign, but for one that is shown as zero."""
+    """The text of a number with its sign; zero has none."""
     if not text.split(maxsplit=1)[0].strip("-0."):
         return text.removeprefix("-")
     return f"+{text}" if mean > 0 else text
 
 
-def _possible(
+def _estimate(
     value: Estimate, scale: float, decimals: int, least: float = 0, most: float = inf
 ) -> str:
-    """An interval that ends where it leaves what is possible, `least` to `most`."""
-    low, high = value.mean - (value.half_width or 0), value.mean + (value.half_width or 0)
+    """A mean with its interval, which ends at the limits of what is possible."""
     mean = _number(value.mean, scale, decimals, least, most)
+    if value.half_width is None:
+        return mean
+    low, high = value.mean - value.half_width, value.mean + value.half_width
     if low >= least and high <= most:
-        return _interval(value, scale, decimals, mean)
+        return f"{mean} ± {value.half_width * scale:,.{decimals}f}"
     ends = (
         _number(end, scale, decimals, least, most) if least < end < most else f"{end * scale:.0f}"
         for end in (max(low, least), min(high, most))
@@ -127,20 +129,13 @@ def _possible(
 
 
 def _number(value: float, scale: float, decimals: int, least: float = 0, most: float = inf) -> str:
-    """A number; one near an end of what is possible is not shown as that: `> 99.99`, `< 0.01`."""
+    """A number; one near a limit is not rounded to it, but shown as `> 99.99` or `< 0.01`."""
     text, step = f"{value * scale:,.{decimals}f}", 10.0**-decimals
     if least == 0 and value > 0 and not text.strip("0."):
         return f"< {step:.{decimals}f}"
     if value < most and text == f"{most * scale:.{decimals}f}":
         return f"> {most * scale - step:.{decimals}f}"
     return text
-
-
-def _interval(value: Estimate, scale: float, decimals: int, mean: str = "") -> str:
-    mean = mean or f"{value.mean * scale:,.{decimals}f}"
-    if value.half_width is None:
-        return mean
-    return f"{mean} ± {value.half_width * scale:,.{decimals}f}"
 
 
 def _decimals(seconds: float) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mnist_cli.comparison.analysis import analysed
-from mnist_cli.comparison.mistakes import encoded
+from mnist_cli.comparison.analysis import analyse
+from mnist_cli.comparison.mistakes import encode
 from mnist_cli.schema.comparison import SCHEMA_VERSION, CompareResult, ModelRuns, Run, Settling
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol
@@ -72,7 +72,7 @@ def learned(
                 )
                 for epoch in range(1, epochs + 1)
             ),
-            mistakes=encoded(np.array(labels), np.array(answers[index % len(answers)])),
+            mistakes=encode(np.array(labels), np.array(answers[index % len(answers)])),
         )
         for index, run in enumerate(model.runs)
     )
@@ -90,7 +90,7 @@ def comparison(
     journal: str | None = None,
 ) -> CompareResult:
     """What is known of some networks, analysed."""
-    return analysed(
+    return analyse(
         CompareResult(
             schema_version=SCHEMA_VERSION,
             dataset=DatasetInfo("mnist", 60_000, num_test, "0" * 64),

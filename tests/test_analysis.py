@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from mnist_cli.comparison import statistics
-from mnist_cli.comparison.analysis import with_baseline
-from mnist_cli.comparison.baseline import accuracies, training_note
+from mnist_cli.comparison.baseline import accuracies, add_changes, training_note
 from mnist_cli.comparison.gates import judge_gates
 from mnist_cli.report import cautions, gates, phrases
 from mnist_cli.schema.comparison import Aggregate, CompareResult, Measure, Settling
@@ -101,8 +100,23 @@ def test_pareto_marks_are_of_accuracy_at_a_cost() -> None:
     }
 
 
+def test_pareto_marks_count_parameters_that_are_not_trained() -> None:
+    frozen = replace(network("frozen", GOOD), parameters=10, total_parameters=5000)
+    result = comparison(frozen, network("small", GOOD, parameters=1000))
+    assert figures(result, "small").pareto_parameters
+    assert not figures(result, "frozen").pareto_parameters
+
+
 def test_an_outlier_is_a_seed_and_not_its_position() -> None:
     row = network("a", GOOD, (2.0, 2.1, 9.0, 2.0, 2.1), first_seed=40)
+    late = network(
+        "a",
+        (0.98, *GOOD),
+        (5.0, 2.0, 2.1, 9.0, 2.0, 2.1),
+        first_seed=39,
+        runs_at_once=(2, *[1] * 5),
+    )
+    assert figures(comparison(late), "a").outlier_seeds == (42,)  # the first one was not alone
     result = comparison(row)
     assert figures(result, "a").outlier_seeds == (42,)
     [line] = phrases.findings(result)
@@ -145,6 +159,9 @@ def test_one_epoch_more_or_less_is_no_verdict() -> None:
     )
     [verdict] = result.verdicts
     assert verdict.better is None
+    # Each time has the error of rounding to its own epochs, of 1.0 s and 1.2 s.
+    rounding = math.hypot(1.0, 1.2) / math.sqrt(12)
+    assert verdict.difference.half_width == pytest.approx(2.776 * rounding / math.sqrt(5), rel=1e-3)
 
 
 def test_the_interval_of_times_in_whole_epochs_covers_their_difference() -> None:
@@ -192,7 +209,7 @@ def test_runs_that_never_arrived_enter_no_mean_and_have_no_verdict() -> None:
 
 
 def changed(then: dict[int, float]) -> CompareResult:
-    return with_baseline(comparison(network("a", GOOD)), "base.json", {"a": then}, None)
+    return add_changes(comparison(network("a", GOOD)), "base.json", {"a": then}, None)
 
 
 def test_a_drop_is_a_regression_and_a_rise_is_none() -> None:
@@ -236,7 +253,7 @@ def test_other_seeds_are_not_paired() -> None:
 
 
 def test_a_network_that_the_baseline_lacks_has_no_change() -> None:
-    result = with_baseline(comparison(network("a", GOOD)), "base.json", {}, "trained otherwise")
+    result = add_changes(comparison(network("a", GOOD)), "base.json", {}, "trained otherwise")
     assert phrases.findings(result) == [
         "Since base.json (trained otherwise):",
         "a: no change known; it has no runs there, or failed here",
@@ -249,7 +266,7 @@ def test_seeds_in_common_are_paired_and_their_intervals_are_counted() -> None:
         "a": {seed + 3: accuracy for seed, accuracy in enumerate(GOOD)},  # two seeds in common
         "b": {**dict(enumerate(BAD, 2)), 90: 0.2},  # five, of which two are other runs
     }
-    baseline = with_baseline(now, "base.json", then, None).baseline
+    baseline = add_changes(now, "base.json", then, None).baseline
     assert baseline is not None
     a, b, c = baseline.changes
     assert (a.paired, b.paired, c.difference) == (False, True, None)
@@ -260,7 +277,7 @@ def test_seeds_in_common_are_paired_and_their_intervals_are_counted() -> None:
     # Two networks of three are in the baseline: two tests, at 5 % together.
     assert a.difference.confidence == b.difference.confidence == 1 - 0.05 / 2
     assert b.adjusted_p == pytest.approx(min(1, 2 * statistics.sample_mean(differences).p_value()))
-    lines = phrases.findings(with_baseline(now, "base.json", then, "threads 2, now 1"))
+    lines = phrases.findings(add_changes(now, "base.json", then, "threads 2, now 1"))
     start = lines.index(
         "Since base.json (threads 2, now 1), simultaneous 95 % confidence intervals:"
     )
@@ -283,7 +300,7 @@ def test_a_change_of_runs_near_chance_is_not_to_be_trusted() -> None:
     learned_then, dead_then = dict(enumerate(GOOD)), dict(enumerate((*GOOD[:4], 0.2)))
     dead = comparison(network("a", (*GOOD[:4], 0.1135)))
     for now, then in ((comparison(network("a", GOOD)), dead_then), (dead, learned_then)):
-        [line] = phrases.findings(with_baseline(now, "base.json", {"a": then}, None))[-2:-1]
+        [line] = phrases.findings(add_changes(now, "base.json", {"a": then}, None))[-2:-1]
         assert line.endswith("; do not trust the ±: it has runs near chance")
     assert "near chance" not in str(phrases.findings(changed(learned_then)))
 
@@ -310,11 +327,11 @@ def test_without_two_runs_now_and_then_no_change_is_known() -> None:
         (network("a", GOOD), {0: 0.98}),
         (network("a", ()), enough),
     ):
-        baseline = with_baseline(comparison(row), "base.json", {"a": then}, None).baseline
+        baseline = add_changes(comparison(row), "base.json", {"a": then}, None).baseline
         assert baseline is not None
         [change] = baseline.changes
         assert (change.difference, change.regressed) == (None, False)
-    two = with_baseline(comparison(network("a", GOOD[:2])), "base.json", {"a": enough}, None)
+    two = add_changes(comparison(network("a", GOOD[:2])), "base.json", {"a": enough}, None)
     assert two.baseline and two.baseline.changes[0].difference
 
 
@@ -416,7 +433,7 @@ def test_gates_fail_at_most_5_of_100_builds_that_meet_them(networks: int, regres
             for number in range(networks)
         ]
         then = {row.model: dict(enumerate(random.normal(0.97, 0.002, 5).tolist())) for row in rows}
-        result = with_baseline(comparison(*rows), "base.json", then, None)
+        result = add_changes(comparison(*rows), "base.json", then, None)
         failed += bool(failed_gates(result, gates))
     assert 0.02 < failed / trials < 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
 
@@ -467,10 +484,19 @@ def test_two_seeds_carry_a_caution() -> None:
         assert (cautions.TWO_SEEDS in phrases.findings(result)) == (count == 2)
 
 
+def test_settings_that_are_compared_on_test_images_have_a_caution() -> None:
+    rows = (network("a", GOOD), network("b", BAD))
+    assert cautions.CHOSEN_ON_TEST not in phrases.findings(comparison(*rows))
+    varied = [replace(row, varied={"lr": rate}) for row, rate in zip(rows, (1, 2), strict=True)]
+    assert phrases.findings(comparison(*varied))[-1] == cautions.CHOSEN_ON_TEST
+    one_seed = [replace(row, runs=row.runs[:1]) for row in varied]
+    assert cautions.CHOSEN_ON_TEST not in phrases.findings(comparison(*one_seed, seeds=1))
+
+
 def test_networks_chosen_by_the_same_seeds_ask_for_other_seeds() -> None:
     narrowed = replace(comparison(network("a", GOOD), network("b", BAD)), narrowed_from=10)
     line = phrases.findings(narrowed)[-1]
-    assert line.startswith("These networks were compared before among 10 on the same seeds.")
+    assert line.startswith("These networks were part of a comparison of 10 on the same seeds.")
     assert line.endswith(": confirm with --seed 1000.")
     again = replace(narrowed, seeds=tuple(range(1000, 1005)))
     assert phrases.findings(again)[-1].endswith(": confirm with --seed 1005.")
@@ -722,7 +748,7 @@ def test_a_regression_gate_says_what_it_concluded() -> None:
         [line] = said(changed(then), gate)
         assert line.endswith(sentence)
         assert line.startswith("gate not proven: ") == ("but" in sentence)
-    unknown = with_baseline(comparison(network("a", GOOD)), "base.json", {}, None)
+    unknown = add_changes(comparison(network("a", GOOD)), "base.json", {}, None)
     assert said(unknown, gate) == [
         "gate not proven: a: no change since base.json is known, so nothing is known of "
         "--fail-on-regression"
@@ -799,6 +825,9 @@ def test_times_of_two_machines_are_not_mixed() -> None:
         network("a", (0.95, 0.96), 1.0, hosts=("one", "two")), network("b", (0.95, 0.96), 3.0)
     )
     assert figures(result, "a").times is figures(result, "b").times is None
+    one, other = network("a", (0.95, 0.96), 1.0).runs  # of one name, but with two processors
+    two = replace(network("a", ()), runs=(one, replace(other, processor="Xeon")))
+    assert figures(comparison(two), "a").times is None
     timed = comparison(
         network("a", (0.95, 0.96), 1.0, reached=(True, True), hosts=("one", "two")),
         network("b", (0.95, 0.96), 3.0, reached=(True, True), hosts=("one", "two")),

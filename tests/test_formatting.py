@@ -47,7 +47,13 @@ def test_wait(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "-"), (1_628_800, "1.63 M"), (999_999_999, "1000.00 M"), (1.2e9, "1.20 G")],
+    [
+        (None, "-"),
+        (1_628_800, "1.63 M"),
+        (999_999_999, "1000.00 M"),
+        (1e9, "1.00 G"),
+        (1.2e9, "1.20 G"),
+    ],
 )
 def test_count(value: float | None, text: str) -> None:
     assert formatting.format_count(value) == text

@@ -17,9 +17,9 @@ import pytest
 import torch
 
 from mnist_cli.comparison import journal
-from mnist_cli.comparison.baseline import compared, load_baseline
+from mnist_cli.comparison.baseline import compare, load_baseline
 from mnist_cli.comparison.gates import judge_gates
-from mnist_cli.comparison.merging import merged
+from mnist_cli.comparison.merging import merge
 from mnist_cli.data.idx import read_idx
 from mnist_cli.data.pictures import read_picture
 from mnist_cli.errors import ExitCode, MnistCliError
@@ -27,7 +27,7 @@ from mnist_cli.report import export
 from mnist_cli.report.latex import to_latex
 from mnist_cli.schema.comparison import Run, Settling
 from mnist_cli.schema.options import GateOptions
-from mnist_cli.schema.record import sealed, to_json
+from mnist_cli.schema.record import seal, to_json
 from mnist_cli.training import checkpoint
 from tests.conftest import RunCli
 from tests.idx_format import idx_bytes
@@ -194,8 +194,8 @@ def test_exports() -> None:
         path.write_bytes(content)
         return load_baseline(path)
 
-    content = to_json(sealed(result), indent=2).encode()
-    assert read_all(content, read, whole=sealed(result)) > COUNT / 2
+    content = to_json(seal(result), indent=2).encode()
+    assert read_all(content, read, whole=seal(result)) > COUNT / 2
 
 
 def refusal_of(read: Callable[[], object]) -> str | None:
@@ -261,7 +261,7 @@ def test_exports_of_somebody_who_knows_the_checksum() -> None:
             continue
         taken += 1
         result = load_baseline(path)
-        again = compared(merged({path: result}), path, result)
+        again = compare(merge({path: result}), path, result)
         for form in (to_json, export.to_csv, export.to_markdown, to_latex):
             assert form(again), seed
         judge_gates(again, GateOptions(0.9, 3, fail_on_regression=True))
@@ -321,7 +321,7 @@ def test_archives_of_idx_files() -> None:
 def test_command_lines(run_cli: RunCli) -> None:
     """None is a bug: each is refused in one line, or prints what it was asked for."""
     saved()
-    Path("base.json").write_text(to_json(sealed(comparison(network("mlp", (0.95,))))))
+    Path("base.json").write_text(to_json(seal(comparison(network("mlp", (0.95,))))))
     codes = set()
     for seed in range(COUNT):
         arguments = mutated_command(seed)

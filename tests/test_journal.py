@@ -68,6 +68,14 @@ def test_an_unfinished_line_is_dropped_and_the_next_run_follows() -> None:
             assert book.runs == {("mlp", 0): run(0), ("mlp", 1): run(1)}
 
 
+def test_an_empty_file_becomes_a_journal() -> None:
+    PATH.touch()
+    with opened() as book:
+        book.add_all([("mlp", run(0))])
+    with opened() as book:
+        assert book.runs == {("mlp", 0): run(0)}
+
+
 def test_other_conditions_are_refused_and_named() -> None:
     with opened():
         pass
@@ -139,6 +147,7 @@ def test_a_damaged_line_is_named(part: str, other: str) -> None:
     PATH.write_text("\n".join([lines[0], damaged, lines[2], ""]))
     with pytest.raises(MnistCliError, match=r"line 2 of runs\.jsonl is damaged"), opened():
         pass
+    assert sys.platform == "win32" or not list(Path().glob("*.lock"))
 
 
 def test_a_second_process_is_refused() -> None:
@@ -170,9 +179,12 @@ def test_an_unfinished_comparison_is_continued_and_a_finished_one_is_not() -> No
 
 
 def test_locks_leave_nothing_behind() -> None:
+    with opened(None) as book:
+        book.finish()
     with opened(), opened(None) as book:
         folder = book.path.parent
-        assert list(folder.glob("*.lock"))
+        locks = list(folder.glob("*.lock"))
+        assert sys.platform == "win32" or locks == [Path(f"{book.path}.lock")]
     if sys.platform != "win32":  # an open file cannot be removed there
         assert not list(folder.glob("*.lock"))
         assert not list(Path().glob("*.lock"))
@@ -252,6 +264,12 @@ def test_seeds_that_are_asked_for_again_are_those_of_now() -> None:
     assert PATH.read_bytes().count(b"\n") == 3
 
 
+def test_seeds_of_now_are_the_last_even_if_other_journals_had_them() -> None:
+    header = journal.Header(journal.FORMAT, (0, 1), CONDITIONS)
+    book = journal.Journal(None, header, [(0, 1), (0, 1, 2)])
+    assert list(book.asked) == [(0, 1, 2), (0, 1)]
+
+
 def kind(*names: str, lr: float = 0.1, number: str = "fixed") -> Any:
     networks = {name: {"lr": lr, "precision": "fp32"} for name in names}
     return {"networks": networks, "dataset": {"sha256": "0"}, "number of seeds": number}
@@ -276,6 +294,12 @@ def test_a_comparison_that_was_narrowed_knows_from_how_many(path: Path | None, n
     ):
         with opened(path, kind(*names, lr=lr), seeds=seeds) as book:
             assert book.narrowed_from == wanted, names
+        PATH.unlink(missing_ok=True)
+    with opened(None, kind("a", "b", "c", "d", number=number), seeds=range(3)) as book:
+        book.add_all([(name, run(seed)) for name in "abcd" for seed in range(3)])
+    for names, largest in (("ab", 4), ("ad", 4)):
+        with opened(path, kind(*names), seeds=range(3)) as book:
+            assert book.narrowed_from == largest
         PATH.unlink(missing_ok=True)
 
 
@@ -305,8 +329,11 @@ def test_a_journal_that_is_lost_meanwhile_is_written_whole(change: str) -> None:
     with opened() as book:
         assert book.runs.keys() == {("mlp", 0), ("mlp", 1)}
         PATH.write_text("a letter")
-        with pytest.raises(MnistCliError, match="was replaced by something else"):
+        with pytest.raises(MnistCliError, match="was replaced by another file"):
             book.add_all([("mlp", run(2))])
+        book.runs = dict(reversed(book.runs.items()))
+        with pytest.raises(MnistCliError, match="was replaced by another file"):
+            book.finish()
     assert PATH.read_text() == "a letter"
 
 
@@ -567,6 +594,9 @@ def test_runs_are_put_in_order_at_the_end() -> None:
                 book.add_all([(name, run(seed))])
             assert PATH.read_bytes().count(b"\n") == 4
             book.finish()
+            whole = PATH.read_bytes()
+            book.finish()
+            assert PATH.read_bytes() == whole
         lines = list(map(json.loads, PATH.read_text().splitlines()))
         assert [(line["run"]["seed"], line["model"]) for line in lines[1:-1]] == [
             (0, "b"),
@@ -583,6 +613,6 @@ def test_other_threads_are_named(run_cli: RunCli) -> None:
     outcome = run_process(*map(str, command), "--threads", "2")
     assert outcome.code == ExitCode.USAGE
     assert outcome.err == (
-        "error: the runs in runs.jsonl have 1 thread each: go on with --threads 1, or choose "
+        "error: the runs in runs.jsonl have 1 thread each: continue with --threads 1, or choose "
         "another journal\n"
     )

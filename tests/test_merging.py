@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mnist_cli.comparison.baseline import load_baseline
-from mnist_cli.comparison.merging import merged
+from mnist_cli.comparison.merging import merge
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.report import cautions, phrases
 from mnist_cli.schema.comparison import CompareResult, Settling
@@ -54,17 +54,17 @@ def test_the_whole_is_that_of_one_machine(run_cli: RunCli) -> None:
 
 def test_times_of_several_machines_are_left_out() -> None:
     one = export(0, 0.95, 0.96, hosts=("one",))
-    assert merged({A: one, B: export(2, 0.94, hosts=("one",))}).models[0].figures.times  # type: ignore[union-attr]
-    two = merged({A: one, B: export(2, 0.94, hosts=("two",))})
+    assert merge({A: one, B: export(2, 0.94, hosts=("one",))}).models[0].figures.times  # type: ignore[union-attr]
+    two = merge({A: one, B: export(2, 0.94, hosts=("two",))})
     assert [row.figures and row.figures.times for row in two.models] == [None, None]
 
 
 def test_one_seed_twice_counts_once_if_it_is_the_same_run() -> None:
     one, same = export(0, 0.95, 0.96), export(1, 0.96, 0.97)
-    both = merged({A: one, B: same})
+    both = merge({A: one, B: same})
     assert [run.seed for run in both.models[1].runs] == [0, 1, 2]
     with pytest.raises(UsageError, match=r"cnn has different runs of seed 1 \(accuracy 0\.96 and"):
-        merged({A: replace(one, models=one.models[1:]), B: _only_cnn(export(1, 0.95, 0.97))})
+        merge({A: replace(one, models=one.models[1:]), B: _only_cnn(export(1, 0.95, 0.97))})
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -73,7 +73,7 @@ def test_what_one_export_knows_holds_for_the_whole(swapped: bool) -> None:
     doubtful = replace(export(3, 0.94, 0.93), seeds_changed=True, narrowed_from=10)
 
     def together(one: CompareResult, other: CompareResult) -> CompareResult:
-        return merged({A: other, B: one} if swapped else {A: one, B: other})
+        return merge({A: other, B: one} if swapped else {A: one, B: other})
 
     both = together(clean, doubtful)
     assert (both.seeds_changed, both.narrowed_from) == (True, 10)
@@ -116,15 +116,15 @@ def _only_cnn(result: CompareResult) -> CompareResult:
 def test_each_condition_is_named_in_either_order(change: Any, message: str) -> None:
     one, other = export(0, 0.95), replace(export(1, 0.95), **change)
     with pytest.raises(UsageError, match=f"a.json and b.json are not of one comparison: {message}"):
-        merged({A: one, B: other})
+        merge({A: one, B: other})
     with pytest.raises(UsageError, match=r"b\.json and a\.json are not of one comparison"):
-        merged({B: other, A: one})
+        merge({B: other, A: one})
 
 
 def test_what_a_failed_network_does_not_know_is_no_condition() -> None:
     unknown = replace(MLP, parameters=None, mult_adds=None, precision=None, runs=(), failure="no")
     for exports in _both_orders(export(0, 0.95), replace(export(1, 0.96), models=(unknown, CNN))):
-        both = merged(exports)
+        both = merge(exports)
         assert [row.failure for row in both.models] == ["no", None]
         assert both.models[0].figures is None
         assert not both.verdicts
@@ -134,7 +134,7 @@ def test_networks_may_stand_in_another_order() -> None:
     one, other = export(0, 0.95, 0.96), export(2, 0.94)
     other = replace(other, models=other.models[::-1])
     for exports in _both_orders(one, other):
-        both = merged(exports)
+        both = merge(exports)
         assert [row.model for row in both.models] == [
             row.model for row in next(iter(exports.values())).models
         ]
@@ -153,17 +153,17 @@ def test_runs_of_one_seed_that_differ_are_refused(change: Any) -> None:
     )
     for exports in _both_orders(one, other):
         with pytest.raises(UsageError, match="cnn has different runs of seed 1"):
-            merged(exports)
+            merge(exports)
 
 
 def test_what_one_of_them_says_holds_for_all() -> None:
     one, other = export(0, 0.95, 0.96), export(2, 0.95, 0.97)
     for exports in _both_orders(one, replace(other, seeds_changed=True, narrowed_from=4)):
-        both = merged(exports)
+        both = merge(exports)
         assert (both.seeds_changed, both.narrowed_from) == (True, 4)
     for exports in _both_orders(replace(one, narrowed_from=9), replace(other, narrowed_from=4)):
-        assert merged(exports).narrowed_from == 9
-    assert (merged({A: one, B: other}).seeds_changed, merged({A: one}).narrowed_from) == (
+        assert merge(exports).narrowed_from == 9
+    assert (merge({A: one, B: other}).seeds_changed, merge({A: one}).narrowed_from) == (
         False,
         None,
     )
@@ -181,7 +181,7 @@ def test_seeds_after_a_gap_count_where_exports_stopped_early() -> None:
         for each, seeds in zip(rows, ((0, 1, 2, 3, 4), (10, 11, 12)), strict=True)
     )
     for exports in _both_orders(one, other):
-        [verdict] = merged(exports).verdicts
+        [verdict] = merge(exports).verdicts
         assert verdict.difference.n == 7  # 0 to 3 and 10 to 12, as there were looks at 4, 5 and 7
 
 

@@ -18,17 +18,17 @@ LABELS = np.array([7, 2, 1, 0, 9, 9])
 def codes(*answers: tuple[int, ...]) -> NDArray[np.uint8]:
     """One row for each run of six images."""
     runs = [
-        Run(seed, 1, 0.5, 0.1, 1.0, mistakes=mistakes.encoded(LABELS, np.array(row)))
+        Run(seed, 1, 0.5, 0.1, 1.0, mistakes=mistakes.encode(LABELS, np.array(row)))
         for seed, row in enumerate(answers)
     ]
-    return mistakes.of_runs(runs, len(LABELS))
+    return mistakes.decode_runs(runs, len(LABELS))
 
 
 def test_what_is_kept_comes_back() -> None:
     answers = np.array([7, 2, 7, 0, 0, 9])
-    text = mistakes.encoded(LABELS, answers)
-    assert mistakes.decoded(text, 6).tolist() == [255, 255, 17, 255, 90, 255]
-    assert mistakes.decoded(mistakes.encoded(LABELS, LABELS), 6).tolist() == [255] * 6
+    text = mistakes.encode(LABELS, answers)
+    assert mistakes.decode(text, 6).tolist() == [255, 255, 17, 255, 90, 255]
+    assert mistakes.decode(mistakes.encode(LABELS, LABELS), 6).tolist() == [255] * 6
 
 
 def test_four_wrong_answers_in_a_hundred_take_a_kilobyte() -> None:
@@ -36,9 +36,9 @@ def test_four_wrong_answers_in_a_hundred_take_a_kilobyte() -> None:
     labels = chance.integers(0, 10, 10_000)
     wrong = chance.random(10_000) < 0.04
     answers = np.where(wrong, (labels + chance.integers(1, 10, 10_000)) % 10, labels)
-    text = mistakes.encoded(labels, answers)
+    text = mistakes.encode(labels, answers)
     assert len(text) < 1500
-    kept = mistakes.decoded(text, 10_000)
+    kept = mistakes.decode(text, 10_000)
     assert (kept != 255).sum() == wrong.sum()
     assert np.array_equal(kept[wrong] // 10, labels[wrong])
     assert np.array_equal(kept[wrong] % 10, answers[wrong])
@@ -50,28 +50,28 @@ def test_four_wrong_answers_in_a_hundred_take_a_kilobyte() -> None:
         "",
         "?",
         "eA==",
-        mistakes.encoded(LABELS[:5], LABELS[:5]),
-        mistakes.encoded(np.zeros(9**7, int), np.zeros(9**7, int)),
+        mistakes.encode(LABELS[:5], LABELS[:5]),
+        mistakes.encode(np.zeros(9**7, int), np.zeros(9**7, int)),
         *[base64.b64encode(zlib.compress(bytes([255] * 5 + [bad]))).decode() for bad in (77, 100)],
     ],
 )
 def test_what_was_not_kept_so_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="the mistakes of a run are"):
-        mistakes.decoded(text, 6)
+        mistakes.decode(text, 6)
 
 
 def test_a_short_text_that_unpacks_to_much_is_not_unpacked() -> None:
     text = base64.b64encode(zlib.compress(bytes(50_000_000))).decode()
     tracemalloc.start()
     with pytest.raises(ValueError, match="not those of 6 images"):
-        mistakes.decoded(text, 6)
+        mistakes.decode(text, 6)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1_000_000
 
 
 def test_the_row_of_the_confusion_is_the_truth() -> None:
-    counts = mistakes.confusion(codes((7, 2, 7, 0, 9, 9), (7, 2, 7, 0, 9, 4)))
+    counts = mistakes.count_confusions(codes((7, 2, 7, 0, 9, 9), (7, 2, 7, 0, 9, 4)))
     assert counts[1, 7] == 2
     assert counts[9, 4] == 1
     assert counts.sum() == 3
@@ -85,5 +85,5 @@ def test_a_run_keeps_its_epochs_and_its_mistakes(run_cli: RunCli) -> None:
     assert run["history"][-1]["test_loss"] == run["test_loss"]
     assert sum(epoch["train_seconds"] for epoch in run["history"]) == run["train_seconds"]
     assert run["history"][0]["train_loss"] > run["history"][1]["train_loss"]
-    wrong = mistakes.decoded(run["mistakes"], 1000)
+    wrong = mistakes.decode(run["mistakes"], 1000)
     assert (wrong == 255).mean() == run["test_accuracy"]

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mnist_cli.comparison.analysis import with_baseline
+from mnist_cli.comparison.baseline import add_changes
 from mnist_cli.report import console, export, latex
 from mnist_cli.report.comparison_tables import comparison_tables
 from mnist_cli.report.console import json_document
@@ -65,7 +65,7 @@ def named(name: str) -> CompareResult:
     machine = replace(made.environment, processor=name, platform=name, device=name, torch=name)
     dataset = replace(made.dataset, name=name, note=name)
     result = replace(made, environment=machine, dataset=dataset, journal=name)
-    return with_baseline(result, name, {name: dict(enumerate(BAD))}, name)
+    return add_changes(result, name, {name: dict(enumerate(BAD))}, name)
 
 
 def terminal(result: CompareResult) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from mnist_cli.comparison.analysis import analysed
+from mnist_cli.comparison.analysis import analyse
 from mnist_cli.comparison.journal import RunEntry, SeedsEntry
 from mnist_cli.schema.comparison import CompareResult, Estimate, ModelRuns, Run, Settling
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol, Recipe, Schedule
-from mnist_cli.schema.record import MOST, check_seal, from_json, sealed, to_json
+from mnist_cli.schema.record import MOST, check_seal, from_json, seal, to_json
 from mnist_cli.schema.results import Environment
 from tests.made_up import comparison, network, resealed
 
@@ -57,8 +57,8 @@ def test_a_field_of_a_newer_version_is_passed_over() -> None:
 
 
 def test_a_seal_is_that_of_the_text_whatever_version_wrote_it() -> None:
-    whole = asdict(sealed(RESULT))
-    check_seal(to_json(sealed(RESULT), indent=2))
+    whole = asdict(seal(RESULT))
+    check_seal(to_json(seal(RESULT), indent=2))
     del whole["seeds_changed"]  # as an older version has it
     for document in (whole, whole | {"colour": "red"}):
         text = resealed(document)
@@ -126,7 +126,7 @@ def test_the_largest_figures_that_are_taken_can_be_analysed() -> None:
         rows = (row, replace(row, model="cnn", runs=runs[::-1]))
         result = replace(RESULT, models=rows, seeds=(0, 1, 2, MOST), settling=settling)
         again = from_json(CompareResult, to_json(result))
-        to_json(analysed(again))
+        to_json(analyse(again))
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", "[" * 99_999, b"\xff", "1e999"])
@@ -138,7 +138,7 @@ def test_what_is_no_such_document_is_refused(text: str | bytes) -> None:
 @pytest.mark.parametrize("layout", ["jq .", "jq -c .", "jq -S .", "python -m json.tool"])
 def test_a_seal_holds_for_the_same_figures_in_another_layout(layout: str) -> None:
     rows = network("é", (0.1 + 0.2, 1.0), seconds=(1e-05, 1e16)), network("cnn", (0.95, 0.9))
-    whole = to_json(sealed(comparison(*rows, seeds=2)), indent=2)
+    whole = to_json(seal(comparison(*rows, seeds=2)), indent=2)
     if layout.startswith("jq") and not shutil.which("jq"):
         pytest.skip("jq is not installed")
     command = layout.replace("python", sys.executable).split()
@@ -181,7 +181,7 @@ def test_the_schema_is_printed_and_describes_what_needs_it() -> None:
 
 def test_a_seal_holds_for_the_fields_that_were_written() -> None:
     """An older version did not write the newest fields, and sealed what it wrote."""
-    document = json.loads(to_json(sealed(comparison(network("mlp", (0.95,))))))
+    document = json.loads(to_json(seal(comparison(network("mlp", (0.95,))))))
     for run in document["models"][0]["runs"]:
         del run["host"]
     older = resealed(document)

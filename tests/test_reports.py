@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from mnist_cli.comparison.analysis import with_baseline
+from mnist_cli.comparison.baseline import add_changes
 from mnist_cli.report import export, latex, layout, phrases
 from mnist_cli.report.comparison_tables import checkpoint_tables, comparison_tables
 from mnist_cli.report.console import json_document
@@ -172,7 +172,7 @@ def test_the_scale_of_accuracies_ends_at_what_is_possible() -> None:
     ("p", "doubt"), [(0.0499, ""), (0.05, ", not distinguishable from no change")]
 )
 def test_a_change_is_distinguishable_below_five_percent(p: float, doubt: str) -> None:
-    result = with_baseline(
+    result = add_changes(
         comparison(network("a", GOOD)), "a.json", {"a": dict(enumerate(BAD))}, None
     )
     assert result.baseline

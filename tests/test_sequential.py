@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import stats as reference
 
 from mnist_cli.comparison import sequential
-from mnist_cli.comparison.analysis import with_baseline
+from mnist_cli.comparison.baseline import add_changes
 from mnist_cli.comparison.gates import judge_gates
-from mnist_cli.comparison.sequential import expected_half_width, judged, seeds_needed
+from mnist_cli.comparison.sequential import expected_half_width, judge_at_looks, seeds_needed
 from mnist_cli.report import cautions, export, phrases
 from mnist_cli.schema.comparison import (
     LOOKS,
@@ -45,18 +45,18 @@ def decided(
     settling: Settling = FORTY,
     margin: float | None = None,
 ) -> tuple[Outcome, int]:
-    decision = judged(differences, pairs * len(settling.looks), settling, margin, 1e-4)
+    decision = judge_at_looks(differences, pairs * len(settling.looks), settling, margin, 1e-4)
     assert decision is not None
     return decision.outcome, decision.estimate.n
 
 
 def test_nothing_is_said_before_the_first_look() -> None:
-    assert judged([0.1, 0.1, 0.1], 10, FORTY, None, 1e-4) is None
+    assert judge_at_looks([0.1, 0.1, 0.1], 10, FORTY, None, 1e-4) is None
 
 
 def test_the_interval_is_students_at_the_level_divided_by_pairs_and_looks() -> None:
     values = around(0.001, 0.002, 7)
-    decision = judged(values, 6 * 10, FORTY, None, 1e-4)
+    decision = judge_at_looks(values, 6 * 10, FORTY, None, 1e-4)
     assert decision is not None
     quantile = reference.t.ppf(1 - 0.05 / 60 / 2, 6)
     assert decision.estimate.half_width == pytest.approx(quantile * 0.002 / math.sqrt(7))
@@ -221,7 +221,7 @@ def test_gates_and_baselines_allow_for_the_looks() -> None:
     assert (gate.verdict, gate.reason) == (GateVerdict.NOT_PROVEN, "it has too few seeds yet")
 
     before = {"a": dict(enumerate(around(0.97, 0.001, 6)))}  # with the sixth seed too
-    changed = with_baseline(result, "before.json", before, None).baseline
+    changed = add_changes(result, "before.json", before, None).baseline
     assert changed is not None
     assert changed.changes[0].difference is not None
     assert changed.changes[0].difference.n == 5

@@ -9,7 +9,7 @@ from scipy import stats as reference
 
 from mnist_cli.comparison import statistics
 from mnist_cli.comparison.statistics import Decision, SampleMean
-from mnist_cli.schema.comparison import Estimate
+from mnist_cli.schema.comparison import Estimate, Outcome
 
 VALUES = (0.9531, 0.9502, 0.9548, 0.9517, 0.9529)
 OTHERS = (0.9544, 0.9561, 0.9573, 0.9535, 0.9549)
@@ -87,6 +87,14 @@ def test_differences_are_judged_together() -> None:
     quantile = reference.t.ppf(1 - 0.05 / 6, 9)
     assert [d.estimate.half_width for d in decisions] == pytest.approx([quantile] * 3)
     assert {d.estimate.confidence for d in decisions} == {1 - 0.05 / 3}
+
+
+def test_an_interval_that_reaches_the_margin_is_not_equivalent() -> None:
+    sample = SampleMean(0.0, 1.0, 9, 10)
+    half = sample.estimate().half_width
+    assert half is not None
+    for margin, outcome in ((half, Outcome.OPEN), (half + 1e-9, Outcome.EQUIVALENT)):
+        assert statistics.judge(sample, 1, margin).outcome == outcome
 
 
 def decide(samples: Sequence[SampleMean]) -> list[Decision]:

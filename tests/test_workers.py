@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import mnist_cli
-from mnist_cli.comparison.mistakes import encoded
+from mnist_cli.comparison.mistakes import encode
 from mnist_cli.data.datasets import Dataset, LabelledImages
 from mnist_cli.errors import MnistCliError
 from mnist_cli.execution import worker, workers
@@ -45,7 +45,7 @@ def run(seed: int, right: int = 15) -> Run:
     answers = np.where(np.arange(20) < right, LABELS, (LABELS + 1) % 10)
     accuracy = right / 20
     history = tuple(EpochResult(epoch, 0.5, 0.5, accuracy, 1.0) for epoch in (1, 2))
-    return Run(seed, 2, accuracy, 0.5, 2.0, None, history, encoded(LABELS, answers), threads=1)
+    return Run(seed, 2, accuracy, 0.5, 2.0, None, history, encode(LABELS, answers), threads=1)
 
 
 class Engine:

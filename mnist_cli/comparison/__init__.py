@@ -1,1 +1,1 @@
-"""Runs of several networks: kept on disk, summed up, judged, and held against what was asked."""
+"""Runs of several networks: kept on disk, summarised, judged, and compared with thresholds."""

@@ -1,13 +1,15 @@
-"""An earlier export of `compare`, to measure progress or a regression against."""
+"""What changed since an earlier export of `compare`, to measure progress or a regression."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from mnist_cli.comparison.analysis import with_baseline
-from mnist_cli.comparison.conditions import Conditions, conditions, differences
+from mnist_cli.comparison import statistics
+from mnist_cli.comparison.conditions import NETWORKS, Conditions, differences
+from mnist_cli.comparison.sequential import at_last_look
 from mnist_cli.errors import MnistCliError, UsageError
-from mnist_cli.schema.comparison import CompareResult
+from mnist_cli.schema.comparison import NEAR_CHANCE, Baseline, Change, CompareResult, ModelRuns, Run
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.options import LEAST_RUNS
 from mnist_cli.schema.record import check_seal, from_json
@@ -21,7 +23,7 @@ def load_baseline(path: Path) -> CompareResult:
     """Read an export of `compare`.
 
     Raises:
-        MnistCliError: there is no such file, or it is something else, or of another version.
+        MnistCliError: the file cannot be read, or is no export of this version.
     """
     content = read(path, WAY_OUT)
     try:
@@ -41,25 +43,10 @@ def _check_once(names: Sequence[str]) -> None:
         raise ValueError(f"it holds {twice[0]} twice")
 
 
-def compared(result: CompareResult, file: Path, baseline: CompareResult) -> CompareResult:
-    """`result` with what changed since `baseline`, which was read from `file`."""
-    note = training_note(baseline, result)
-    return with_baseline(result, str(file), accuracies(baseline), note)
-
-
-def accuracies(baseline: CompareResult) -> dict[str, dict[int, float]]:
-    """The test accuracies of each network that did not fail, by seed."""
-    return {
-        model.model: {run.seed: run.test_accuracy for run in model.runs}
-        for model in baseline.models
-        if not model.failure
-    }
-
-
 def check_comparable(
     file: Path, baseline: CompareResult, models: Sequence[str], dataset: DatasetInfo
 ) -> None:
-    """Refuse a baseline that says nothing about the comparison at hand.
+    """Refuse a baseline that cannot be compared with `models` on a dataset.
 
     Raises:
         UsageError: it has other images, a target, none of the networks or too few runs of one.
@@ -85,24 +72,96 @@ def check_comparable(
         raise UsageError(f"{file} has none of these networks; those it has: {has}")
 
 
-def training_note(baseline: CompareResult, result: CompareResult) -> str | None:
-    """Where the training differed from now, such as `mlp epochs 5, now 1`; None if it did not.
+def compare(result: CompareResult, file: Path, baseline: CompareResult) -> CompareResult:
+    """`result` with the changes since `baseline`, which was read from `file`."""
+    note = training_note(baseline, result)
+    return add_changes(result, str(file), accuracies(baseline), note)
 
-    The code of a network is not told: to measure its changes is what a baseline is for.
+
+def add_changes(
+    result: CompareResult,
+    file: str,
+    accuracies: Mapping[str, Mapping[int, float]],
+    note: str | None,
+) -> CompareResult:
+    """`result` with the change of each network's accuracy since the runs in `file`.
+
+    A network with five or more seeds in common is judged by their paired t-test, another one by
+    Welch's test of all seeds. The intervals are simultaneous 95 % confidence intervals (Bonferroni)
+    over the networks, and over the looks if seeds are added. `accuracies` are those of each network
+    in `file`, by seed; `note` says how the training differed then.
+    """
+    known = {}
+    for model in result.models:
+        now = _by_seed(at_last_look(model.runs, result.settling))
+        then = accuracies.get(model.model, {})
+        if model.figures and len(now) > 1 and len(then) > 1:
+            known[model.model] = now, then
+    comparisons = len(known) * result.number_of_looks
+    changes = [
+        _change(model, *known[model.model], comparisons, 1 / result.dataset.num_test)
+        if model.model in known
+        else Change(model.model, None, None, paired=False, regressed=False)
+        for model in result.models
+    ]
+    return replace(result, baseline=Baseline(file, note, tuple(changes)))
+
+
+def _change(
+    model: ModelRuns,
+    now: Mapping[int, float],
+    then: Mapping[int, float],
+    comparisons: int,
+    resolution: float,
+) -> Change:
+    """The change from `then` to `now`, accuracies by seed, as one of several `comparisons`."""
+    common = sorted(now.keys() & then.keys())
+    one, other = [now[seed] for seed in common], [then[seed] for seed in common]
+    paired = len(common) >= LEAST_RUNS
+    if paired:
+        sample = statistics.paired(one, other, resolution)
+    else:
+        sample = statistics.welch(list(now.values()), list(then.values()), resolution)
+    decision = statistics.judge(sample, comparisons)
+    return Change(
+        model.model,
+        difference=decision.estimate,
+        adjusted_p=decision.adjusted_p,
+        paired=paired,
+        regressed=decision.differs and decision.estimate.mean < 0,
+        identical=paired and one == other,
+        near_chance=any(run.near_chance for run in model.runs) or min(then.values()) <= NEAR_CHANCE,
+    )
+
+
+def accuracies(baseline: CompareResult) -> dict[str, dict[int, float]]:
+    """The test accuracies of each network that did not fail, by seed."""
+    return {model.model: _by_seed(model.runs) for model in baseline.models if not model.failure}
+
+
+def _by_seed(runs: Sequence[Run]) -> dict[int, float]:
+    return {run.seed: run.test_accuracy for run in runs}
+
+
+def training_note(baseline: CompareResult, result: CompareResult) -> str | None:
+    """How the training differed, such as `mlp epochs 5, now 1`; None if it did not.
+
+    Differences in a network's code or size are left out: the baseline is there to measure them.
     """
     found = [
         str(each)
         for each in differences(_training(baseline), _training(result))
-        if each.key[0] == "environment"
-        or (len(each.key) == 3 and each.key[-1] not in {"parameters", "mult_adds"})
+        if each.key[:-1] != (NETWORKS,)  # a network that only one of them has
     ]
     more = f"; and {len(found) - NOTED} more" if len(found) > NOTED else ""
     return f"trained otherwise: {'; '.join(found[:NOTED])}{more}" if found else None
 
 
 def _training(result: CompareResult) -> Conditions:
-    processor = {"processor": result.environment.processor}
-    environment = result.environment.deciding | processor
-    return conditions(result.models, result.dataset, result.environment, result.target, "fixed") | {
-        "environment": environment
+    environment = result.environment
+    return {
+        NETWORKS: {
+            row.model: asdict(row.protocol) | {"precision": row.precision} for row in result.models
+        },
+        "environment": environment.deciding | {"processor": environment.processor},
     }

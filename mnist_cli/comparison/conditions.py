@@ -1,4 +1,4 @@
-"""What decides a result beside its seed, and where two comparisons differ in that."""
+"""The conditions that decide a result together with its seed, and how two comparisons differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,8 +9,10 @@ from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.results import Environment
 
 Conditions = Mapping[str, Any]
+Key = tuple[str, ...]
 NETWORKS = "networks"
 THREADS = ("environment", "threads")
+OF_NETWORK = ("code", "precision", "parameters", "mult_adds")
 UNKNOWN_IF_FAILED = {"precision", "parameters", "mult_adds"}  # of a network that cannot be made
 
 
@@ -18,22 +20,23 @@ UNKNOWN_IF_FAILED = {"precision", "parameters", "mult_adds"}  # of a network tha
 class Difference:
     """One condition that differs; None is what one side does not have.
 
-    Of a network that only one side has, the key ends with its name, and each side is a bool.
+    If only one side has a network, the key ends with its name, and each side is a bool.
     """
 
-    key: tuple[str, ...]
+    key: Key
     was: Any
     now: Any
 
     @property
     def name(self) -> str:
         """What a person reads: `mlp lr`, `dataset sha256`, `torch`."""
-        return " ".join(self.key[self.key[0] in {NETWORKS, "environment"} :])
+        first, *others = self.key
+        return " ".join(others if first in {NETWORKS, "environment"} else self.key)
 
     def __str__(self) -> str:
-        """Such as `mlp lr 0.01, now 0.1`, `without cnn`, or that a file has changed since."""
+        """Such as `mlp lr 0.01, now 0.1`, `without cnn`, or `nets.py of cnn has changed since`."""
         match self.key:
-            case (_, network) if self.key[0] == NETWORKS:
+            case ("networks", network):
                 return f"{'with' if self.was else 'without'} {network}"
             case (_, network, "code", file):
                 return f"{file} of {network} has changed since"
@@ -48,20 +51,14 @@ def conditions(
     target: float | None,
     number_of_seeds: str,
 ) -> dict[str, Any]:
-    """All that decides the result of a run beside its seed, as nested JSON.
+    """What decides the result of a run together with its seed, as nested JSON.
 
-    Args:
-        models: rows with or without runs; their order is no condition.
-        dataset: the images.
-        environment: of which `deciding` counts.
-        target: accuracy to train up to.
-        number_of_seeds: how it is decided. Verdicts at the full 5 % of a fixed number, and then
-            others while seeds are added to it, would be false in more than 5 %.
+    The order of `models` does not matter. `number_of_seeds` tells how it is decided: verdicts on a
+    fixed number of seeds and then on added ones would be false in more than 5 %.
     """
-    of_network = ("code", "precision", "parameters", "mult_adds")
     return {
         NETWORKS: {
-            model.model: asdict(model.protocol) | {key: getattr(model, key) for key in of_network}
+            model.model: asdict(model.protocol) | {key: getattr(model, key) for key in OF_NETWORK}
             for model in models
         },
         "dataset": {"name": dataset.name, "sha256": dataset.sha256},
@@ -72,27 +69,26 @@ def conditions(
 
 
 def differences(was: Conditions, now: Conditions) -> list[Difference]:
-    """Where two conditions differ: first the networks that only one has, by name alone."""
+    """Where two conditions differ; first the networks that only one of them has."""
     known, wanted = was[NETWORKS], now[NETWORKS]
     found = [
         Difference((NETWORKS, name), name in known, name in wanted)
         for name in {**known, **wanted}
         if (name in known) != (name in wanted)
     ]
-    alone = {difference.key for difference in found}
-    one, other = dict(_flat(was)), dict(_flat(now))
-    return found + [
-        Difference(key, one.get(key), other.get(key))
-        for key in one | other
-        if one.get(key) != other.get(key)
-        and key[:2] not in alone
-        and not (key[-1] in UNKNOWN_IF_FAILED and None in (one.get(key), other.get(key)))
-    ]
+    missing = {difference.key for difference in found}
+    one, other = dict(_flatten(was)), dict(_flatten(now))
+    for key in one | other:
+        sides = one.get(key), other.get(key)
+        unknown = key[-1] in UNKNOWN_IF_FAILED and None in sides
+        if sides[0] != sides[1] and key[:2] not in missing and not unknown:
+            found.append(Difference(key, *sides))
+    return found
 
 
-def _flat(tree: Conditions, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _flatten(tree: Conditions, above: Key = ()) -> Iterator[tuple[Key, Any]]:
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, (*above, key))
+            yield from _flatten(value, (*above, key))
         else:
             yield (*above, key), value

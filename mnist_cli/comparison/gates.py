@@ -1,33 +1,31 @@
-"""Thresholds for scripts. A gate fails only where the runs prove that it should.
+"""Thresholds for scripts. A gate fails only if the runs prove that it should.
 
-Each network and threshold is a one-sided Student test at 0.05 / m, m being their number (times that
-of the looks where seeds are added): the chance of any false word is at most 5 %, whether "not met"
-or "met", as a network is on one side of its threshold. A regression is a fall in a two-sided test,
-which has a chance of 2.5 %, over baselines too: one that was lucky fails more good builds for as
-long as it is kept. Beside it, thresholds share the other half. Of a threshold between the two there
-is no proof: two seeds hardly ever give one. A run near chance fails an accuracy by itself.
+Each network and threshold is a one-sided Student test at 0.05 / m, with m tests (times the looks if
+seeds are added): the chance of any false "met" or "not met" is at most 5 %. A regression is a fall
+in a two-sided test, which is false in 2.5 % on average over baselines; thresholds beside it share
+the other 2.5 %. A run near chance fails a minimum accuracy by itself.
 """
 
 from collections.abc import Sequence
 
 from mnist_cli.comparison.sequential import at_last_look
 from mnist_cli.comparison.statistics import mean_interval
-from mnist_cli.comparison.timing import timed
+from mnist_cli.comparison.verdicts import select_timed
 from mnist_cli.formatting import format_runs, plural
 from mnist_cli.schema.comparison import ALPHA, Baseline, Change, CompareResult, ModelRuns, Run
 from mnist_cli.schema.gates import Gate, GateVerdict
 from mnist_cli.schema.options import GateOptions
 
-LAST_BITS = 1e-9  # by which the mean of equal values may differ from them
+LAST_BITS = 1e-9  # rounding: the mean of equal values may differ from them by less
 
 
 def judge_gates(result: CompareResult, gates: GateOptions) -> list[Gate]:
-    """What the runs say of each threshold for each network; one run is taken at its value."""
+    """What the runs say of each threshold for each network; a single run counts as exact."""
     asked = [limit for limit in (gates.min_accuracy, gates.max_seconds) if limit is not None]
     alpha = ALPHA / 2 if gates.fail_on_regression else ALPHA
     tests = max(1, len(result.models) * len(asked) * result.number_of_looks)
     confidence = 1 - 2 * alpha / tests  # of two-sided intervals
-    alone = timed(result.models)
+    alone = select_timed(result.models)
     judged = []
     for model in result.models:
         runs = at_last_look(model.runs, result.settling)
@@ -59,10 +57,7 @@ def _accuracy(
 def _time(
     model: ModelRuns, runs: Sequence[Run], alone: Sequence[Run], most: float, confidence: float
 ) -> Gate:
-    """The times are those of the runs that had the machine `alone`, and there must be one.
-
-    With a target, a network must have got to it in each run: how long it takes is not known.
-    """
+    """The gate of the times of runs that had the machine `alone`; each must reach the target."""
     option = "--max-seconds"
     if unknown := _unknown(model, runs):
         return Gate(model.model, option, GateVerdict.NOT_PROVEN, most, reason=unknown)
@@ -96,14 +91,14 @@ def _change(change: Change, baseline: Baseline) -> Gate:
 
 
 def _unknown(model: ModelRuns, runs: Sequence[Run]) -> str:
-    """Why nothing can be said of a network, if so."""
+    """Why nothing can be said of a network; empty if something can."""
     if not model.figures:
         return "it failed" if model.failure else "it has no run yet"
     return "" if runs else "it has too few seeds yet"
 
 
 def _verdict(ahead: float, half_width: float | None) -> GateVerdict:
-    """How surely a value is on the right side of its threshold: by how much, and with which ±."""
+    """Whether a value is on the right side of its threshold: `ahead` of it, ± `half_width`."""
     half = half_width or 0.0
     if ahead + half < -LAST_BITS:
         return GateVerdict.NOT_MET

@@ -1,9 +1,8 @@
-"""Finished runs on disk, so that an interrupted comparison goes on where it was.
+"""Finished runs on disk, so that an interrupted comparison can continue.
 
-A text file of JSON lines: first the conditions that all its runs have in common, then a line for
-each run. A line is appended and synced when its run is finished; one without its line end, which a
-power cut may leave, is cut off when the journal is opened again. Seeds that are asked for later
-have a line too, and so has the end of a comparison.
+A text file of JSON lines: first the conditions of all runs, then a line for each run, for seeds
+that are asked for later, and for the end of the comparison. A line is appended and synced when its
+run is finished. If a power cut leaves a part of one, it is removed later.
 """
 
 import hashlib
@@ -26,7 +25,7 @@ from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.formatting import plural
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.events import Notice, OnEvent
-from mnist_cli.schema.record import Record, Sealed, check_seal, from_json, sealed, to_json
+from mnist_cli.schema.record import Record, Sealed, check_seal, from_json, seal, to_json
 from mnist_cli.system import files
 from mnist_cli.system.files import absolute, explaining, is_own, replacing
 
@@ -40,7 +39,7 @@ Seeds = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Header(Record):
-    """The first line: what all runs have in common, and the seeds it was begun with."""
+    """The first line: what all runs have in common, and the first seeds that were asked for."""
 
     format: Literal["mnist-cli-journal-3"]
     seeds: Seeds
@@ -57,14 +56,17 @@ class RunEntry(Sealed):
 
 @dataclass(frozen=True)
 class SeedsEntry(Record):
-    """The line of seeds that are asked for; once more where their comparison came to its end."""
+    """The line of seeds that are asked for, and once more when their comparison has finished."""
 
     seeds: Seeds
     finished: bool
 
 
 class Journal:
-    """The runs of one comparison, by network and seed; without a `path` they are not kept."""
+    """The runs of one comparison, by network and seed; without a `path` they are not kept.
+
+    Its methods raise MnistCliError if the file cannot be written.
+    """
 
     def __init__(self, path: Path | None, header: Header, earlier: Iterable[Seeds] = ()) -> None:
         self.path = path
@@ -72,45 +74,37 @@ class Journal:
         self.runs: dict[tuple[str, int], Run] = {}
         others = [seeds for seeds in earlier if seeds != header.seeds]
         self.asked = dict.fromkeys((*others, header.seeds), False)
-        """All seeds that were asked for, those of now last, and whether they came to their end."""
+        """All seeds that were asked for, the current ones last, and whether they are finished."""
         self.narrowed_from: int | None = None
         """How many networks an earlier comparison had that held these and others."""
-        self.left: tuple[int, ...] = ()
-        """Where on the disk the file was left, and its size."""
+        self.lock: FileLock | None = None
+        self.written: tuple[int, ...] = ()
+        """Device, inode and size of the file after it was last written."""
 
     @property
     def seeds_changed(self) -> bool:
-        """Whether these seeds were chosen when verdicts on some of them could be seen.
+        """Whether verdicts on some of the current seeds could be seen before they were chosen.
 
-        One seed gives no verdict, so a first look at one decides nothing; nor do seeds of which
-        none is among these, as they say nothing of the runs to come.
+        That is so if two or more other seeds, some of these among them, were asked for before.
         """
         *earlier, now = map(set, self.asked)
         return any(len(seeds) > 1 and seeds != now and seeds & now for seeds in earlier)
 
     def ask(self, seeds: Seeds) -> None:
-        """Note which seeds are asked for now; raises MnistCliError where that cannot be written."""
+        """Note which seeds are asked for now."""
         if seeds != list(self.asked)[-1]:
-            self.asked[seeds] = self.asked.pop(seeds, False)
+            self.asked[seeds] = self.asked.pop(seeds, False)  # moves it to the end
             self._append(SeedsEntry(seeds, self.asked[seeds]))
 
     def add_all(self, finished: Sequence[tuple[str, Run]]) -> None:
-        """Take runs that finished together; they are on the disk when this returns.
-
-        Raises:
-            MnistCliError: they cannot be written.
-        """
+        """Keep runs that finished together; they are on the disk when this returns."""
         self.runs |= {(model, run.seed): run for model, run in finished}
-        self._append(*(sealed(RunEntry(model, run)) for model, run in finished))
+        self._append(*(seal(RunEntry(model, run)) for model, run in finished))
 
     def finish(self) -> None:
-        """Say that the comparison came to its end, and put its runs in order.
+        """Note the end of the comparison, and sort its runs by seed and network.
 
-        They are appended as they arrive. Seed by seed, and network by network as in the header,
-        any number of workers leaves the same lines.
-
-        Raises:
-            MnistCliError: it cannot be written.
+        The lines then do not depend on the number of workers.
         """
         seeds, was_finished = list(self.asked.items())[-1]
         self.asked[seeds] = True
@@ -124,64 +118,52 @@ class Journal:
             self._append(SeedsEntry(seeds, finished=True))
 
     def write(self) -> None:
-        """Write the whole file; raises MnistCliError where it cannot be written."""
-        *earlier, (seeds, finished) = self.asked.items()
+        """Write the whole file."""
         lines: list[Header | RunEntry | SeedsEntry] = [self.header]
-        lines += [SeedsEntry(*each) for each in earlier]
-        lines += [SeedsEntry(seeds, finished=False)] if earlier else []
-        lines += [sealed(RunEntry(model, run)) for (model, _), run in self.runs.items()]
-        lines += [SeedsEntry(seeds, finished=True)] if finished else []
+        lines += [seal(RunEntry(model, run)) for (model, _), run in self.runs.items()]
+        if len(self.asked) > 1 or self.asked[self.header.seeds]:
+            lines += [SeedsEntry(seeds, finished) for seeds, finished in self.asked.items()]
         if self.path:
             with _keeping(self.path):
+                self._check_not_replaced(self.path)
                 with replacing(self.path) as file:
                     file.write(b"".join(map(_line, lines)))
-                self.left = _identity(self.path)
+                self.written = _identity(self.path)
 
     def _append(self, *entries: RunEntry | SeedsEntry) -> None:
         if self.path is None:
             return
         with _keeping(self.path):
-            if self._is_gone(self.path):
+            if _identity(self.path) != self.written:  # it was removed, emptied or edited
                 self.write()
                 return
             with open(absolute(self.path), "ab") as file:
                 file.write(b"".join(map(_line, entries)))
                 file.flush()
                 os.fsync(file.fileno())
-            self.left = _identity(self.path)
+            self.written = _identity(self.path)
 
-    def _is_gone(self, path: Path) -> bool:
-        """Whether the file was removed, emptied or edited meanwhile, and is to be written anew.
-
-        Raises:
-            MnistCliError: something else is in its place.
-        """
+    def _check_not_replaced(self, path: Path) -> None:
+        """Raise MnistCliError if there is a file at `path` that is not this journal."""
         header = _line(self.header)
-        try:
-            if _identity(path) == self.left:
-                return False
-            with files.opened(path) as file:
-                if header.startswith(file.read(len(header))):
-                    return True
-        except FileNotFoundError:
-            return True
-        raise MnistCliError(
-            f"{path} was replaced by something else while its runs were trained; move that away "
-            "and run again"
-        )
+        with suppress(FileNotFoundError), files.opened(path) as file:
+            if not header.startswith(file.read(len(header))):
+                raise MnistCliError(
+                    f"{path} was replaced by another file while its runs were trained; move that "
+                    "away and run again"
+                )
 
 
 @contextmanager
 def opened(
     path: Path | None, conditions: Conditions, seeds: Sequence[int], on_event: OnEvent
 ) -> Iterator[Journal]:
-    """The journal at `path`, made if it is not there, for this process alone.
+    """The journal at `path`, begun if there is none, for this process alone.
 
-    It may hold other seeds than `seeds`, as each run depends on its own seed only, and may have
-    been begun with the networks in another order, another margin, most seeds, time limit or number
-    of jobs: these are not among the `conditions`, as they change no run. Without a `path` it is one
-    of the user's state folder, under the same conditions, that did not come to its end with these
-    seeds, or a new one there; where that folder cannot be written, nothing is kept.
+    It may hold other seeds, and networks in another order: only `conditions` change a run. Without
+    a `path` it is the newest journal in the user's state folder that has the same conditions and
+    whose comparison of these seeds is not finished, or a new one there. If that folder cannot be
+    written, nothing is kept.
 
     Raises:
         UsageError: the runs at `path` were made under other conditions.
@@ -189,27 +171,22 @@ def opened(
     """
     conditions = json.loads(json.dumps(conditions))  # as a file holds it: no tuples or enums
     asked = tuple(seeds)
-    lock = None
     try:
-        if path is None:
-            try:
-                journal, lock = _of_state_folder(conditions, asked)
-            except MnistCliError as error:
-                on_event(Notice(f"{error}; until then an interrupted comparison starts again"))
-                journal = Journal(None, Header(FORMAT, asked, dict(conditions)))
-        else:
-            lock = _locked(path)
-            if lock is None:
-                raise MnistCliError(f"another process has {path} open; wait for it or {CHOOSE}")
-            journal = _read_or_begin(path, conditions, asked)
+        journal = _open(path, conditions, asked) if path else _open_own(conditions, asked)
+    except MnistCliError as error:
+        if path:
+            raise
+        on_event(Notice(f"{error}; without it an interrupted comparison starts again"))
+        journal = Journal(None, Header(FORMAT, asked, dict(conditions)))
+    try:
         journal.narrowed_from = _narrowed_from(conditions, asked)
         yield journal
     finally:
-        if lock:
-            _release(lock)
+        _release(journal.lock)
 
 
-def _of_state_folder(conditions: Conditions, seeds: Seeds) -> tuple[Journal, FileLock]:
+def _open_own(conditions: Conditions, seeds: Seeds) -> Journal:
+    """A journal of the state folder whose comparison is not finished, or a new one."""
     folder = _state_folder()
     with _keeping(folder, f"name another folder in {FOLDER_VARIABLE}"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -217,29 +194,20 @@ def _of_state_folder(conditions: Conditions, seeds: Seeds) -> tuple[Journal, Fil
     prefix = f"compare-{kind.hexdigest()[:12]}"
     earlier: list[Seeds] = []
     for path in _own_journals(folder, prefix):
-        with suppress(MnistCliError):  # a damaged one stays, for a person to look at
-            lock = _locked(path)
-            if lock is None:
-                continue
-            try:
-                journal = _read_or_begin(path, conditions, seeds)
-            except MnistCliError:
-                _release(lock)
-                raise
+        with suppress(MnistCliError):  # another process has it, or it is damaged and stays
+            journal = _open(path, conditions, seeds)
             if not journal.asked[seeds]:
-                return journal, lock
+                return journal
             earlier += journal.asked
-            _release(lock)
+            _release(journal.lock)
     _remove_old(folder)
     now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = folder / f"{prefix}-{now}-{secrets.token_hex(2)}.jsonl"
-    lock = _locked(path)
-    assert lock is not None  # nobody else knows this name
-    return _read_or_begin(path, conditions, seeds, earlier), lock
+    return _open(path, conditions, seeds, earlier)
 
 
 def _state_folder() -> Path:
-    """Raises MnistCliError where its name cannot be written in a result."""
+    """The folder of journals without a name; raises MnistCliError if it is not UTF-8."""
     named = os.environ.get(FOLDER_VARIABLE)
     folder = absolute(Path(named)) if named else platformdirs.user_state_path("mnist-cli")
     try:
@@ -253,12 +221,12 @@ def _state_folder() -> Path:
 
 
 def _own_journals(folder: Path, prefix: str = f"compare-{'[0-9a-f]' * 12}") -> list[Path]:
-    """Those that this program named, the newest first; links and files of others are left out."""
+    """Files that this program named, newest first, without links and files of other users."""
     return sorted(filter(is_own, folder.glob(f"{prefix}-*-????.jsonl")), reverse=True)
 
 
 def _remove_old(folder: Path) -> None:
-    """Delete journals of this folder whose comparisons came to their end a month ago."""
+    """Delete journals of this folder whose comparisons finished a month ago."""
     for path in _own_journals(folder):
         with suppress(OSError, MnistCliError):
             old = path.stat().st_mtime < time.time() - KEPT_SECONDS
@@ -267,29 +235,38 @@ def _remove_old(folder: Path) -> None:
 
 
 def _narrowed_from(conditions: Conditions, seeds: Seeds) -> int | None:
-    """How many networks the largest comparison in the state folder had that held these and more.
+    """How many networks the largest earlier comparison had that held these and others, if any.
 
-    It counts where it was made under the same conditions, and runs of two or more of the seeds
-    show how the others did: these may then have been chosen for their luck.
+    These may have been chosen because they were lucky with the same seeds.
+    """
+    sizes = []
+    with suppress(MnistCliError):
+        if len(conditions[NETWORKS]) > 1:
+            journals = _own_journals(_state_folder())
+            sizes = [_size_if_larger(path, conditions, seeds) for path in journals]
+    return max(sizes, default=0) or None
+
+
+def _size_if_larger(path: Path, conditions: Conditions, seeds: Seeds) -> int:
+    """How many networks a journal has; 0 unless it has those of `conditions` and others.
+
+    The other conditions must be the same, and the other networks need runs of two of the `seeds`.
     """
     names = conditions[NETWORKS].keys()
-    found = []
-    with suppress(MnistCliError):
-        for path in _own_journals(_state_folder()) if len(names) > 1 else ():
-            with suppress(MnistCliError, OSError):
-                with files.opened(path) as file:
-                    known = _header(path, file.readline(files.MOST_BYTES)).conditions
-                if not names < known[NETWORKS].keys():
-                    continue
-                part = {**known, NETWORKS: {name: known[NETWORKS][name] for name in names}}
-                if {each.key for each in differences(part, conditions)} <= {("number of seeds",)}:
-                    others = {seed for name, seed in _read(path)[0].runs if name not in names}
-                    found += [len(known[NETWORKS])] if len(others & set(seeds)) > 1 else []
-    return max(found, default=None)
+    with suppress(MnistCliError, OSError):
+        with files.opened(path) as file:
+            known = _header(path, file.readline(files.MOST_BYTES)).conditions
+        if names < known[NETWORKS].keys():
+            part = {**known, NETWORKS: {name: known[NETWORKS][name] for name in names}}
+            if {each.key for each in differences(part, conditions)} <= {("number of seeds",)}:
+                others = {seed for name, seed in _read(path)[0].runs if name not in names}
+                if len(others & set(seeds)) > 1:
+                    return len(known[NETWORKS])
+    return 0
 
 
-def _locked(path: Path) -> FileLock | None:
-    """A lock that is held, or None where another process holds it."""
+def _lock(path: Path) -> FileLock:
+    """Hold the lock of a journal; raises MnistCliError if another process holds it."""
     with _keeping(path):
         place = Path(f"{absolute(path).resolve()}.lock")
         if os.path.lexists(place) and not stat.S_ISREG(place.lstat().st_mode):
@@ -297,46 +274,48 @@ def _locked(path: Path) -> FileLock | None:
         lock = FileLock(place, timeout=0)
         try:
             lock.acquire()
-        except Timeout:
-            return None
+        except Timeout as error:
+            raise MnistCliError(
+                f"another process has {path} open; wait for it or {CHOOSE}"
+            ) from error
     return lock
 
 
-def _release(lock: FileLock) -> None:
-    with suppress(OSError):  # Windows keeps an open file; an empty one stays then
-        Path(lock.lock_file).unlink()
-    lock.release()
+def _release(lock: FileLock | None) -> None:
+    if lock:
+        with suppress(OSError):  # Windows keeps an open file; an empty one stays then
+            Path(lock.lock_file).unlink()
+        lock.release()
 
 
-def _read_or_begin(
+def _open(
     path: Path, conditions: Conditions, seeds: Seeds, earlier: Iterable[Seeds] = ()
 ) -> Journal:
-    """The journal at `path`, which is locked, to go on with.
-
-    Where there is none it is begun; `earlier` seeds were asked for in others like it.
-    """
-    with _keeping(path):
-        place = absolute(path)
-        is_new = not place.exists() or (place.is_file() and not place.stat().st_size)
-    if is_new:
-        journal = Journal(path, Header(FORMAT, seeds, dict(conditions)), earlier)
-        journal.write()
-        return journal
-    journal, size = _read(path)
-    _check_conditions(path, journal.header.conditions, conditions)
-    with _keeping(path), open(place, "r+b") as file:  # which a read-only one refuses
-        file.truncate(size)
-    journal.left = _identity(path)
-    journal.ask(seeds)
+    """Lock the journal at `path`, and read it or begin it with the `earlier` seeds of others."""
+    lock = _lock(path)
+    try:
+        with _keeping(path):
+            place = absolute(path)
+            is_new = not place.exists() or (place.is_file() and not place.stat().st_size)
+        if is_new:
+            journal = Journal(path, Header(FORMAT, seeds, dict(conditions)), earlier)
+            journal.write()
+        else:
+            journal, size = _read(path)
+            _check_conditions(path, journal.header.conditions, conditions)
+            with _keeping(path), open(place, "r+b") as file:  # which fails if it is read-only
+                file.truncate(size)
+            journal.written = _identity(path)
+            journal.ask(seeds)
+    except BaseException:
+        _release(lock)
+        raise
+    journal.lock = lock
     return journal
 
 
 def _read(path: Path) -> tuple[Journal, int]:
-    """What a journal holds, and how many bytes of it are whole lines.
-
-    Raises:
-        MnistCliError: it cannot be read, is no journal, or a line is damaged.
-    """
+    """A journal with what its file holds, and the number of bytes in whole lines."""
     content = files.read(path, CHOOSE)
     first, _, rest = content.partition(b"\n")
     journal = Journal(path, _header(path, first))
@@ -361,19 +340,19 @@ def _read(path: Path) -> tuple[Journal, int]:
 def _header(path: Path, line: bytes) -> Header:
     try:
         header = from_json(Header, line)
-        differences(header.conditions, header.conditions)  # which have the form of conditions
+        differences(header.conditions, header.conditions)  # fails if they are no conditions
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MnistCliError(f"{path} is no journal of mnist-cli; {CHOOSE}") from error
     return header
 
 
 def _check_conditions(path: Path, was: Conditions, now: Conditions) -> None:
-    """Raise UsageError where the runs in a journal were made under other conditions."""
+    """Raise UsageError if the runs in a journal were made under other conditions."""
     changed = differences(was, now)
-    threads = was.get("environment", {}).get("threads")
-    if [each.key for each in changed] == [THREADS] and isinstance(threads, int):
+    if [each.key for each in changed] == [THREADS] and isinstance(changed[0].was, int):
+        threads = changed[0].was
         raise UsageError(
-            f"the runs in {path} have {plural(threads, 'thread')} each: go on with --threads "
+            f"the runs in {path} have {plural(threads, 'thread')} each: continue with --threads "
             f"{threads}, or {CHOOSE}"
         )
     if changed:
@@ -389,7 +368,11 @@ def _line(entry: Header | RunEntry | SeedsEntry) -> bytes:
 
 
 def _identity(path: Path) -> tuple[int, ...]:
-    status = absolute(path).stat()
+    """Device, inode and size of a file; empty if there is none."""
+    try:
+        status = absolute(path).stat()
+    except FileNotFoundError:
+        return ()
     return status.st_dev, status.st_ino, status.st_size
 
 

@@ -1,22 +1,22 @@
-"""Exports of one comparison, made with other seeds or on other machines, put together."""
+"""Merging exports of one comparison with different seeds or from different machines."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 
-from mnist_cli.comparison.analysis import analysed
-from mnist_cli.comparison.conditions import NETWORKS, Conditions, conditions, differences
+from mnist_cli.comparison.analysis import analyse
+from mnist_cli.comparison.conditions import Conditions, conditions, differences
 from mnist_cli.errors import UsageError
-from mnist_cli.schema.comparison import CompareResult, ModelRuns, Run
+from mnist_cli.schema.comparison import CompareResult, ModelRuns
 
 RESULTS = ("epochs", "test_accuracy", "test_loss", "reached_target")  # what a seed decides
 
 
-def merged(exports: Mapping[Path, CompareResult]) -> CompareResult:
-    """All runs of some exports as one comparison, analysed; networks in the order of the first.
+def merge(exports: Mapping[Path, CompareResult]) -> CompareResult:
+    """All runs of some exports as one comparison, with the networks in the order of the first.
 
-    A run that two of them hold counts once.
+    A run that two exports have counts once.
 
     Raises:
         UsageError: the exports are of different comparisons, or hold different runs of one seed.
@@ -24,32 +24,32 @@ def merged(exports: Mapping[Path, CompareResult]) -> CompareResult:
     (first_path, first), *others = exports.items()
     for path, other in others:
         _check_same(first_path, first, path, other)
-    rows = [
-        reduce(
-            _joined, [row for each in exports.values() for row in each.models if row.model == name]
-        )
+    rows = {
+        name: [row for export in exports.values() for row in export.models if row.model == name]
         for name in [row.model for row in first.models]
-    ]
-    narrowed = [each.narrowed_from for each in exports.values() if each.narrowed_from]
+    }
+    narrowed = [export.narrowed_from for export in exports.values() if export.narrowed_from]
     result = replace(
         first,
         seeds=tuple(sorted({seed for export in exports.values() for seed in export.seeds})),
         journal=None,
-        models=tuple(replace(row, figures=None, settled=None) for row in rows),
+        models=tuple(
+            replace(reduce(_join, parts), figures=None, settled=None) for parts in rows.values()
+        ),
         seeds_changed=any(export.seeds_changed for export in exports.values()),
         narrowed_from=max(narrowed, default=None),
         verdicts=(),
         baseline=None,
         wall_seconds=None,
     )
-    return analysed(result)
+    return analyse(result)
 
 
 def _check_same(first_path: Path, first: CompareResult, path: Path, other: CompareResult) -> None:
     """Raise UsageError with the first condition that differs."""
     for difference in differences(_conditions(first), _conditions(other)):
         match difference.key:
-            case (_, network) if difference.key[0] == NETWORKS:
+            case ("networks", network):
                 what = f"only {first_path if difference.was else path} has {network}"
             case (_, network, "code", file):
                 what = f"{file} of {network} is another file"
@@ -65,9 +65,9 @@ def _conditions(result: CompareResult) -> Conditions:
     return common | {"margin": result.margin}
 
 
-def _joined(first: ModelRuns, other: ModelRuns) -> ModelRuns:
+def _join(first: ModelRuns, other: ModelRuns) -> ModelRuns:
     """The runs of both, by seed; the failure of either."""
-    runs: dict[int, Run] = {run.seed: run for run in first.runs}
+    runs = {run.seed: run for run in first.runs}
     for run in other.runs:
         known = runs.setdefault(run.seed, run)
         if any(getattr(known, key) != getattr(run, key) for key in RESULTS):
@@ -75,8 +75,5 @@ def _joined(first: ModelRuns, other: ModelRuns) -> ModelRuns:
                 f"{first.model} has different runs of seed {run.seed} (accuracy "
                 f"{known.test_accuracy} and {run.test_accuracy}); leave one of the exports out"
             )
-    return replace(
-        first,
-        runs=tuple(runs[seed] for seed in sorted(runs)),
-        failure=first.failure or other.failure,
-    )
+    in_order = tuple(runs[seed] for seed in sorted(runs))
+    return replace(first, runs=in_order, failure=first.failure or other.failure)

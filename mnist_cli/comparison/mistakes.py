@@ -1,4 +1,4 @@
-"""Which test images a run got wrong, and what runs have in common there."""
+"""Which test images a run got wrong, and which of them runs have in common."""
 
 import base64
 import binascii
@@ -13,23 +13,20 @@ from numpy.typing import NDArray
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import NUM_CLASSES
 
-RIGHT = 255  # where another image has 10 * label + answer
+RIGHT = 255  # the code of a right answer; that of a wrong one is 10 * label + answer
 
 
-def encoded(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> str:
-    """Write down which of N answers are wrong, and what they are, as text for `Run.mistakes`.
-
-    Where 4 % of 10,000 answers are wrong, the text has about 1 kB.
-    """
+def encode(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> str:
+    """The wrong ones of N answers as text for `Run.mistakes`: 1 kB if 4 % of 10,000 are wrong."""
     codes = np.where(labels == answers, RIGHT, NUM_CLASSES * labels + answers).astype(np.uint8)
     return base64.b64encode(zlib.compress(codes.tobytes(), 9)).decode()
 
 
-def decoded(text: str, num_test: int) -> NDArray[np.uint8]:
+def decode(text: str, num_test: int) -> NDArray[np.uint8]:
     """One byte for each of `num_test` images: 10 * label + answer, or 255 for a right answer.
 
     Raises:
-        ValueError: `text` is no such encoding of so many images.
+        ValueError: `text` is no encoding of `num_test` images.
     """
     stream = zlib.decompressobj()
     try:
@@ -44,9 +41,9 @@ def decoded(text: str, num_test: int) -> NDArray[np.uint8]:
     return codes
 
 
-def of_runs(runs: Sequence[Run], num_test: int) -> NDArray[np.uint8]:
-    """`decoded` for each run that knows its mistakes, R×N; raises ValueError likewise."""
-    known = [decoded(run.mistakes, num_test) for run in runs if run.mistakes is not None]
+def decode_runs(runs: Sequence[Run], num_test: int) -> NDArray[np.uint8]:
+    """`decode` for each of R runs that has its mistakes, R×N; raises ValueError likewise."""
+    known = [decode(run.mistakes, num_test) for run in runs if run.mistakes is not None]
     return np.stack(known) if known else np.empty((0, num_test), np.uint8)
 
 
@@ -56,8 +53,8 @@ def sampling_error_of_difference(
     """Half the 95 % interval of the difference in accuracy that is due to the choice of images.
 
     1.96 times the standard deviation over the images of (share of `first` that is right minus share
-    of `second`), divided by the square root of their number. On other images of the kind, the same
-    trained networks differ by so much more or less. None where mistakes are not known or damaged.
+    of `second`), divided by the square root of their number. None if mistakes are unknown or
+    damaged.
     """
     try:
         shares = [
@@ -74,11 +71,11 @@ def sampling_error_of_difference(
 
 @lru_cache(maxsize=1024)  # a comparison is analysed after each of its runs
 def _wrong(text: str, num_test: int) -> NDArray[np.bool_]:
-    wrong: NDArray[np.bool_] = decoded(text, num_test) != RIGHT
+    wrong: NDArray[np.bool_] = decode(text, num_test) != RIGHT
     return wrong
 
 
-def confusion(codes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """How many of R×N answers take a label (row) for another class (column): int64 10×10."""
+def count_confusions(codes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The 10×10 confusion matrix of R×N codes without right answers, labels as rows; int64."""
     wrong = codes[codes != RIGHT]
     return np.bincount(wrong, minlength=NUM_CLASSES**2).reshape(NUM_CLASSES, NUM_CLASSES)

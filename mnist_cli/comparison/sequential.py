@@ -1,56 +1,44 @@
-"""Judging a pair of networks while seeds are added, as often as one likes.
+"""Judging a pair of networks while seeds are added.
 
 Intervals are looked at when a pair has 4, 5, 7, ... seeds, each at the level 1 - 0.05 / (m K), with
 m pairs of networks and K looks. By the union bound they are simultaneous 95 % confidence intervals,
-and while all of them cover, no verdict is wrong. So it makes no difference which pairs get more
-seeds, when it ends, and why. These are the repeated confidence intervals of Jennison
-and Turnbull (1989, https://doi.org/10.1111/j.2517-6161.1989.tb01433.x), divided as Bonferroni does.
+whichever pairs get more seeds and whenever it ends. These are the repeated confidence intervals of
+Jennison and Turnbull (1989, https://doi.org/10.1111/j.2517-6161.1989.tb01433.x) with Bonferroni's
+levels.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from mnist_cli.comparison.statistics import (
-    Decision,
-    SampleMean,
-    interval_half_width,
-    judge,
-    sample_mean,
-)
-from mnist_cli.schema.comparison import Outcome, Run, Settling, Verdict
+from mnist_cli.comparison import statistics
+from mnist_cli.comparison.statistics import Decision, SampleMean, interval_half_width
+from mnist_cli.schema.comparison import SETTLED, Outcome, Run, Settling, Verdict
 
 FUTILE_FROM = 5  # seeds: the spread of fewer is too uncertain to give a pair up
-LIKELY = 1.28  # standard errors that a mean moves by at most in nine of ten cases
+LIKELY = 1.28  # standard errors: a mean is off by more, to one side, in one of ten cases
 EXPECTED_ACCURACY = 0.99  # about that of the article's best network
 
 
-def judged(
+def judge_at_looks(
     differences: Sequence[float],
     comparisons: int,
     settling: Settling,
     margin: float | None,
     resolution: float,
 ) -> Decision | None:
-    """The decision on one pair: that of the look which settled it, else that of the last look.
+    """The decision on one pair: that of the look which settled it, else of the last look, if any.
 
-    Args:
-        differences: first minus second, in the order of the seeds.
-        comparisons: m pairs times K looks, fixed before the first run.
-        settling: the looks, and the most seeds that there may be.
-        margin: differences below it make no odds, in the unit of `differences`.
-        resolution: the least step between two values.
-
-    Returns:
-        None before the first look.
+    `differences` are first minus second, in the order of the seeds; `comparisons` is m pairs times
+    K looks; the others are as in `statistics.judge` and `statistics.sample_mean`.
     """
     decision = None
     for look in settling.allowed_looks:
         if look > len(differences):
             break
-        sample = sample_mean(differences[:look], resolution)
-        decision = judge(sample, comparisons, margin)
-        if decision.settled:
+        sample = statistics.sample_mean(differences[:look], resolution)
+        decision = statistics.judge(sample, comparisons, margin)
+        if decision.outcome in SETTLED:
             break
         if _is_futile(sample, comparisons, settling, margin):
             decision = replace(decision, outcome=Outcome.SET_ASIDE)
@@ -62,11 +50,7 @@ def seeds_needed(
 ) -> dict[str, int]:
     """How many seeds each network needs now: those of the next look for one in an open pair.
 
-    Args:
-        names: the networks.
-        verdicts: what is known of their pairs; nothing of a pair that was not looked at.
-        settling: the looks, and the most seeds that there may be.
-        least: what each needs in any case.
+    Each of `names` needs those of the first look, and `least`, in any case.
     """
     looks = settling.allowed_looks
     needed = dict.fromkeys(names, max(looks[0], least))
@@ -79,18 +63,17 @@ def seeds_needed(
 
 
 def at_last_look(runs: Sequence[Run], settling: Settling | None) -> Sequence[Run]:
-    """The runs that were there at the last look; all where their number was fixed."""
+    """The runs that were there at the last look; all if their number was fixed."""
     if settling is None:
         return runs
     return runs[: max((look for look in settling.allowed_looks if look <= len(runs)), default=0)]
 
 
 def expected_half_width(comparisons: int, seeds: int, num_test: int) -> float:
-    """Half the width of a pair's interval to expect of `seeds` seeds and good networks.
+    """The expected half-width of a pair's interval for `seeds` seeds and good networks.
 
-    Over seeds, accuracies spread about as much as if each test image were right by chance (on
-    10,000 images, mlp, tinycnn and cnn have standard deviations of 0.0010 to 0.0016, where the
-    binomial distribution has 0.0012 to 0.0017).
+    Over seeds, accuracies have about the standard deviation of a binomial distribution: 0.0010 to
+    0.0016 instead of 0.0012 to 0.0017 for mlp, tinycnn and cnn on 10,000 images.
     """
     deviation = math.sqrt(2 * EXPECTED_ACCURACY * (1 - EXPECTED_ACCURACY) / num_test)
     return interval_half_width(deviation, seeds, comparisons)
@@ -101,7 +84,7 @@ def _is_futile(
 ) -> bool:
     """Whether the last look is unlikely to decide the pair, with the mean and spread so far.
 
-    To give a pair up cannot make a verdict wrong, but saves half of the runs where networks tie.
+    Giving a pair up makes no verdict wrong, and saves half of the runs if networks tie.
     """
     last = settling.allowed_looks[-1]
     if sample.n < min(FUTILE_FROM, last):

@@ -1,10 +1,9 @@
 """Intervals, tests and verdicts: pure functions of numbers.
 
 Student intervals of normal values have their nominal coverage from two values on, as the tests
-simulate. Of accuracies whose laws are skewed and spread differently, a verdict is false in up to
-11 % (five seeds) or 13 % (until settled). Where one seed in ten falls to chance, five seeds miss it
-in 59 %, and no interval can know of it. The distributions are those of scipy.special, which scipy
-imports when it is first used: in 0.1 s, where scipy.stats takes 0.8 s.
+simulate. If accuracies have skewed distributions of different spread, up to 11 % of verdicts are
+false (five seeds) or 13 % (until settled). If one seed in ten falls to chance, five seeds miss it
+in 59 %. The distributions are from scipy.special, which takes 0.1 s to import; scipy.stats, 0.8 s.
 """
 
 import math
@@ -14,16 +13,16 @@ from statistics import NormalDist, fmean, median, variance
 
 import scipy
 
-from mnist_cli.schema.comparison import ALPHA, CONFIDENCE, SETTLED, Estimate, Outcome
+from mnist_cli.schema.comparison import ALPHA, CONFIDENCE, Estimate, Outcome
 
-OUTLIER = 14.826
-FAR_BELOW = 22  # deviations: five normal values have one so low in 0.9 % of cases, others in fewer
-LEAST_FOR_FAR = 4  # values: of fewer, the deviations are too often small by chance
+OUTLIER = 14.826  # median absolute deviations
+FAR_BELOW = 22  # of them: one of 4 to 20 normal values is so low in less than 1 % of cases
+LEAST_FOR_FAR = 4  # values: the deviations of fewer are too often small by chance
 
 
 @dataclass(frozen=True)
 class SampleMean:
-    """The mean of a sample of `n` values, and its standard error: what a Student interval needs."""
+    """The mean of `n` values and its standard error, for a Student interval."""
 
     mean: float
     standard_error: float
@@ -31,12 +30,12 @@ class SampleMean:
     n: int
 
     def estimate(self, confidence: float = CONFIDENCE) -> Estimate:
-        """The mean with the half-width of its two-sided Student interval."""
+        """The mean with its two-sided Student interval."""
         quantile = scipy.special.stdtrit(self.degrees_of_freedom, (1 + confidence) / 2)
         return Estimate(self.mean, float(quantile * self.standard_error), self.n, confidence)
 
     def p_value(self) -> float:
-        """Two-sided, of the hypothesis that the true mean is zero."""
+        """Two-sided p-value of the hypothesis that the true mean is zero."""
         if self.standard_error == 0:
             return float(self.mean == 0)
         t = abs(self.mean) / self.standard_error
@@ -45,7 +44,7 @@ class SampleMean:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is said of one difference among several that are judged together."""
+    """The verdict on one of several differences that are judged together."""
 
     estimate: Estimate
     adjusted_p: float
@@ -53,23 +52,15 @@ class Decision:
 
     @property
     def differs(self) -> bool:
-        """Whether it is not zero: exactly where its interval leaves zero out."""
+        """Whether the interval leaves out zero."""
         return self.outcome == Outcome.BETTER
-
-    @property
-    def settled(self) -> bool:
-        """Whether there is a verdict."""
-        return self.outcome in SETTLED
 
 
 def sample_mean(values: Sequence[float], resolution: float = 0.0) -> SampleMean:
-    """The mean of two or more values, and its standard error.
+    """The mean of two or more independent values, and its standard error.
 
-    Args:
-        values: independent measurements.
-        resolution: the least step between two values, such as one image of a test set. Values
-            that agree by chance are not exact: the variance is taken to be at least
-            resolution**2 / 12, that of an error of rounding which is uniform over one step.
+    `resolution` is the least step between two values, such as one image of a test set: the variance
+    is at least resolution**2 / 12, that of rounding to steps.
     """
     spread = max(variance(values), resolution**2 / 12)
     return SampleMean(fmean(values), math.sqrt(spread / len(values)), len(values) - 1, len(values))
@@ -78,24 +69,24 @@ def sample_mean(values: Sequence[float], resolution: float = 0.0) -> SampleMean:
 def mean_interval(
     values: Sequence[float], resolution: float = 0.0, confidence: float = CONFIDENCE
 ) -> Estimate:
-    """The mean of one or more values with its two-sided interval; one value alone has none."""
+    """The mean of one or more values with its two-sided interval, which one value lacks."""
     if len(values) == 1:
         return Estimate(values[0], None, 1, confidence)
     return sample_mean(values, resolution).estimate(confidence)
 
 
 def paired(first: Sequence[float], second: Sequence[float], resolution: float = 0.0) -> SampleMean:
-    """The mean of first[i] - second[i], where i is the same seed: what both share cancels."""
+    """The mean of first[i] - second[i], where i is the same seed."""
     differences = [a - b for a, b in zip(first, second, strict=True)]
     return sample_mean(differences, resolution)
 
 
 def welch(first: Sequence[float], second: Sequence[float], resolution: float = 0.0) -> SampleMean:
-    """The difference of two means of values that have nothing to do with each other (Welch 1947).
+    """The difference of the means of two independent samples (Welch 1947), of two values or more.
 
-    Each needs two values or more. Samples of unequal size get the degrees of freedom of the smaller
-    one, with which the test never errs too often (Mickey and Brown 1966): at 0.31 % a side, Welch's
-    own find a difference between 5 and 20 equal values in 0.6 %, and these in 0.13 %.
+    Samples of unequal size get the degrees of freedom of the smaller one, with which the test is
+    conservative (Mickey and Brown 1966): at 0.31 % a side and with 5 and 20 values, its false
+    positive rate is 0.13 %, and 0.6 % with Welch's own.
     """
     one, other = sample_mean(first, resolution), sample_mean(second, resolution)
     a, b = one.standard_error**2, other.standard_error**2
@@ -108,13 +99,9 @@ def welch(first: Sequence[float], second: Sequence[float], resolution: float = 0
 def judge(sample: SampleMean, comparisons: int, margin: float | None = None) -> Decision:
     """Judge one of m differences by its interval at the level 1 - 0.05 / m (Bonferroni; Dunn 1961).
 
-    They are simultaneous 95 % confidence intervals: the chance of any false verdict is at most 5 %.
-    Holm's procedure finds a little more, but its intervals are not simultaneous.
-
-    Args:
-        sample: the mean difference.
-        comparisons: m.
-        margin: a difference counts as none where its interval lies between -margin and margin.
+    These are simultaneous 95 % confidence intervals, so the chance of any false verdict is at most
+    5 %. Holm's procedure has more power, but its intervals are not simultaneous. Two are equivalent
+    if the interval lies between -margin and margin.
     """
     estimate = sample.estimate(1 - ALPHA / comparisons)
     adjusted_p = min(1.0, comparisons * sample.p_value())
@@ -128,18 +115,13 @@ def judge(sample: SampleMean, comparisons: int, margin: float | None = None) -> 
 
 
 def interval_half_width(deviation: float, n: int, comparisons: int) -> float:
-    """Half the width of an interval by which `judge` judges n values of this standard deviation."""
+    """Half the width of the interval in which `judge` has n values of this standard deviation."""
     sample = SampleMean(0.0, deviation / math.sqrt(n), n - 1, n)
     return sample.estimate(1 - ALPHA / comparisons).half_width or 0.0
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p-value of two classifiers on one test set (McNemar 1947).
-
-    Args:
-        only_first: images that only the first gets right.
-        only_second: images that only the second gets right.
-    """
+    """McNemar's exact two-sided p-value, from the images that only one of two gets right (1947)."""
     fewer, total = min(only_first, only_second), only_first + only_second
     return min(1.0, float(2 * scipy.special.bdtr(fewer, total, 0.5)))
 
@@ -149,9 +131,9 @@ def disagreement_interval(
 ) -> tuple[float, float]:
     """Lower and upper bound of the difference in accuracy on new images of the same kind.
 
-    The hull of two intervals. That of Bonett and Price (2012) covers the difference on new images;
-    that of Clopper and Pearson (1934) for the share of disagreements which the first wins leaves
-    zero out exactly where McNemar's test is significant at 1 - `confidence`.
+    The union of two intervals: Bonett and Price's (2012) of the difference, and Clopper and
+    Pearson's (1934) of the share of disagreements that the first wins. The second leaves out zero
+    exactly if McNemar's test is significant at 1 - `confidence`.
     """
     first, second = (only_first + 1) / (num_samples + 2), (only_second + 1) / (num_samples + 2)
     difference = first - second
@@ -169,32 +151,28 @@ def disagreement_interval(
 
 
 def sampling_error(accuracy: float, num_samples: int) -> float:
-    """Half the width of the 95 % interval of an accuracy on `num_samples` images (Wilson 1927).
-
-    It is due to the choice of the images: on others, the same network has another accuracy.
-    """
+    """Half the 95 % interval of an accuracy due to the choice of N images (Wilson 1927)."""
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     variance_of_mean = accuracy * (1 - accuracy) / num_samples
     return z * math.sqrt(variance_of_mean + (z / num_samples / 2) ** 2) / (1 + z * z / num_samples)
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
-    """For each (benefit, cost) whether no other gives more for no more, or as much for less."""
-    return [
-        not any(
-            other_benefit >= benefit and other_cost <= cost and (other_benefit, other_cost) != point
-            for other_benefit, other_cost in points
+    """Whether each (benefit, cost) is Pareto-optimal."""
+
+    def is_dominated(point: tuple[float, float]) -> bool:
+        benefit, cost = point
+        return any(
+            more >= benefit and less <= cost and (more, less) != point for more, less in points
         )
-        for point in points
-        for benefit, cost in [point]
-    ]
+
+    return [not is_dominated(point) for point in points]
 
 
 def outliers(values: Sequence[float]) -> list[int]:
-    """The positions of values far from the rest: |x - median| / MAD above 14.826.
+    """The positions of values with a modified z-score above 10 (Iglewicz and Hoaglin 1993).
 
-    The rule of hyperfine, a modified z-score above 10 (Iglewicz and Hoaglin 1993); and a fifth of
-    the median at least, as the deviations of a few values may all be tiny.
+    They also differ by more than a fifth of the median, as a few values may have tiny deviations.
     """
     middle = median(values)
     deviations = [abs(value - middle) for value in values]
@@ -203,10 +181,9 @@ def outliers(values: Sequence[float]) -> list[int]:
 
 
 def far_below(accuracies: Sequence[float], num_samples: int) -> list[int]:
-    """The positions of accuracies far below the median: by 22 median absolute deviations.
+    """The positions of accuracies 22 median absolute deviations or more below the median.
 
-    And by three times `sampling_error` at least, as the deviations of a few values may all be tiny.
-    Of 4 to 20 normal values, one is so low in less than 1 % of cases.
+    They are also three times `sampling_error` below, as a few values may have tiny deviations.
     """
     if len(accuracies) < LEAST_FOR_FAR:
         return []

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
-from mnist_cli.comparison.mistakes import RIGHT, decoded
+from mnist_cli.comparison.mistakes import RIGHT, decode
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.options import Entry
 from mnist_cli.schema.record import from_json
@@ -88,7 +88,7 @@ def _check_run(task: RunTask, run: Run, num_test: int, threads: int) -> None:
         "threads": (run.threads, threads),
     }
     if run.mistakes is not None:
-        right = int((decoded(run.mistakes, num_test) == RIGHT).sum())
+        right = int((decode(run.mistakes, num_test) == RIGHT).sum())
         expected["right answers"] = (round(run.test_accuracy * num_test), right)
     for name, (told, asked) in expected.items():
         if told != asked:

@@ -95,7 +95,7 @@ class Trainer:
             train_seconds=sum(epoch.train_seconds for epoch in history),
             reached_target=reached,
             history=tuple(history),
-            mistakes=mistakes.encoded(test.labels.cpu().numpy(), logits.argmax(1).numpy()),
+            mistakes=mistakes.encode(test.labels.cpu().numpy(), logits.argmax(1).numpy()),
             cpu_seconds=cpu_seconds,
             threads=torch.get_num_threads(),
             host=platform.node(),

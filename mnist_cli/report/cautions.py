@@ -35,8 +35,8 @@ def doubts(result: CompareResult) -> list[str]:
     if result.narrowed_from and result.verdicts:
         fresh = max(1000, result.seeds[-1] + 1)
         lines.append(
-            f"These networks were part of a comparison of {result.narrowed_from} on the same seeds. "
-            "If they were chosen by its results, verdicts are false more often than in 5 %: of ten "
+            f"These networks were part of a comparison of {result.narrowed_from} on the same "
+            "seeds. If they were chosen by its results, verdicts are false more often than in 5 %: of ten "
             "equal networks, the best and the worst get one in 37 % of cases, the best and a fixed "
             f"one in 11 %. Confirm with other seeds: --seed {fresh}."
         )

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
-from mnist_cli.schema.record import Sealed, sealed, to_json
+from mnist_cli.schema.record import Sealed, seal, to_json
 from mnist_cli.system.streams import visible
 
 WIDTH_OF_A_FILE = 200  # wide enough for every sentence
@@ -47,7 +47,7 @@ def show_verbatim(text: str) -> None:
 
 def json_document(result: Any) -> str:
     """A result, a dataclass, as one indented JSON document with its checksum, if any."""
-    return to_json(sealed(result) if isinstance(result, Sealed) else result, indent=2) + "\n"
+    return to_json(seal(result) if isinstance(result, Sealed) else result, indent=2) + "\n"
 
 
 def show_json(result: Any) -> None:

@@ -1,1 +1,1 @@
-"""Plain data that the other rooms hand each other: frozen dataclasses without tensors or code."""
+"""Plain data that the other packages exchange: frozen dataclasses without tensors or code."""

@@ -1,9 +1,9 @@
 """What `compare` returns: plain frozen data, as results.py has it for one network.
 
-The field names are the keys of the JSON export, and the docstrings are what its JSON schema says of
-them (`python -m mnist_cli.schema`). `SCHEMA_VERSION` is raised when a field goes or changes its
-meaning; new fields may come without. Accuracies are fractions, durations are seconds. A file is
-refused that has more networks or runs, or larger numbers, than a comparison can have.
+The field names are the keys of the JSON export, and the docstrings describe them in its JSON schema
+(`python -m mnist_cli.schema`). `SCHEMA_VERSION` is raised when a field goes or changes its meaning,
+not when one is added. Accuracies are fractions, durations are seconds. The limits refuse files that
+have more networks or runs, or larger numbers, than a comparison can have.
 """
 
 from dataclasses import dataclass, field
@@ -20,11 +20,10 @@ from mnist_cli.schema.results import Environment, EpochResult, Fraction, Loss, S
 SCHEMA_VERSION: Literal[2] = 2
 ALPHA = 0.05  # the chance of any false verdict
 CONFIDENCE = 1 - ALPHA
-NEAR_CHANCE = 2 / NUM_CLASSES  # twice the accuracy of guessing: whatever has less did not learn
+NEAR_CHANCE = 2 / NUM_CLASSES  # twice the accuracy of guessing: what has no more did not learn
 LOOKS = (4, 5, 7, 10, 14, 20, 28, 40, 56, 80)  # numbers of seeds at which pairs may be looked at
-
 MAX_NETWORKS = 256
-MAX_RUNS = 2000  # of a network, as exports put together have them
+MAX_RUNS = 2000  # of a network, in merged exports
 
 Duration = Annotated[float, Interval(ge=0, le=1e12)]
 Name = Annotated[str, Len(1, 10_000)]
@@ -45,7 +44,7 @@ class Outcome(StrEnum):
     EQUIVALENT = "equivalent"
     """They differ by less than the margin."""
     SET_ASIDE = "set aside"
-    """The most seeds allowed are unlikely to decide it."""
+    """The largest number of seeds is unlikely to decide it."""
     OPEN = "open"
 
 
@@ -58,12 +57,12 @@ class Estimate(Record):
 
     mean: float
     half_width: Annotated[float, Ge(0)] | None
-    """Half the width of its two-sided Student interval; null where n is 1, and for figures of one
-    network whose number of seeds depends on what they show."""
+    """Half the width of its two-sided Student interval; null if n is 1, and for figures of one
+    network if the number of seeds depends on the results."""
     n: Positive
-    """How many values the mean is taken of."""
+    """Number of values."""
     confidence: Fraction
-    """Level of the interval by itself; 1 - 0.05 / m where it is one of m simultaneous ones."""
+    """Confidence level of this interval alone: 1 - 0.05 / m for m simultaneous ones."""
 
 
 @dataclass(frozen=True)
@@ -71,52 +70,49 @@ class Run(Record):
     """One network trained with one seed."""
 
     seed: Count
-    """Decides the first weights and the order of the images."""
+    """Decides the initial weights and the order of the images."""
     epochs: Positive
     """Passes over the training images; fewer than the protocol's if it stopped at the target."""
     test_accuracy: Fraction
-    """Share of the test images that are classified right, after the last epoch."""
+    """Share of the test images that are classified correctly, after the last epoch."""
     test_loss: Loss
     """Mean cross-entropy on the test images, in nats."""
     train_seconds: Seconds
     """Duration of the training steps alone: no loading, warm-up or evaluation."""
     reached_target: bool | None = None
-    """Whether the accuracy got to `target`; null without one."""
+    """Whether the accuracy reached `target`; null without one."""
     history: tuple[EpochResult, ...] = ()
-    """Each epoch: what it made of training and test images, and its training time."""
+    """Losses, accuracy and training time of each epoch."""
     mistakes: str | None = None
     """The wrong answers: Base64 of a zlib stream with a byte for each test image in its order,
     which is 10 * label + answer, or 255 for a right answer."""
     cpu_seconds: Duration | None = None
-    """What all threads of the process computed during the training steps; null where unknown, as
-    are the following in files of older versions."""
+    """CPU time of all threads of the process during the training steps; null if unknown."""
     threads: Positive | None = None
-    """Threads of a training step, which decide the last bits."""
+    """Threads of a training step, which decide the last bits; null if unknown."""
     host: str = ""
     """Name of the machine."""
     processor: str = ""
     runs_at_once: Positive = 1
-    """The most runs that the machine was ready to train at any time of this one, itself included:
-    only a run that had it to itself tells how long a training takes. Other programs, and workers of
-    another scheduler, are not known."""
+    """The most runs, this one included, that the machine was ready to train during this one. Only
+    times of runs with 1 count. Other programs and workers of other schedulers are not known."""
 
     @property
     def near_chance(self) -> bool:
-        """Whether it did not learn: it is right on 20 % at most, where guessing is on 10 %."""
+        """Whether it did not learn: its accuracy is 20 % at most; that of guessing is 10 %."""
         return self.test_accuracy <= NEAR_CHANCE
 
 
 @dataclass(frozen=True)
 class Aggregate(Record):
-    """What the runs of one network come to."""
+    """Figures over the runs of one network."""
 
     test_accuracy: Estimate
     """Over the seeds: the interval says nothing about other test images."""
     test_loss: Estimate
     train_seconds: Estimate | None
-    """Mean over the seeds; with a target, over those that got to it if any did. This time and the
-    following are of runs that had one and the same machine to themselves; null without such runs.
-    """
+    """Mean over the seeds; with a target, over those that reached it if any did. All times are of
+    runs that had the same machine to themselves; null without such runs."""
     train_seconds_median: Seconds | None
     train_seconds_min: Seconds | None
     train_seconds_max: Seconds | None
@@ -127,26 +123,20 @@ class Aggregate(Record):
     outlier_seeds: tuple[Count, ...]
     """Seeds whose time is more than 14.826 median absolute deviations from the median."""
     pareto_parameters: bool | None = None
-    """Whether no other network has a higher mean accuracy with no more parameters in all, or as
-    high a one with fewer; null with a target."""
+    """Whether it is Pareto-optimal by mean accuracy and all parameters; null with a target."""
     pareto_seconds: bool | None = None
-    """The same for the median time instead of the parameters; null also where a time is not known.
-    """
+    """The same with the median time instead of the parameters; null also if a time is unknown."""
     accuracy_deviation: float | None = None
     """Standard deviation of the accuracy over the seeds; null for one seed."""
     low_seeds: tuple[Count, ...] = ()
-    """Seeds whose accuracy is far below the median, by 22 median absolute deviations and by three
-    times `sampling_error` at least; empty for fewer than four seeds."""
+    """Seeds whose accuracy is below the median by at least 22 median absolute deviations and three
+    times `sampling_error`; empty for fewer than four seeds."""
 
     @property
     def times(self) -> tuple[float, float, float] | None:
-        """Median, least and most seconds of training; None where they are not known."""
-        median, low, high = (
-            self.train_seconds_median,
-            self.train_seconds_min,
-            self.train_seconds_max,
-        )
-        return None if median is None or low is None or high is None else (median, low, high)
+        """Median, least and most seconds of training; None if they are unknown."""
+        mid, low, high = self.train_seconds_median, self.train_seconds_min, self.train_seconds_max
+        return None if mid is None or low is None or high is None else (mid, low, high)
 
 
 @dataclass(frozen=True)
@@ -156,21 +146,21 @@ class ModelRuns(Record):
     model: Name
     """Name of the network, with the varied settings: `cnn`, or `cnn lr=0.003`."""
     parameters: Count | None
-    """Trainable parameters; null where the network could not be made."""
+    """Trainable parameters; null if the network could not be built."""
     total_parameters: Count | None
-    """All parameters, those that no training changes included."""
+    """All parameters, frozen ones included."""
     mult_adds: Count | None
-    """Multiply-adds of one forward pass of 64 images, as torchinfo counts them; null where it
-    cannot, as in a scripted network."""
+    """Multiply-adds of one forward pass of 64 images, as torchinfo counts them; null if it cannot,
+    as in a scripted network."""
     protocol: Protocol
     precision: str | None
-    """Number format of the training steps; null where the network could not be made."""
+    """Number format of the training steps; null if the network could not be built."""
     runs: Annotated[tuple[Run, ...], Len(0, MAX_RUNS)]
     """Finished runs, by seed."""
     failure: str | None = None
     """Why there are no further runs."""
     figures: Aggregate | None = None
-    """Null without a run, or after a failure."""
+    """Null without a run or after a failure."""
     network: str = ""
     """Name or target of the network alone."""
     varied: dict[str, str | int | float] = field(default_factory=dict)
@@ -182,7 +172,7 @@ class ModelRuns(Record):
 
     @property
     def always_reached_target(self) -> bool:
-        """Whether it got to the target in each of its runs, and has one."""
+        """Whether it has runs and each reached the target."""
         return bool(self.runs) and all(run.reached_target for run in self.runs)
 
 
@@ -191,10 +181,10 @@ class Settling(Record):
     """How seeds are added until each pair of networks is settled."""
 
     max_seeds: Annotated[int, Interval(ge=LOOKS[0], le=MAX_RUNS)]
-    """No network gets more."""
+    """The largest number of seeds of a network."""
     looks: Annotated[tuple[Look, ...], Len(1, 20)] = LOOKS
-    """The numbers of seeds at which a pair may be looked at, whether or not they are reached: the
-    level of its intervals is divided by how many they are."""
+    """The numbers of seeds at which a pair may be looked at. The error rate is divided by how many
+    there are, whether or not they are reached."""
 
     @property
     def allowed_looks(self) -> tuple[int, ...]:
@@ -204,27 +194,26 @@ class Settling(Record):
 
 @dataclass(frozen=True)
 class Verdict(Record):
-    """Which of two networks is better, if that can be told."""
+    """Which of two networks is better, if the runs can tell."""
 
     first: str
     second: str
     measure: Measure
-    """What the two are ranked by: the time where there is a target."""
+    """What the two are ranked by: the time if there is a target."""
     difference: Estimate
-    """Mean over the common seeds of first minus second. The interval leaves out zero exactly where
-    there is a better one; all of a comparison are simultaneous 95 % confidence intervals."""
+    """Mean over the common seeds of first minus second. The interval leaves out zero exactly if one
+    is better; all of a comparison are simultaneous 95 % confidence intervals."""
     adjusted_p: Fraction
     """P-value of the paired t-test, times the number of pairs and of looks (Bonferroni)."""
     better: str | None
-    """The better network, null where they are not distinguishable."""
+    """The better network; null if they are not distinguishable."""
     outcome: Outcome = Outcome.OPEN
     sampling_error: float | None = None
-    """Half the 95 % interval of the difference that is due to the choice of N test images: 1.96
-    times the standard deviation over images of (share of the first's runs that are right minus
-    share of the second's), divided by the square root of N. Null with a target, and where a run
-    does not know its mistakes."""
+    """Half the 95 % interval of the difference due to the choice of N test images: 1.96 times the
+    standard deviation over images of (share of the first's runs that are right minus share of the
+    second's), divided by the square root of N. Null with a target, and if a run has no mistakes."""
     near_chance: tuple[str, ...] = ()
-    """Those of the two that did not learn with each of these seeds: no interval allows for that."""
+    """Those of the two with a run that did not learn: no interval allows for that."""
 
 
 @dataclass(frozen=True)
@@ -233,18 +222,17 @@ class Change(Record):
 
     model: str
     difference: Estimate | None
-    """Mean accuracy now minus then with its interval; null where one has too few runs. All
-    of a baseline are simultaneous 95 % confidence intervals."""
+    """Mean accuracy now minus then; null if one has too few runs. All intervals of a baseline are
+    simultaneous 95 % confidence intervals."""
     adjusted_p: Fraction | None
     """P-value of the test, times the number of networks (Bonferroni)."""
     paired: bool
-    """Whether five seeds or more are the same: then it is the paired t-test of these, else Welch's
-    of all."""
+    """Whether it is the paired t-test of five or more common seeds, else Welch's of all."""
     regressed: bool
-    """Whether the accuracy is surely lower."""
+    """Whether the accuracy is significantly lower."""
     identical: bool = False
-    """Whether each common seed has the accuracy it had: the interval is then that of rounding to
-    one image, the least there is."""
+    """Whether each common seed has the same accuracy as then: the interval is then that of rounding
+    to one image."""
     near_chance: bool = False
     """Whether a run now or then did not learn: no interval allows for that."""
 
@@ -255,7 +243,7 @@ class Baseline(Record):
 
     file: str
     note: str | None
-    """Where the networks were trained otherwise then."""
+    """How the training differed then."""
     changes: tuple[Change, ...]
 
 
@@ -270,35 +258,33 @@ class CompareResult(Sealed):
     dataset: DatasetInfo
     environment: Environment
     seeds: Annotated[tuple[Count, ...], Len(1, MAX_RUNS)]
-    """The seeds asked for; a network with fewer runs is not finished, or settled earlier."""
+    """The seeds asked for; a network with fewer runs is unfinished or was settled earlier."""
     target: Fraction | None
     """Test accuracy to train up to."""
     journal: str | None
-    """File that holds the finished runs, and knows whether seeds were added; null where exports
-    were put together, or no file could be written."""
+    """File that holds the finished runs, and knows whether seeds were added; null for merged
+    exports, and if no file could be written."""
     models: Annotated[tuple[ModelRuns, ...], Len(1, MAX_NETWORKS)]
     """In the order asked for."""
     seeds_changed: bool = False
-    """Whether other seeds, two or more and some of these among them, were asked for before: as
-    their verdicts could be seen, the chance of a false verdict is now more than 5 %. A first look
-    at one seed changes nothing, as one seed gives no verdict."""
+    """Whether two or more other seeds, some of these among them, were asked for before: as their
+    verdicts could be seen, the chance of a false verdict is now more than 5 %."""
     narrowed_from: Count | None = None
     """How many networks an earlier comparison had that held all of these and others, on common
-    seeds; null where no such comparison is in the user's state folder."""
+    seeds; null if no such comparison is in the user's state folder."""
     verdicts: tuple[Verdict, ...] = ()
-    """One for each pair of networks with two seeds or more in common, or with a look."""
+    """One for each pair of networks with two common seeds or more, or with a look."""
     baseline: Baseline | None = None
     settling: Settling | None = None
     """Null for a number of seeds that was fixed in advance."""
     margin: Fraction | None = None
     """Networks whose accuracies differ by less are equivalent."""
     wall_seconds: Duration | None = None
-    """Duration of the whole comparison so far, since it was last begun; null where exports were put
-    together."""
+    """Duration of the comparison so far, since it was last started; null for merged exports."""
 
     @property
     def number_of_looks(self) -> int:
-        """By how many looks the level of an interval is divided: 1 for a fixed number of seeds."""
+        """The number of looks at each pair: 1 for a fixed number of seeds."""
         return len(self.settling.looks) if self.settling else 1
 
 
@@ -320,9 +306,9 @@ class EvaluatedCheckpoint:
 class Disagreement:
     """Two checkpoints on the same images, and the exact McNemar test of their difference.
 
-    `difference` is first minus second. On new images it is between `low` and `high`, for all pairs
-    of a comparison together with 95 %; there is a `better` one exactly where they leave out zero.
-    `adjusted_p` is the test's p-value times the number of pairs.
+    `difference` is first minus second; `low` and `high` are a simultaneous 95 % confidence interval
+    of it on new images, which leaves out zero exactly if one is `better`. `adjusted_p` is the
+    test's p-value times the number of pairs.
     """
 
     first: str

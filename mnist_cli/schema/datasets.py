@@ -1,4 +1,4 @@
-"""Datasets by name, and what a result says of the one it was measured on."""
+"""Datasets by name, and the description of one in a result."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from mnist_cli.schema.record import Record
 
 NUM_CLASSES = 10
 MOST_IMAGES = 350_000  # to train with: as many as a file may hold
-MOST_TEST_IMAGES = 100_000  # of which each run keeps the mistakes
+MOST_TEST_IMAGES = 100_000  # each run keeps its mistakes on them
 NOT_COMPARABLE = "not comparable with published MNIST accuracy"  # of mnist5k
 
 
@@ -37,12 +37,11 @@ class DatasetInfo(Record):
 
     name: str
     num_train: Annotated[int, Interval(ge=0, le=MOST_IMAGES)]
-    """0 where only the test images were at hand."""
+    """0 if only the test images were there."""
     num_test: Annotated[int, Interval(ge=1, le=MOST_TEST_IMAGES)]
     sha256: str
-    """Of the pixels and labels of both splits, in their order; empty where only the test images
-    were at hand."""
+    """Of the pixels and labels of both splits; empty if only the test images were there."""
     note: str | None = None
-    """Why a number measured on these images may mislead, if it may."""
+    """Why a number measured on these images may mislead."""
     test_sha256: str = ""
     """Of the pixels and labels of the test images."""

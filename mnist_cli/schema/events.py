@@ -1,7 +1,4 @@
-"""What a running command reports: plain events, handed to one callable.
-
-The work calls `on_event`; how an event looks, or whether it is shown, is the caller's affair.
-"""
+"""What a running command reports: it calls `on_event`, and the caller decides what to show."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,21 +9,21 @@ from mnist_cli.schema.results import EpochResult
 
 @dataclass(frozen=True)
 class Notice:
-    """A sentence that a person should read, though the work goes on."""
+    """A warning for the user; the work continues."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """What the command does or waits for until the next event, such as `starting 2 workers`."""
+    """What the command waits for until the next event, such as `starting 2 workers`."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class DownloadProgress:
-    """Bytes of one file so far; `total` is None where the server does not tell."""
+    """Bytes of one file so far; `total` is None if the server does not tell."""
 
     file: str
     done: int
@@ -35,7 +32,7 @@ class DownloadProgress:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Steps done in epoch `epoch` (from 1) of `epochs`; `seed` is None where there is one only."""
+    """Steps done in epoch `epoch` (from 1) of `epochs`; `seed` is None if there is only one."""
 
     model: str
     seed: int | None
@@ -44,7 +41,7 @@ class TrainingProgress:
     step: int
     steps: int
     worker: str = ""
-    """Its name, where there are several that may train."""
+    """Its name if there are several."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +55,9 @@ class EpochFinished:
 
 @dataclass(frozen=True)
 class RunsLeft:
-    """How far a comparison is; `at_least` says that the seconds are but a lower bound.
+    """How far a comparison is; if `at_least`, the seconds are a lower bound.
 
-    Where seeds are added, the runs are those until the next look, at `look` seeds.
+    If seeds are added, the runs are those until the next look, at `look` seeds.
     """
 
     total: int
@@ -81,7 +78,7 @@ class PairsLookedAt:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """A network of a comparison was trained and evaluated; `epochs` is the most it could take."""
+    """A network of a comparison was trained and evaluated; `epochs` is the maximum."""
 
     model: str
     seed: int | None
@@ -92,7 +89,7 @@ class RunFinished:
 
 @dataclass(frozen=True)
 class RunFailed:
-    """A network of a comparison failed for a reason, as in its row; it gets no other seeds."""
+    """A network of a comparison failed; it gets no other seeds."""
 
     model: str
     seed: int

@@ -1,4 +1,4 @@
-"""What became of the thresholds that a script asked for."""
+"""The thresholds that a script asked for, and their verdicts."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +12,7 @@ class GateVerdict(StrEnum):
     MET = "met"
     NOT_MET = "not met"
     NOT_PROVEN = "not proven"
-    """The interval holds values on both sides of the threshold, or there is none yet."""
+    """The interval has values on both sides of the threshold, or there is none yet."""
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,14 @@ class Gate:
     """One threshold of one network, and what the runs say of it."""
 
     network: str
-    """Empty where there is one network alone."""
+    """Empty if there is only one network."""
     option: str
     """`--min-accuracy`, `--max-seconds` or `--fail-on-regression`."""
     verdict: GateVerdict
     limit: float | None = None
     """The threshold: a fraction or seconds; none for a regression."""
     value: Estimate | None = None
-    """What is held against the threshold, with the interval whose ends decide; null where nothing
-    can be."""
+    """The estimate that is compared with the threshold, if there is one."""
     reason: str = ""
     """What decided instead of `value`, such as `seed 4 collapsed to 11.35 %`."""
     since: str = ""

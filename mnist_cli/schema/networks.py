@@ -9,8 +9,8 @@ from typing import Any
 class ModelSpec:
     """A network by name. `target` is `package.module:Name` or `path/file.py:Name`.
 
-    Name is called with `arguments` and `keywords`, which are literals; `name` has them too. What
-    its code imports is looked for in `folders` as well.
+    Name is called with `arguments` and `keywords`, which are literals; `name` has them too. Its
+    code can also import from `folders`.
     """
 
     name: str

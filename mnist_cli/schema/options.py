@@ -1,4 +1,4 @@
-"""What each command is asked to do. Every default stands here once; the command line reads it."""
+"""The options of each command, with their defaults, which the command line reads from here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ MAX_SEED = 2**63 - 1  # of torch's generators
 MAX_SEEDS = 1000
 MAX_THREADS = 1024
 MAX_JOBS = 1024
-LEAST_RUNS = 5  # of a network in a baseline, and now: Welch's test is too liberal with fewer
+LEAST_RUNS = 5  # of a network, now and in a baseline: with fewer, Welch's test is too liberal
 STDOUT = Path("-")
 STDIN = Path("-")
 
@@ -41,16 +41,13 @@ class TrainOptions:
 
     @property
     def checkpoint(self) -> Path:
-        """Where the result goes: --output, else the resumed file, else MODEL.safetensors."""
+        """The file to write: --output, else the resumed file, else MODEL.safetensors."""
         return self.output or self.resume or Path(f"{self.model.short_name}.safetensors")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One of those that are compared: a network with how it is trained.
-
-    `varied` are the settings that differ from entry to entry, by the name of their option.
-    """
+    """A network of a comparison with its protocol; `varied` are the settings of `--vary`."""
 
     model: ModelSpec
     protocol: Protocol
@@ -65,7 +62,7 @@ class Entry:
 
 
 def written(value: str | float) -> str:
-    """A value of a setting as a person reads it, ten digits at most."""
+    """A value of a setting as text, with ten digits at most."""
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
@@ -81,9 +78,9 @@ class SettleOptions:
 class ExecutionOptions:
     """Who trains the runs of a comparison, each with `threads`.
 
-    It is this process for one of `jobs`, worker processes for more (0: as many as the machine
-    has room for), or those of the Dask scheduler that `cluster`, an address or a file, names. A
-    run that takes more than `run_limit` seconds is ended, which needs a worker process too.
+    One of `jobs` is this process; more are worker processes (0: as many as the machine has room
+    for). `cluster`, an address or a file, names a Dask scheduler with workers instead. A run that
+    takes more than `run_limit` seconds is killed, which needs a worker process.
     """
 
     jobs: int = 1
@@ -93,12 +90,12 @@ class ExecutionOptions:
 
     @property
     def in_process(self) -> bool:
-        """Whether no engine is needed."""
+        """Whether this process trains."""
         return self.jobs == 1 and self.cluster is None and self.run_limit is None
 
     @property
     def run_threads(self) -> int | None:
-        """Threads of a training step; None is as many as there are cores."""
+        """Threads of a training step; None is the number of cores."""
         several = self.jobs != 1 or self.cluster is not None
         return self.threads or (1 if several else None)
 
@@ -107,9 +104,9 @@ class ExecutionOptions:
 class CompareOptions:
     """`compare`: several entries, trained with the same seeds from `seed` on.
 
-    There are `seeds` of them, or as many as it takes to `settle` the entries. With a `target`, each
-    is trained until it has that test accuracy, for its epochs at most. Entries whose accuracies
-    differ by less than `margin`, a fraction, are equivalent.
+    There are `seeds` seeds, or as many as are needed to `settle` the entries. With a `target`, each
+    is trained up to that test accuracy, for its epochs at most. Entries whose accuracies differ by
+    less than `margin`, a fraction, are equivalent.
     """
 
     entries: tuple[Entry, ...]
@@ -127,9 +124,9 @@ class CompareOptions:
 
 @dataclass(frozen=True)
 class CheckpointsOptions:
-    """`compare` with checkpoints: `models` are the codes of the custom networks among them.
+    """`compare` with checkpoints; `models` are the custom networks among them.
 
-    `show_disagreements` is how many of the disputed images to choose, by `seed`.
+    `show_disagreements` is the number of disputed images to choose, by `seed`.
     """
 
     checkpoints: tuple[Path, ...]
@@ -142,7 +139,7 @@ class CheckpointsOptions:
 
 @dataclass(frozen=True)
 class GateOptions:
-    """What a comparison must reach; None where nothing is asked. Accuracies are fractions."""
+    """The thresholds of a comparison, None for none; accuracies are fractions."""
 
     min_accuracy: float | None = None
     max_seconds: float | None = None
@@ -151,7 +148,7 @@ class GateOptions:
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """Files that a comparison is written to; the path `-` is standard output."""
+    """The files to write a comparison to; the path `-` is standard output."""
 
     json: Path | None = None
     csv: Path | None = None
@@ -162,16 +159,15 @@ class ExportOptions:
 
     @property
     def to_stdout(self) -> bool:
-        """Whether standard output is taken by an export."""
+        """Whether an export goes to standard output."""
         return STDOUT in {self.json, self.csv, self.markdown, self.latex}
 
 
 @dataclass(frozen=True)
 class SamplesOptions:
-    """`show-samples`: some images, with predictions when a checkpoint is given.
+    """`show-samples`: some images, with predictions if there is a checkpoint.
 
-    `split` None means the training images, as in the article, or the test images when a
-    checkpoint is to be judged on them.
+    `split` None is the training images, as in the article, or the test images with a checkpoint.
     """
 
     count: int = 9
@@ -187,5 +183,5 @@ class SamplesOptions:
 
     @property
     def shown_split(self) -> Split:
-        """The split that is meant."""
+        """The split to show."""
         return self.split or (Split.TEST if self.checkpoint else Split.TRAIN)

@@ -12,7 +12,7 @@ MAX_BATCH_SIZE = 1_000_000
 
 
 class Precision(StrEnum):
-    """The number format of a training step; weights and evaluation are always float32."""
+    """The number format of the training steps; weights and evaluation are always float32."""
 
     AUTO = "auto"
     FP32 = "fp32"
@@ -27,7 +27,7 @@ class Recipe(StrEnum):
 
 
 class Schedule(StrEnum):
-    """How the learning rate moves through a training."""
+    """How the learning rate changes during training."""
 
     CONSTANT = "constant"
     ONE_CYCLE = "one-cycle"
@@ -41,7 +41,7 @@ Dropout = Annotated[float, Interval(ge=0, le=1e99)]
 
 @dataclass(frozen=True)
 class Settings(Record):
-    """What a person may set of a training; the recipe decides where there is None."""
+    """What a person may set of a training; the recipe decides what is None."""
 
     recipe: Recipe = Recipe.ARTICLE
     epochs: Epochs | None = None
@@ -59,13 +59,13 @@ class Protocol(Record):
     epochs: Epochs = 5
     batch_size: BatchSize = 64
     lr: LearningRate = 1e-3
-    """The learning rate throughout with the constant schedule, its peak with the one-cycle one."""
+    """The constant learning rate, or its peak with the one-cycle schedule."""
     optimizer: str = "adam"
     beta2: Annotated[float, Interval(ge=0, lt=1)] = 0.999
     """Adam's decay rate for the mean of the squared gradients."""
     schedule: Schedule = Schedule.CONSTANT
-    """One-cycle: the rate rises in a straight line for the fraction `warmup` of all steps and then
-    falls to zero (Smith and Topin 2018, https://arxiv.org/abs/1708.07120)."""
+    """One-cycle: the rate rises linearly for the fraction `warmup` of all steps and then falls to
+    zero (Smith and Topin 2018, https://arxiv.org/abs/1708.07120)."""
     warmup: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     dropout: Dropout = 1.0
     """A factor on the network's own dropout probabilities."""

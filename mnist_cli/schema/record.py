@@ -25,11 +25,10 @@ S = TypeVar("S", bound="Sealed")
 
 
 class Record:
-    """Base of the dataclasses that are written to files.
+    """Base of the dataclasses that are written to files, with settings of pydantic.
 
-    The settings are pydantic's: a wrong type, NaN or infinity is refused; an unknown field, which
-    a newer version may have written, is passed over; the docstring under a field describes it in
-    the JSON schema.
+    A wrong type, NaN or infinity is refused; an unknown field, which a newer version may have
+    written, is ignored; the docstring under a field describes it in the JSON schema.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {
@@ -42,22 +41,22 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Sealed(Record):
-    """A record that tells where a person or a disk changed it."""
+    """A record with a checksum, so that changes are noticed."""
 
     checksum: str = ""
-    """First 16 hex digits of the SHA-256 of all other fields: as JSON on one line with keys sorted
-    and this one empty, and each number as a float, so that other programs may lay it out anew."""
+    """First 16 hex digits of the SHA-256 of all fields as JSON on one line, with keys sorted, this
+    field empty and each number as a float: so other programs may reformat the file."""
 
 
-def sealed(record: S) -> S:
-    """The same with the checksum of its other fields."""
+def seal(record: S) -> S:
+    """The same record with its checksum."""
     return replace(record, checksum=_checksum(to_json(record)))
 
 
 def check_seal(text: str | bytes) -> None:
-    """Raise ValueError where the checksum in a sealed document is not that of its other fields.
+    """Raise ValueError if the checksum in a sealed document is not that of its other fields.
 
-    It is that of the document, as another version may have written more fields, or fewer.
+    It counts all fields of the document, as another version may have written more or fewer.
     """
     if json.loads(text).get("checksum") != _checksum(text):
         raise ValueError("its checksum is another one, so it was changed")
@@ -71,7 +70,7 @@ def _checksum(text: str | bytes) -> str:
 def to_json(record: Any, indent: int | None = None) -> str:
     """A dataclass as one JSON document, on one line unless `indent` is given.
 
-    A byte of a name that is no UTF-8, which JSON does not have either, is written as its escape.
+    A byte of a file name that is not UTF-8 is written as a doubly escaped surrogate.
 
     Raises:
         ValueError: a number is NaN or infinite, which JSON does not have.
@@ -85,7 +84,7 @@ def from_json(kind: type[T], text: str | bytes) -> T:
 
     Raises:
         ValueError: `text` is no JSON, a field is missing, or a value is impossible; the message
-            names the first such place.
+            names the first one.
     """
     with _one_reason():
         record: T = adapter(kind).validate_json(text)  # type: ignore[arg-type]
@@ -93,7 +92,7 @@ def from_json(kind: type[T], text: str | bytes) -> T:
 
 
 def from_strings(kind: type[T], values: Mapping[str, str]) -> T:
-    """An instance of `kind` from its fields as a person writes them; raises ValueError likewise."""
+    """Read fields that a person wrote as an instance of `kind`; raises ValueError likewise."""
     with _one_reason():
         record: T = adapter(kind).validate_strings(values)  # type: ignore[arg-type]
     return record
@@ -101,7 +100,7 @@ def from_strings(kind: type[T], values: Mapping[str, str]) -> T:
 
 @contextmanager
 def _one_reason() -> Iterator[None]:
-    """Turn a refusal of pydantic's into a ValueError that names the first place."""
+    """Turn a ValidationError of pydantic into a ValueError that names the first place."""
     from pydantic import ValidationError
 
     try:
@@ -114,7 +113,7 @@ def _one_reason() -> Iterator[None]:
 
 @cache
 def adapter(kind: Any) -> "TypeAdapter[Any]":
-    """Pydantic's reader and describer of `kind`; imported here, as it takes 0.05 s to import."""
+    """Pydantic's adapter of `kind`; imported here, as the import takes 0.05 s."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

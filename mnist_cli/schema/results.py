@@ -1,7 +1,6 @@
-"""What the commands return: plain frozen data, no tensors.
+"""What the commands return; the field names are the keys of the JSON output.
 
-The field names are the keys of the JSON output. Accuracies are fractions, durations are
-seconds, losses are mean cross-entropies in nats.
+Accuracies are fractions, durations are seconds, losses are mean cross-entropies in nats.
 """
 
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ Loss = Annotated[float, Interval(ge=-1e99, le=1e99)]  # float32 ends at 3.4e38
 
 @dataclass(frozen=True)
 class Environment(Record):
-    """Everything that may change the last bits of a result, or its speed."""
+    """What may change the last bits of a result, or its speed."""
 
     device: str
     processor: str
@@ -33,10 +32,9 @@ class Environment(Record):
 
     @property
     def deciding(self) -> dict[str, str | int]:
-        """What all runs of a comparison share, as it decides their last bits.
+        """What all runs of a comparison must share, as it decides their last bits.
 
-        Of the device it is the kind, as several of one kind may share the runs out; the processor,
-        which may differ too, is named with each run.
+        Several devices of one kind may train the runs.
         """
         return {
             "device": self.device.partition(":")[0],
@@ -72,7 +70,7 @@ class TrainResult(Record):
     """One network trained with one seed: what `train` prints and a checkpoint carries.
 
     `tensors_sha256` covers the weights and the optimizer state, `train_seconds` the training
-    steps alone. `precision` is fp32 or bf16, as it was used.
+    steps alone; `precision` is fp32 or bf16.
     """
 
     model: str
@@ -106,10 +104,10 @@ class ClassResult:
 
 @dataclass(frozen=True)
 class EvalResult(TrainResult):
-    """A checkpoint on a test set: its training's record, with the test figures measured anew.
+    """A checkpoint on a test set: the record of its training, with the test figures measured again.
 
-    `dataset` and `environment` are those of the evaluation, `trained_on` names the dataset and
-    `trained_in` the environment of the training, to which its seconds belong.
+    `dataset` and `environment` are those of the evaluation; `trained_on` names the dataset and
+    `trained_in` the environment of the training.
     """
 
     trained_on: str
@@ -123,8 +121,8 @@ class EvalResult(TrainResult):
 class LayerSummary:
     """One layer of a network; `output_size` includes the batch.
 
-    `parameters` are the trainable ones. In a scripted network, sizes are empty and `mult_adds`
-    None, as nothing can be counted.
+    `parameters` are the trainable ones. For a scripted network, sizes are empty and `mult_adds` is
+    None.
     """
 
     name: str
@@ -139,7 +137,7 @@ class ModelSummary:
     """A network's size for one batch; a megabyte is 10**6 bytes, as in torchinfo.
 
     `parameters` are the trainable ones, `total_parameters` all; a tensor that two layers share
-    counts once. `mult_adds` and the memory of activations are None where they cannot be counted.
+    counts once. `mult_adds` and the memory of activations are None if they cannot be counted.
     """
 
     model: str
@@ -155,7 +153,7 @@ class ModelSummary:
 
     @property
     def mult_adds_per_image(self) -> float | None:
-        """What one image of the batch costs: decides the precision."""
+        """The multiply-adds of one image, which decide the precision."""
         return None if self.mult_adds is None else self.mult_adds / self.batch_size
 
 
@@ -168,7 +166,7 @@ class SummaryResult:
 
 @dataclass(frozen=True)
 class ShownImage:
-    """One image by its position in the split, with its label and the network's answer."""
+    """One image by its position in the split, with its label and the network's prediction."""
 
     index: int
     label: int
@@ -187,13 +185,13 @@ class SamplesResult:
 
 
 LOW_CONFIDENCE = 0.9
-"""A lower probability is called low: 4 % of MNIST's test images have one with the article's cnn and
-6 % with its mlp, among them three quarters of those that the network gets wrong."""
+"""A lower probability is called low: so 4 % of MNIST's test images with the article's cnn and 6 %
+with its mlp, among them three quarters of the wrong ones."""
 
 
 @dataclass(frozen=True)
 class PictureResult:
-    """What a network makes of a picture, or in `failure` why it cannot be looked at.
+    """The prediction for a picture, or in `failure` why there is none.
 
     `probabilities` are those of the classes 0 to 9, the softmax of the network's outputs.
     """
@@ -207,7 +205,7 @@ class PictureResult:
 
 @dataclass(frozen=True)
 class PredictResult:
-    """A checkpoint on pictures, in the order in which they were named; folders are sorted."""
+    """A checkpoint on pictures, in the order of the command line; folders are sorted."""
 
     checkpoint: str
     model: str
@@ -219,8 +217,9 @@ class PredictResult:
 class ExportResult:
     """A network in a file for other programs.
 
-    `max_difference` is the largest between its logits and the network's, over `num_samples` test
-    images, on which it predicts the same classes; both are None where nothing here can run it.
+    `max_difference` is the largest difference between its logits and the network's over
+    `num_samples` test images, on which it predicts the same classes; both are None if no package
+    here can run the file.
     """
 
     checkpoint: str

@@ -1,4 +1,4 @@
-"""What is handed to whoever trains, and what comes back: plain data that goes between processes."""
+"""What a comparison sends to the process that trains, and its answers: plain data."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mnist_cli.schema.results import Environment, ModelSummary
 
 @dataclass(frozen=True)
 class RunTask:
-    """One run: an entry, whose precision is decided, with a seed, and up to a target if any."""
+    """One run: an entry, whose precision is decided, with a seed and perhaps a target."""
 
     entry: Entry
     seed: int
@@ -20,12 +20,12 @@ class RunTask:
 
 
 OnProgress = Callable[[RunTask, str, int, int, int], None]
-"""Called with (task, who trains it, epoch, steps done, steps of an epoch)."""
+"""Called with (task, name of the worker, epoch, steps done, steps of an epoch)."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What an entry costs, why its runs may say less than they seem to, or why it has none."""
+    """The cost of an entry, with warnings about its results, or why it cannot be trained."""
 
     cost: ModelSummary | None = None
     precision: Precision | None = None
@@ -35,7 +35,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class WorkerAnswer(Record):
-    """What a worker process answers, as JSON: one of these, or that it needs the images first."""
+    """The answer of a worker process, as JSON: one of these, or that it needs the images first."""
 
     environment: Environment | None = None
     measurement: Measurement | None = None

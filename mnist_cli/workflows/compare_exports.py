@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mnist_cli.comparison import baseline
-from mnist_cli.comparison.merging import merged
+from mnist_cli.comparison.merging import merge
 from mnist_cli.errors import UsageError
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.options import LEAST_RUNS
@@ -17,7 +17,7 @@ def put_together(paths: Sequence[Path], baseline_file: Path | None) -> CompareRe
         UsageError: the exports are not of one comparison, or the baseline does not fit.
         MnistCliError: a file cannot be read.
     """
-    result = merged({path: baseline.load_baseline(path) for path in paths})
+    result = merge({path: baseline.load_baseline(path) for path in paths})
     if baseline_file is None:
         return result
     earlier = baseline.load_baseline(baseline_file)
@@ -25,4 +25,4 @@ def put_together(paths: Sequence[Path], baseline_file: Path | None) -> CompareRe
         raise UsageError(f"--baseline needs {LEAST_RUNS} seeds or more, trained without --target")
     names = [model.model for model in result.models]
     baseline.check_comparable(baseline_file, earlier, names, result.dataset)
-    return baseline.compared(result, baseline_file, earlier)
+    return baseline.compare(result, baseline_file, earlier)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from mnist_cli.comparison import baseline
-from mnist_cli.comparison.analysis import analysed
+from mnist_cli.comparison.analysis import analyse
 from mnist_cli.comparison.journal import Journal
 from mnist_cli.comparison.sequential import seeds_needed
 from mnist_cli.schema.comparison import LOOKS, SCHEMA_VERSION, CompareResult, Run, Settling
@@ -114,7 +114,7 @@ class Comparison:
         settle = self.options.settle
         seeds = self._seeds()
         entrants = self.entrants.values()
-        result = analysed(
+        result = analyse(
             CompareResult(
                 schema_version=SCHEMA_VERSION,
                 dataset=self._dataset,
@@ -131,7 +131,7 @@ class Comparison:
             )
         )
         if self.options.baseline and self._baseline:
-            result = baseline.compared(result, self.options.baseline, self._baseline)
+            result = baseline.compare(result, self.options.baseline, self._baseline)
         return result
 
     def _too_late_for(self, entrant: Entrant) -> bool:

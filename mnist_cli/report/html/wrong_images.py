@@ -10,7 +10,7 @@ import matplotlib.image
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cli.comparison.mistakes import RIGHT, confusion, of_runs
+from mnist_cli.comparison.mistakes import RIGHT, count_confusions, decode_runs
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.datasets import NUM_CLASSES
 
@@ -19,7 +19,7 @@ IMAGES_OF_PAIR = 8
 PAIRS = 6  # those that disagree most, of up to 66 for twelve networks
 
 Pixels = NDArray[np.uint8]  # N×28×28
-Codes = NDArray[np.uint8]  # R×N: `mistakes.of_runs` of one network
+Codes = NDArray[np.uint8]  # R×N: `mistakes.decode_runs` of one network
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ def wrong_images(
         ValueError: the mistakes of a run are damaged.
     """
     num_test = result.dataset.num_test
-    known = {m.model: of_runs(m.runs, num_test) for m in result.models if m.figures}
+    known = {m.model: decode_runs(m.runs, num_test) for m in result.models if m.figures}
     codes = {name: its for name, its in known.items() if len(its)}
     shares = {name: (its != RIGHT).mean(0) for name, its in codes.items()}
     networks = []
     for name, its in codes.items():
-        counts = confusion(its)
+        counts = count_confusions(its)
         label, answer = divmod(int(counts.argmax()), NUM_CLASSES)
         sentence = (
             f"{_mean(counts.sum() / len(its))} of {num_test:,} images wrong in a run, most often "
