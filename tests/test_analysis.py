@@ -497,10 +497,12 @@ def test_networks_chosen_by_the_same_seeds_ask_for_other_seeds() -> None:
     narrowed = replace(comparison(network("a", GOOD), network("b", BAD)), narrowed_from=10)
     line = phrases.findings(narrowed)[-1]
     assert line.startswith("These networks were part of a comparison of 10 on the same seeds.")
-    assert line.endswith(": confirm with --seed 1000.")
+    assert line.endswith(" Confirm with other seeds: --seed 1000.")
     again = replace(narrowed, seeds=tuple(range(1000, 1005)))
-    assert phrases.findings(again)[-1].endswith(": confirm with --seed 1005.")
-    assert "compared before" not in str(phrases.findings(replace(narrowed, narrowed_from=None)))
+    assert phrases.findings(again)[-1].endswith(" --seed 1005.")
+    assert "part of a comparison" not in str(
+        phrases.findings(replace(narrowed, narrowed_from=None))
+    )
 
 
 def test_what_is_said_before_the_last_run_is_a_look() -> None:

@@ -36,9 +36,9 @@ def doubts(result: CompareResult) -> list[str]:
         fresh = max(1000, result.seeds[-1] + 1)
         lines.append(
             f"These networks were part of a comparison of {result.narrowed_from} on the same "
-            "seeds. If they were chosen by its results, verdicts are false more often than in 5 %: of ten "
-            "equal networks, the best and the worst get one in 37 % of cases, the best and a fixed "
-            f"one in 11 %. Confirm with other seeds: --seed {fresh}."
+            "seeds. If they were chosen by its results, verdicts are false more often than in 5 %: "
+            "of ten equal networks, the best and the worst get one in 37 % of cases, the best and "
+            f"a fixed one in 11 %. Confirm with other seeds: --seed {fresh}."
         )
     if result.verdicts and any(model.varied for model in result.models):
         lines.append(CHOSEN_ON_TEST)
