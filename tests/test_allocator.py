@@ -8,7 +8,7 @@ import pytest
 
 COUNT_PAGE_FAULTS = """
 import ctypes, resource
-from mnist_cli.training.allocator import keep_freed
+from mnist_cli.training.device import keep_freed
 
 def page_faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -12,8 +12,7 @@ from mnist_cli.schema.protocol import Precision, Protocol, Schedule
 from mnist_cli.training import cuda_graph, loop
 from mnist_cli.training.cuda_graph import Capture, Work, capture_on, host_state, recorded
 from mnist_cli.training.examples import Examples
-from mnist_cli.training.state import Training, set_up
-from mnist_cli.training.step import Step, make_step
+from mnist_cli.training.state import Step, Training, make_step, set_up
 
 # As a float32 it is what it is as a float64: the recording's rate is a tensor.
 PROTOCOL = Protocol(epochs=2, batch_size=8, lr=2**-8)

@@ -73,7 +73,7 @@ SOURCES = {
 
 
 def mirrors(source: Source) -> list[str]:
-    """Base URLs to fetch from, each ending in a slash: torchvision's, or the variable's one.
+    """The base URLs, each ending in a slash: torchvision's, or that of MNIST_CLI_MIRROR.
 
     Raises:
         UsageError: the variable's value is no URL.
@@ -91,5 +91,4 @@ def mirrors(source: Source) -> list[str]:
             f"torchvision cannot be imported ({' '.join(str(error).split())}); reinstall the "
             "pair with: pip install --force-reinstall torch torchvision"
         ) from error
-    published: list[str] = getattr(torchvision.datasets, source.folder).mirrors
-    return published
+    return list(getattr(torchvision.datasets, source.folder).mirrors)

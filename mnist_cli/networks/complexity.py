@@ -17,13 +17,13 @@ def count_operations(
 ) -> tuple[ModelSummary, str]:
     """Count what `model`, on the CPU, needs for a batch of N×1×28×28 images.
 
-    Weights and batch statistics stay; torch's global random state moves on.
+    It stays as it is; torch's global random state changes.
 
     Returns:
         The figures, and torchinfo's own table of them for a person.
 
     Raises:
-        MnistCliError: torchinfo cannot follow this network.
+        MnistCliError: torchinfo fails on this network.
     """
     with running(model, f"torchinfo cannot summarize {name}"):
         try:

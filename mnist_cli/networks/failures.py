@@ -1,4 +1,4 @@
-"""Failures of a network's own code, in one line."""
+"""An error of a network's own code, in one line."""
 
 import importlib
 import re
@@ -13,13 +13,13 @@ DEVICE_HINT = "its code asks for a device that this machine does not have: leave
 
 
 def describe(error: BaseException) -> str:
-    """An exception in one line, with the place that raised it.
+    """An exception in one line, with its place.
 
-    That is the innermost line of the user's files, or else the innermost outside this package.
+    The place is the innermost line of the user's files, or else the innermost outside this package.
     """
     try:
         message = str(error)
-    except BaseException:  # a network's own exception may be broken too
+    except BaseException:  # its __str__ may fail too
         message = "an exception without a message"
     if isinstance(error, AssertionError | RuntimeError) and NO_SUCH_DEVICE.search(message):
         text = DEVICE_HINT
@@ -27,7 +27,7 @@ def describe(error: BaseException) -> str:
         text = " ".join(f"{type(error).__name__}: {message}".split()).rstrip(":")
     if len(text) > MOST_CHARACTERS:
         text = f"{text[:MOST_CHARACTERS]}..."
-    if isinstance(error, SyntaxError):  # its text names the place already
+    if isinstance(error, SyntaxError):  # its text already names the place
         return text
     frames = traceback.extract_tb(error.__traceback__)
     ours = (str(PACKAGE), str(Path(importlib.__file__).parent), "<frozen")

@@ -1,8 +1,8 @@
 """Adam (Kingma and Ba 2015, https://arxiv.org/abs/1412.6980) around torch's own fused kernel.
 
-`torch.optim.Adam` computes the same bits. It is not used for two reasons: constructing it imports
-torch._dynamo and sympy, which takes a second; and what its `step` does around the kernel is a fifth
-of a small network's training step.
+`torch.optim.Adam` computes the same bits but is slower: constructing it imports torch._dynamo and
+sympy, which takes a second, and its `step` around the kernel takes a fifth of the time of a small
+network's training step.
 """
 
 from collections.abc import Sequence

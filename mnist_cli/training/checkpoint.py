@@ -28,7 +28,7 @@ MOST_BYTES = 1 << 32
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds: the record of its training and all its tensors, on the CPU."""
+    """The content of a file: the record of its training and all its tensors, on the CPU."""
 
     path: Path
     record: TrainResult
@@ -36,7 +36,7 @@ class Checkpoint:
 
 
 def collect(model: nn.Module, optimizer: Adam) -> dict[str, Tensor]:
-    """All that continuing a training needs, as named tensors on the CPU.
+    """The weights and the optimizer state, as named tensors on the CPU.
 
     Raises:
         MnistCliError: the network's state dict holds something other than tensors.
@@ -63,11 +63,7 @@ def digest(tensors: dict[str, Tensor]) -> str:
 
 
 def save(path: Path, record: TrainResult, tensors: dict[str, Tensor]) -> None:
-    """Write a checkpoint in one step; what was at `path` before stays until it is complete.
-
-    Raises:
-        MnistCliError: it cannot be written.
-    """
+    """Write a checkpoint, as `system.files.write` does."""
     text = to_json(record)
     metadata = {"format": FORMAT, "result": text, "result_sha256": _sha256(text)}
     write(path, to_safetensors(tensors, metadata), "choose another output file")
@@ -77,7 +73,7 @@ def load(path: Path) -> Checkpoint:
     """Read a checkpoint and check every byte of it against its hashes.
 
     Raises:
-        MnistCliError: there is no such file, or it is damaged, or something else.
+        MnistCliError: the file is missing, damaged, or no checkpoint.
     """
     content = read(path, "name a file from train", MOST_BYTES)
     try:

@@ -1,4 +1,4 @@
-"""What a trained network is worth on labelled images."""
+"""The accuracy and the loss of a network on labelled images, and the figures of each class."""
 
 import math
 
@@ -63,15 +63,9 @@ def per_class(confusion_matrix: tuple[tuple[int, ...], ...]) -> tuple[ClassResul
     for label, row in enumerate(confusion_matrix):
         hits, support = row[label], sum(row)
         predicted = sum(other[label] for other in confusion_matrix)
-        results.append(
-            ClassResult(
-                label=label,
-                precision=_ratio(hits, predicted),
-                recall=_ratio(hits, support),
-                f1=_ratio(2 * hits, support + predicted),
-                support=support,
-            )
-        )
+        precision, recall = _ratio(hits, predicted), _ratio(hits, support)
+        f1 = _ratio(2 * hits, support + predicted)
+        results.append(ClassResult(label, precision, recall, f1, support))
     return tuple(results)
 
 

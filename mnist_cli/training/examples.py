@@ -41,9 +41,6 @@ def shuffled(num_samples: int, seed: int, epoch: int) -> Tensor:
 
 
 def derived_seed(seed: int, epoch: int, purpose: str) -> int:
-    """A 64-bit seed for one purpose in one epoch.
-
-    It is hashed: seeds 0 and 1, or epochs 1 and 2, have nothing in common.
-    """
+    """A 64-bit seed for one purpose in one epoch: a hash, so that no two are related."""
     digest = hashlib.sha256(f"{seed}/{epoch}/{purpose}".encode()).digest()
     return int.from_bytes(digest[:8], "big")
