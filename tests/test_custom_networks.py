@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.networks.building import build, same_weights, shares_memory
@@ -19,7 +20,7 @@ import torch
 from torch import nn
 
 LAYER = nn.Linear(784, 10)
-NORM = nn.BatchNorm1d(784)
+NORM = nn.BatchNorm1d(784, affine=False)  # it has buffers alone
 partly = partial(nn.Sequential, nn.Flatten(), nn.Linear(784, 10))
 
 
@@ -132,6 +133,9 @@ def test_sharing_is_of_memory_and_not_of_values() -> None:
     assert not same_weights(first, other)
     assert not shares_memory(first, again)
     assert shares_memory(first, first)
+    for network in (first, again):  # memory of no bytes has no address
+        network.register_buffer("empty", torch.empty(0))
+    assert not shares_memory(first, again)
 
 
 @pytest.mark.parametrize(

@@ -254,3 +254,15 @@ def test_names_that_a_disk_takes_for_one_are_one(monkeypatch: pytest.MonkeyPatch
     outputs += [Output("--export-csv", Path("A"), "CSV export")]
     with pytest.raises(UsageError, match="cannot both write A"):
         check_outputs(outputs, {})
+
+
+@POSIX
+def test_links_and_files_of_others_are_not_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("own").touch()
+    Path("link").symlink_to("own")
+    Path("folder").mkdir()
+    assert [files.is_own(Path(name)) for name in ("own", "link", "folder", "gone")] == [
+        *(True, False, False, False)
+    ]
+    monkeypatch.setattr(os, "getuid", lambda: Path("own").stat().st_uid + 1)
+    assert not files.is_own(Path("own"))

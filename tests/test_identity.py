@@ -60,6 +60,11 @@ def test_a_package_with_relative_imports(monkeypatch: pytest.MonkeyPatch) -> Non
     }
 
 
+def test_the_folder_of_a_file_is_searched_first() -> None:
+    write({"lib/net.py": "import blocks", "lib/blocks.py": "", "blocks.py": ""})
+    assert code_files(resolve("lib/net.py:net"))["blocks.py"] == Path("lib/blocks.py").resolve()
+
+
 def test_an_import_by_a_function_counts_where_the_name_is_written() -> None:
     calls = ("importlib.import_module('a')", "import_module('b')", "__import__('c')", "run('d')")
     write({"net.py": "\n".join(calls), **{f"{name}.py": "" for name in "abcd"}})
