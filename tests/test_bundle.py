@@ -1,6 +1,7 @@
 """A user's network in a folder of another machine, with all that it imports."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,13 @@ def test_neighbours_travel(
     assert not [path for path in tmp_path.iterdir() if path not in (here, there)]
     for name in [name for name in sys.modules if name.startswith(("shades_", "bundle_"))]:
         del sys.modules[name]
+
+
+def test_a_bundle_comes_before_the_working_directory(tmp_path: Path) -> None:
+    for folder, size in (("bundled", 3), (".", 4)):
+        write(f"{folder}/bundle_own.py", f"{LINEAR}\n\ndef net():\n    return linear({size})\n")
+    spec = replace(resolve("bundle_own:net"), folders=(str(tmp_path / "bundled"),))
+    assert count_parameters(build(spec, 0)) == 784 * 3 + 3 + 10 * 3 + 10
 
 
 def test_what_is_installed_or_missing_has_no_bundle() -> None:

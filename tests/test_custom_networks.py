@@ -93,6 +93,15 @@ def scripted():
     return torch.jit.script(fine())
 
 
+class Repeated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.again = nn.Linear(784, 10), nn.Linear(10, 10)
+
+    def forward(self, images):
+        return self.again(self.again(self.first(images.flatten(1))))
+
+
 def tied():
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.Linear(64, 64), nn.Linear(64, 64),
                           nn.Linear(64, 10))
@@ -206,6 +215,12 @@ def test_a_shared_weight_counts_once() -> None:
     assert f"Total params: {expected:,}\n" in table
     assert f"Trainable params: {expected:,}\n" in table
     assert figures.parameter_megabytes == pytest.approx(expected * 4 / 1e6)
+
+
+def test_a_layer_that_is_called_twice_has_its_parameters_once() -> None:
+    figures, _ = summary("Repeated")
+    assert [layer.parameters for layer in figures.layers] == [7850, 110, 0]
+    assert figures.parameters == 7850 + 110
 
 
 def test_frozen_weights_are_told_apart(run_cli: RunCli) -> None:

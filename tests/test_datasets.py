@@ -221,6 +221,34 @@ def test_a_damaged_archive_gives_way_to_an_extracted_file_with_its_hash(
         load(MNIST)
 
 
+def test_an_extracted_file_without_a_known_hash_replaces_no_damaged_archive() -> None:
+    write_dataset(Path("data", "KMNIST"))
+    (RAW / "t10k-labels-idx1-ubyte.gz").write_bytes(b"damaged")
+    with pytest.raises(MnistCliError, match=r"t10k-labels-idx1-ubyte\.gz is damaged"):
+        load(KMNIST)
+
+
+def test_a_dataset_is_another_one_with_other_labels() -> None:
+    write_dataset(Path("data", "KMNIST"))
+    plain = load(KMNIST)[0].info
+    for prefix, count in (("train", 40), ("t10k", 20)):
+        labels = RAW / f"{prefix}-labels-idx1-ubyte"
+        before = labels.read_bytes()
+        labels.write_bytes(idx_bytes(np.zeros(count, dtype=np.uint8)))
+        changed = load(KMNIST)[0].info
+        assert changed.sha256 != plain.sha256
+        assert (changed.test_sha256 == plain.test_sha256) == (prefix == "train")
+        labels.write_bytes(before)
+
+
+def test_training_images_that_are_here_are_those_of_the_result() -> None:
+    """mnist5k is always whole; a checkpoint may be of other training images."""
+    bundled = DataOptions(DatasetName.MNIST5K)
+    info = load(bundled)[0].info
+    other = replace(info, num_train=7, sha256="0" * 64)
+    assert datasets.load_test(bundled, print, other)[0] == info
+
+
 def test_test_images_alone_need_no_other_files(published: Mirror) -> None:
     write_dataset(Path("data", "MNIST"))
     whole, _ = load(MNIST)

@@ -1,4 +1,4 @@
-"""A dataset by name: found on disk, fetched, or the bundled subset, and always checked."""
+"""Loading a dataset by name: from disk, from a mirror, or the bundled subset."""
 
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -106,12 +106,7 @@ def load_test(
 
 
 def load_local(options: DataOptions, splits: Splits = BOTH) -> Dataset | None:
-    """A dataset from the disk, or from `prefetch`; None where a file is missing.
-
-    Raises:
-        UsageError: the data folder cannot be one.
-        MnistCliError: files are damaged.
-    """
+    """A dataset from the disk, or from `prefetch`; None if a file is missing."""
     if options.dataset == DatasetName.MNIST5K:
         return _load_bundled()
     name, source, raw = _place(options)
@@ -135,7 +130,7 @@ def prefetch(options: DataOptions, splits: Splits = BOTH) -> None:
 
 
 def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.uint8] | None:
-    """The test images that a result was measured on, uint8 N×28×28; None where they are not here.
+    """The test images that a result was measured on, uint8 N×28×28; None if they are not here.
 
     Nothing is fetched: 11 MB are too much for a report of somebody else's result.
     """
@@ -169,11 +164,7 @@ def from_bytes(info: DatasetInfo, packed: tuple[bytes, bytes, bytes, bytes]) -> 
 
 
 def _place(options: DataOptions) -> tuple[DatasetName, Source, Path]:
-    """The published dataset that is meant, and the folder of its files.
-
-    Raises:
-        UsageError: the data folder is a file, or a part of a data folder.
-    """
+    """The published dataset that `options` name, and the folder of its files."""
     name = DatasetName.MNIST if options.dataset == DatasetName.AUTO else options.dataset
     source = SOURCES[name]
     root = options.data_dir or Path(platformdirs.user_cache_dir("mnist-cli"))

@@ -1,4 +1,4 @@
-"""Fetching known files, each from the first of several mirrors that can deliver it.
+"""Downloading known files, each from the first mirror that can deliver it.
 
 Every read has a timeout and every attempt a deadline, and a file is in place only after its hash
 was checked. torchvision's own download can wait forever, skips mirrors after some errors, and
@@ -29,7 +29,7 @@ OnBytes = Callable[[int, int | None], None]
 
 
 class WrongBytesError(Exception):
-    """A mirror delivered bytes whose hash is not the published one."""
+    """A mirror delivered a file that does not have the published hash."""
 
 
 NETWORK_ERRORS = (
@@ -44,10 +44,9 @@ NETWORK_ERRORS = (
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to try, in seconds: without a new byte, and for a whole file; then how many rounds.
+    """Timeouts for a new byte and for a whole file, and how often all mirrors are asked in turn.
 
-    A round asks each mirror once. `first_byte_seconds`, where given, is how long any mirror may
-    take to answer before the first round.
+    If none of them sends a byte within `first_byte_seconds`, the rounds do not begin.
     """
 
     stall_seconds: float
@@ -63,11 +62,7 @@ IF_QUICK = Patience(stall_seconds=10, file_seconds=120, rounds=1, first_byte_sec
 def fetch(
     files: list[KnownFile], folder: Path, source: Source, patience: Patience, on_event: OnEvent
 ) -> None:
-    """Download the compressed `files` into `folder`; fails as `download` does.
-
-    Raises:
-        MnistCliError: no mirror answers in time.
-    """
+    """Download the compressed `files` into `folder`; raises what `download` raises."""
     bases = mirrors(source)
     limit = patience.first_byte_seconds
     if limit and not any_answers([f"{base}{files[0].name}.gz" for base in bases], limit):

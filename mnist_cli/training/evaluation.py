@@ -22,22 +22,14 @@ def evaluate(model: nn.Module, examples: Examples) -> Evaluation:
 
 @torch.inference_mode()
 def predict(model: nn.Module, images: Tensor) -> Tensor:
-    """The logits for N×1×28×28 images, float32 N×10 on the CPU, with `model` in eval mode.
-
-    Raises:
-        MnistCliError: the network's code failed.
-    """
+    """The logits for N×1×28×28 images, float32 N×10 on the CPU, with `model` in eval mode."""
     with running(model, "the network failed in evaluation"):
         model.eval()
         return torch.cat([model(batch) for batch in images.split(BATCH_SIZE)]).float().cpu()
 
 
 def score(logits: Tensor, labels: Tensor) -> Evaluation:
-    """Compare N×10 logits with N labels: exact means over all of them.
-
-    Raises:
-        MnistCliError: the loss is infinite or NaN.
-    """
+    """Compare N×10 logits with N labels; raises MnistCliError if the mean loss is not finite."""
     labels = labels.cpu()
     loss = F.cross_entropy(logits.double(), labels).item()
     if not math.isfinite(loss):

@@ -100,8 +100,7 @@ def rewritten(model: nn.Module) -> Iterator[None]:
 def dropout_scaled(model: nn.Module, factor: float) -> Iterator[None]:
     """Multiply each dropout probability of `model` by `factor` within the context.
 
-    Raises:
-        MnistCliError: a probability would be above 1.
+    Raises MnistCliError if a probability would be above 1.
     """
     kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
     own = {module: module.p for module in model.modules() if isinstance(module, kinds)}
@@ -169,14 +168,9 @@ def _is_poolable(layer: nn.Module) -> bool:
 
 
 def _is_plain_pool(layer: nn.Module) -> bool:
-    return type(layer) is nn.MaxPool2d and (
-        layer.kernel_size,
-        layer.stride,
-        layer.padding,
-        layer.dilation,
-        layer.ceil_mode,
-        layer.return_indices,
-    ) == (2, 2, 0, 1, False, False)
+    if type(layer) is not nn.MaxPool2d or layer.ceil_mode or layer.return_indices:
+        return False
+    return (layer.kernel_size, layer.stride, layer.padding, layer.dilation) == (2, 2, 0, 1)
 
 
 def _cheaper(dropout: nn.Dropout) -> nn.Module:
