@@ -219,7 +219,18 @@ def test_progress_is_reported_though_each_epoch_is_short(
     assert 1 <= len(seen) < 5
 
 
-def test_a_loss_that_is_not_finite_names_epoch_and_step(examples: Examples) -> None:
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (1, "not finite at epoch 1, step 1: this network gives no finite logits"),
+        (2, "not finite at epoch 1, step 2: this network diverged; lower the learning rate"),
+        (4, "not finite at epoch 2, step 1: this network diverged; lower the learning rate"),
+        (5, "not finite at epoch 2, step 2: this network diverged; lower the learning rate"),
+    ],
+)
+def test_a_loss_that_is_not_finite_names_epoch_and_step(
+    examples: Examples, call: int, message: str
+) -> None:
     class Explodes(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -229,10 +240,10 @@ def test_a_loss_that_is_not_finite_names_epoch_and_step(examples: Examples) -> N
         def forward(self, images: Tensor) -> Tensor:
             self.calls += self.training
             logits: Tensor = self.linear(images.flatten(1))
-            return logits / 0 if self.calls == 5 else logits
+            return logits / 0 if self.calls == call else logits
 
     model, protocol = Explodes(), Protocol()
-    with pytest.raises(MnistCliError, match="not finite at epoch 2, step 2"):
+    with pytest.raises(MnistCliError, match=message):
         for _ in fit(begun(model, examples, protocol)):
             pass
 
