@@ -142,11 +142,11 @@ def test_bytes_follow_the_memory_and_the_seed() -> None:
     assert torch.equal(dropout.eval()(last), last)
 
 
-@pytest.mark.parametrize("p", [0.1, 1.0])
-def test_other_probabilities_stay_with_torch(p: float) -> None:
-    model = nn.Sequential(nn.Dropout(p))
+@pytest.mark.parametrize("layer", [nn.Dropout(0.1), nn.Dropout(1.0), nn.Dropout(0.5, inplace=True)])
+def test_other_dropout_stays_with_torch(layer: nn.Module) -> None:
+    model = nn.Sequential(layer)
     with rewritten(model):
-        assert type(model[0]) is nn.Dropout
+        assert model[0] is layer
 
 
 def test_dropout_is_scaled_within_the_context_only() -> None:
