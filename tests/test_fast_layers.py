@@ -154,6 +154,8 @@ def test_dropout_is_scaled_within_the_context_only() -> None:
     with dropout_scaled(model, 0.5):
         assert [layer.p for layer in model] == [0.25, 0.125]
     assert [layer.p for layer in model] == [0.5, 0.25]
+    with dropout_scaled(model, 2):
+        assert [layer.p for layer in model] == [1, 0.5]
     with dropout_scaled(model, 0), rewritten(model):
         assert torch.equal(model(IMAGES), IMAGES)
 

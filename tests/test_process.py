@@ -14,7 +14,7 @@ from mnist_cli import __version__
 from tests.conftest import RunCli, run_process, start
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-TRAIN = ("train", "cnn", "--dataset", "mnist5k", "--epochs", "5000")
+TRAIN = ("--dataset", "mnist5k", "--epochs", "5000")
 
 
 def files() -> list[str]:
@@ -127,8 +127,8 @@ def test_a_working_directory_that_is_gone_is_named(tmp_path: Path) -> None:
     assert line == "error: the working directory is not there any more; change to another one"
 
 
-def test_a_name_that_cannot_be_is_one_line_without_numbers() -> None:
-    outcome = run_process("eval", "n" * 300)
+def test_a_name_that_cannot_be_is_one_line_without_numbers(run_cli: RunCli) -> None:
+    outcome = run_cli("eval", "n" * 300)
     assert outcome.code == 1
     assert len(outcome.err.splitlines()) == 1
     assert "too long" in outcome.err
@@ -176,7 +176,7 @@ def test_a_signal_ends_quietly_and_loses_nothing(
     number: signal.Signals, code: int, run_cli: RunCli
 ) -> None:
     Path("nets.py").write_text(STAYING, encoding="utf-8")
-    process = start("train", "nets.py:cnn", *TRAIN[2:])
+    process = start("train", "nets.py:cnn", *TRAIN)
     assert process.stderr is not None
     first = process.stderr.readline()
     assert "epoch 1/5000" in first
@@ -238,12 +238,12 @@ def test_a_closed_stream_is_no_bug(closed: str) -> None:
 
 @posix
 def test_a_kill_leaves_a_whole_checkpoint(run_cli: RunCli) -> None:
-    process = start(*TRAIN)
+    process = start("train", "mlp", *TRAIN)
     assert process.stderr is not None
     process.stderr.readline()
     process.kill()
     process.communicate()
-    assert run_cli("eval", "cnn.safetensors").code == 0
+    assert run_cli("eval", "mlp.safetensors").code == 0
 
 
 @posix
