@@ -10,7 +10,7 @@ from mnist_cli.networks import registry
 from mnist_cli.networks.building import build
 from mnist_cli.schema.protocol import Precision, Protocol, Schedule
 from mnist_cli.training import cuda_graph, loop
-from mnist_cli.training.cuda_graph import Capture, Work, capture_on, host_state, recorded
+from mnist_cli.training.cuda_graph import Capture, Work, capture_on, host_state, record
 from mnist_cli.training.examples import Examples
 from mnist_cli.training.state import Step, Training, make_step, set_up
 
@@ -37,7 +37,7 @@ def begun(model: nn.Module, protocol: Protocol = PROTOCOL) -> Training:
 def steps_of(training: Training, capture: Capture = capture_by_repeating) -> tuple[Step, Step]:
     """The plain step of `training`, and the one that is chosen after a trial."""
     step = make_step(training)
-    return step, recorded(step, training, BATCH, capture)
+    return step, record(step, training, BATCH, capture)
 
 
 def tensors(training: Training) -> list[Tensor]:
@@ -163,7 +163,7 @@ def test_cuda_replays_each_network_and_waits_for_nothing(name: str) -> None:
     training = set_up(model, examples, PROTOCOL, 0, Precision.FP32)
     model.train()
     step, batch = make_step(training), BATCH.to(device)
-    chosen = recorded(step, training, batch, capture)
+    chosen = record(step, training, batch, capture)
     assert chosen is not step
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -19,7 +19,7 @@ from mnist_cli.schema.protocol import Precision, Protocol, Schedule
 from mnist_cli.training import loop
 from mnist_cli.training.device import resolve_device, resolve_precision
 from mnist_cli.training.evaluation import evaluate, predict, score
-from mnist_cli.training.examples import Examples, shuffled, to_device
+from mnist_cli.training.examples import Examples, shuffle, to_device
 from mnist_cli.training.loop import fit
 from mnist_cli.training.state import Training, set_up
 from tests.conftest import made_images
@@ -73,7 +73,7 @@ def test_a_step_is_the_textbooks(examples: Examples) -> None:
     [fitted] = fit(begun(model, examples, protocol, seed=3))
 
     adam, losses = torch.optim.Adam(plain.parameters(), lr=1e-3), []
-    for batch in shuffled(150, seed=3, epoch=1).split(64):
+    for batch in shuffle(150, seed=3, epoch=1).split(64):
         loss = F.cross_entropy(plain(examples.images[batch]), examples.labels[batch])
         adam.zero_grad()
         loss.backward()
@@ -112,7 +112,7 @@ def test_more_epochs_begin_like_fewer(examples: Examples) -> None:
 
 
 def test_every_image_once_an_epoch_in_an_order_of_its_own() -> None:
-    orders = [shuffled(1000, seed, epoch) for seed in (0, 1) for epoch in (1, 2)]
+    orders = [shuffle(1000, seed, epoch) for seed in (0, 1) for epoch in (1, 2)]
     for order in orders:
         assert order.sort().values.tolist() == list(range(1000))
     assert len({tuple(order.tolist()) for order in orders}) == 4
@@ -145,7 +145,7 @@ def test_every_step_has_the_rate_of_its_place(examples: Examples) -> None:
     adam = torch.optim.Adam(plain.parameters(), betas=(0.9, 0.9))
     rates = iter([0.01 / 6, 0.03 / 6, 0.05 / 6, 0.05 / 6, 0.03 / 6, 0.01 / 6])
     for epoch in (1, 2):
-        for batch in shuffled(150, seed=0, epoch=epoch).split(64):
+        for batch in shuffle(150, seed=0, epoch=epoch).split(64):
             adam.param_groups[0]["lr"] = next(rates)
             adam.zero_grad()
             F.cross_entropy(plain(examples.images[batch]), examples.labels[batch]).backward()

@@ -1,15 +1,19 @@
 """Running a network's own code in isolation: own modules, own settings, errors in one line."""
 
+import importlib
 import os
+import re
 import signal
 import sys
 import threading
+import traceback
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,9 +22,12 @@ from torch import nn
 from torch.backends import cudnn, mkldnn
 
 from mnist_cli.errors import SIGNALS, MnistCliError
-from mnist_cli.networks.failures import describe
-from mnist_cli.networks.identity import is_users
+from mnist_cli.networks.identity import PACKAGE, is_users
 from mnist_cli.system import streams
+
+MOST_CHARACTERS = 1000
+NO_SUCH_DEVICE = re.compile(r"NVIDIA driver|not (compiled|linked) with")  # as torch says it
+DEVICE_HINT = "its code asks for a device that this machine does not have: leave that to --device"
 
 
 class Surroundings:
@@ -52,7 +59,7 @@ class Surroundings:
         except (MnistCliError, *SIGNALS):
             raise
         except BaseException as error:
-            raise MnistCliError(f"{what}: {describe(error)}") from error
+            raise MnistCliError(f"{what}: {_describe(error)}") from error
 
     def adopt(self, model: object) -> None:
         """Have the function `running` use these surroundings for `model`."""
@@ -67,7 +74,7 @@ class Surroundings:
             return
         self._running, process = True, os.getpid()
         try:
-            with streams.lent(), _no_exit(), self._with_settings(), self._with_modules():
+            with streams.keep(), _no_exit(), self._with_settings(), self._with_modules():
                 yield
         finally:
             self._running = False
@@ -111,6 +118,31 @@ class Surroundings:
 def running(model: nn.Module, what: str) -> Any:
     """`Surroundings.running` with the surroundings that `model` was made in."""
     return (_adopted.get(id(model)) or Surroundings()).running(what)
+
+
+def _describe(error: BaseException) -> str:
+    """An exception in one line, with its place.
+
+    The place is the innermost line of the user's files, or else the innermost outside this package.
+    """
+    try:
+        message = str(error)
+    except BaseException:  # its __str__ may fail too
+        message = "an exception without a message"
+    if isinstance(error, AssertionError | RuntimeError) and NO_SUCH_DEVICE.search(message):
+        text = DEVICE_HINT
+    else:
+        text = " ".join(f"{type(error).__name__}: {message}".split()).rstrip(":")
+    if len(text) > MOST_CHARACTERS:
+        text = f"{text[:MOST_CHARACTERS]}..."
+    if isinstance(error, SyntaxError):  # its text already names the place
+        return text
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = (str(PACKAGE), str(Path(importlib.__file__).parent), "<frozen")
+    outside = [frame for frame in frames if not frame.filename.startswith(ours)]
+    users = [frame for frame in outside if is_users(frame.filename)]
+    place = (users or outside)[-1:]
+    return f"{text} ({place[0].filename}:{place[0].lineno})" if place else text
 
 
 @dataclass(frozen=True, eq=False)

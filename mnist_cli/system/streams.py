@@ -85,7 +85,7 @@ class _Unclosable:
 
 
 @contextmanager
-def lent() -> Iterator[None]:
+def keep() -> Iterator[None]:
     """Restore the standard streams that code within the context closes or replaces."""
     names = ("stdin", "stdout", "stderr", "__stdout__", "__stderr__")
     streams = {name: getattr(sys, name) for name in names}

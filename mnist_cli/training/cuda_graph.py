@@ -31,17 +31,17 @@ def capture_on(device: torch.device) -> Capture | None:
     return partial(_capture_cuda, device) if device.type == "cuda" else None
 
 
-def recorded(step: Step, training: Training, batch: Tensor, capture: Capture) -> Step:
+def record(step: Step, training: Training, batch: Tensor, capture: Capture) -> Step:
     """Record `step`, the step of `training`, if a trial shows that replaying it is safe.
 
     The trial restores weights, buffers and Adam's state, but not torch's random state. An exception
     of the network's own code in a plain step is passed on.
 
     Args:
-        step: what is recorded.
+        step: the step to record.
         training: its network is in training mode.
         batch: indices of as many images as a recorded step takes, int64 B on the device.
-        capture: how to record.
+        capture: records it.
 
     Returns:
         A step that replays the recording for batches of B images and calls `step` for others, such

@@ -34,7 +34,7 @@ def images_to_device(images: NDArray[np.uint8], device: torch.device) -> Tensor:
     return pixels.unsqueeze(1).float().div_(255)
 
 
-def shuffled(num_samples: int, seed: int, epoch: int) -> Tensor:
+def shuffle(num_samples: int, seed: int, epoch: int) -> Tensor:
     """The order of the training images in one epoch, the same for every network: int64 N."""
     generator = torch.Generator().manual_seed(derived_seed(seed, epoch, "order"))
     return torch.randperm(num_samples, generator=generator)

@@ -84,7 +84,7 @@ class PooledConv(nn.Module):
 
 
 @contextmanager
-def rewritten(model: nn.Module) -> Iterator[None]:
+def exchange_layers(model: nn.Module) -> Iterator[None]:
     """Exchange layers of `model` within the context; its parameters stay the same."""
     plain = {module: list(module) for module in model.modules() if type(module) is nn.Sequential}
     try:
@@ -97,7 +97,7 @@ def rewritten(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def dropout_scaled(model: nn.Module, factor: float) -> Iterator[None]:
+def scale_dropout(model: nn.Module, factor: float) -> Iterator[None]:
     """Multiply each dropout probability of `model` by `factor` within the context.
 
     Raises MnistCliError if a probability would be above 1.
@@ -117,7 +117,7 @@ def dropout_scaled(model: nn.Module, factor: float) -> Iterator[None]:
 
 
 def is_faithful(model: nn.Module, images: Tensor) -> bool:
-    """Whether the rewritten `model` gives the same logits for `images`, both in eval mode.
+    """Whether `exchange_layers` keeps the logits of `model` for `images`, both in eval mode.
 
     It does not if, for example, its `forward` calls the third layer of a Sequential alone.
     """
@@ -125,7 +125,7 @@ def is_faithful(model: nn.Module, images: Tensor) -> bool:
     with torch.no_grad():
         expected = model(images)
         try:
-            with rewritten(model):
+            with exchange_layers(model):
                 return torch.allclose(model(images), expected, rtol=1e-3, atol=1e-5)
         except Exception:  # the network's code may need its own layers
             return False

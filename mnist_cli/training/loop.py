@@ -22,10 +22,10 @@ from mnist_cli.networks.building import seed_all
 from mnist_cli.networks.isolation import running
 from mnist_cli.schema.protocol import Precision, Protocol, Schedule
 from mnist_cli.schema.results import EpochResult, Evaluation
-from mnist_cli.training.cuda_graph import capture_on, recorded
+from mnist_cli.training.cuda_graph import capture_on, record
 from mnist_cli.training.device import keep_freed, synchronize
-from mnist_cli.training.examples import derived_seed, shuffled
-from mnist_cli.training.fast_layers import dropout_scaled, is_faithful, rewritten
+from mnist_cli.training.examples import derived_seed, shuffle
+from mnist_cli.training.fast_layers import exchange_layers, is_faithful, scale_dropout
 from mnist_cli.training.state import Step, Training, make_step
 
 PROGRESS_SECONDS = 0.25
@@ -73,17 +73,17 @@ def fit(
     with running(model, "the network failed in its first step"):
         images = training.examples.images[: protocol.batch_size]
         fast = training.device.type == "cpu" and is_faithful(model, images)
-        exchanged = rewritten if fast else nullcontext
-        with exchanged(model):
+        layers = exchange_layers if fast else nullcontext
+        with layers(model):
             _warm_up(training)
         step = _fastest_step(training)
     report = _throttled(on_step) if on_step else None
     for epoch in range(first_epoch, protocol.epochs + 1):
-        order = shuffled(len(training.examples.labels), training.seed, epoch).to(training.device)
+        order = shuffle(len(training.examples.labels), training.seed, epoch).to(training.device)
         seed_all(derived_seed(training.seed, epoch, "network"))
         training.optimizer.clear_gradients()
         apart = running(model, f"the network failed in epoch {epoch}")
-        with apart, dropout_scaled(model, protocol.dropout), exchanged(model):
+        with apart, scale_dropout(model, protocol.dropout), layers(model):
             model.train()
             losses, *seconds = _timed_epoch(training, step, order, epoch, report)
         yield FittedEpoch(epoch, _mean_loss(losses, order, protocol.batch_size, epoch), *seconds)
@@ -99,7 +99,7 @@ def learning_rate(protocol: Protocol, progress: float) -> float:
 
 
 def _fastest_step(training: Training) -> Step:
-    """The step, recorded where the device and the network allow it."""
+    """The step, recorded if the device and the network allow it."""
     step = make_step(training)
     capture = capture_on(training.device)
     if capture is None:
@@ -107,8 +107,8 @@ def _fastest_step(training: Training) -> Step:
     training.model.train()
     batch_size = min(training.protocol.batch_size, len(training.examples.labels))
     batch = torch.arange(batch_size, device=training.device)
-    with dropout_scaled(training.model, training.protocol.dropout):
-        return recorded(step, training, batch, capture)
+    with scale_dropout(training.model, training.protocol.dropout):
+        return record(step, training, batch, capture)
 
 
 def _timed_epoch(
