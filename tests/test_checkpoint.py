@@ -52,7 +52,7 @@ def saved(model: nn.Module | None = None) -> dict[str, Tensor]:
     return tensors
 
 
-def test_all_comes_back() -> None:
+def test_a_checkpoint_is_restored_completely() -> None:
     tensors = saved()
     loaded = checkpoint.load(PATH)
     assert loaded.record == record(tensors)

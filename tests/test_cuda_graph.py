@@ -77,7 +77,7 @@ def test_a_recorded_training_gives_the_same_bits(
     assert again_losses == pytest.approx(plain_losses, rel=tolerance)
 
 
-def test_trying_leaves_everything_as_it_was() -> None:
+def test_a_trial_changes_nothing() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784), nn.Dropout(), nn.Linear(784, 10))
     training = begun(model)
@@ -130,7 +130,7 @@ class Drawing(nn.Sequential):
 
 
 @pytest.mark.parametrize("network", [Counting, Drawing])
-def test_a_network_that_is_another_in_each_step_is_not_recorded(
+def test_a_network_that_changes_in_each_step_is_not_recorded(
     network: type[nn.Module],
 ) -> None:
     step, chosen = steps_of(begun(network(nn.Flatten(), nn.Linear(784, 10))))

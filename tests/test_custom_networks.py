@@ -130,13 +130,13 @@ def summary(name: str) -> tuple[ModelSummary, str]:
 
 
 @pytest.mark.parametrize("name", ["partly", "module_level", "default", "storage", "buffers"])
-def test_what_goes_on_training_from_seed_to_seed_is_refused(run_cli: RunCli, name: str) -> None:
+def test_weights_shared_between_seeds_are_refused(run_cli: RunCli, name: str) -> None:
     outcome = run_cli("compare", f"own.py:{name}", "--seeds", 2, "--quiet", *FAST)
     assert outcome.code == ExitCode.FAILURE
     assert "returns the same weights or buffers each time" in outcome.err
 
 
-def test_sharing_is_of_memory_and_not_of_values() -> None:
+def test_sharing_means_the_same_memory() -> None:
     first, again, other = (build(resolve("own.py:fine"), seed) for seed in (0, 0, 1))
     assert same_weights(first, again)
     assert not same_weights(first, other)
@@ -156,7 +156,9 @@ def test_sharing_is_of_memory_and_not_of_values() -> None:
         ("fine", None),
     ],
 )
-def test_oddities_are_noticed(run_cli: RunCli, name: str, expected: str | None) -> None:
+def test_notices_tell_of_equal_seeds_and_softmax(
+    run_cli: RunCli, name: str, expected: str | None
+) -> None:
     outcome = run_cli("compare", f"own.py:{name}", "--seeds", 2, *FAST)
     assert outcome.code == ExitCode.OK
     notices = [line for line in outcome.err.splitlines() if line.startswith("notice: own.py")]
@@ -180,7 +182,7 @@ def test_training_tells_of_softmax_too(run_cli: RunCli) -> None:
         ("instance", "own.py:instance is a network; name the class or function that makes one"),
     ],
 )
-def test_what_cannot_be_trained_says_why(name: str, message: str) -> None:
+def test_an_error_says_why_a_network_cannot_be_trained(name: str, message: str) -> None:
     with pytest.raises(MnistCliError, match=message):
         build(resolve(f"own.py:{name}"), seed=0)
 
@@ -283,7 +285,7 @@ def test_arguments_are_literals_and_never_code(call: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mlp(3)", "sized.py:net(3", "sized.py:net 3)", "sized.py(3)"])
-def test_what_only_looks_like_a_call_is_no_name(name: str) -> None:
+def test_a_target_that_only_looks_like_a_call_is_refused(name: str) -> None:
     with pytest.raises(UsageError):
         resolve(name)
 
@@ -338,7 +340,7 @@ def test_an_unknown_argument_comes_before_a_missing_one() -> None:
     assert build(resolve("sized.py:takes(hiden=10)"), seed=0)
 
 
-def test_a_call_that_does_not_tell_its_arguments_is_made() -> None:
+def test_a_class_without_a_signature_is_called() -> None:
     Path("sized.py").write_text("net = type")
     with pytest.raises(MnistCliError, match=r"net\(3\) returned type, not an nn.Module"):
         build(resolve("sized.py:net(3)"), seed=0)

@@ -174,7 +174,7 @@ def test_a_folder_that_cannot_be_written_is_named(published: Mirror) -> None:
 
 
 @pytest.mark.parametrize("inside", ["KMNIST", "KMNIST/raw"])
-def test_a_part_of_the_data_folder_is_told_from_it(inside: str) -> None:
+def test_a_part_of_the_data_folder_is_refused(inside: str) -> None:
     write_dataset(Path("data", "KMNIST"))
     options = DataOptions(DatasetName.KMNIST, Path("data", inside))
     with pytest.raises(UsageError, match=r"is a part of the data folder; name .*data instead"):
@@ -197,7 +197,7 @@ def test_a_mirror_is_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
             load(options)
 
 
-def test_files_that_lack_alone_are_named(published: Mirror) -> None:
+def test_only_missing_files_are_named(published: Mirror) -> None:
     load(MNIST)
     Path("data", "MNIST", "raw", "t10k-labels-idx1-ubyte.gz").unlink()
     published.files.clear()
@@ -228,7 +228,7 @@ def test_an_extracted_file_without_a_known_hash_replaces_no_damaged_archive() ->
         load(KMNIST)
 
 
-def test_a_dataset_is_another_one_with_other_labels() -> None:
+def test_other_labels_give_another_hash() -> None:
     write_dataset(Path("data", "KMNIST"))
     plain = load(KMNIST)[0].info
     for prefix, count in (("train", 40), ("t10k", 20)):
@@ -241,7 +241,7 @@ def test_a_dataset_is_another_one_with_other_labels() -> None:
         labels.write_bytes(before)
 
 
-def test_training_images_that_are_here_are_those_of_the_result() -> None:
+def test_loaded_training_images_are_those_of_the_result() -> None:
     """mnist5k is always whole; a checkpoint may be of other training images."""
     bundled = DataOptions(DatasetName.MNIST5K)
     info = load(bundled)[0].info

@@ -90,9 +90,7 @@ def test_an_odd_length_is_no_bug(files: Mirror, lengths: list[str]) -> None:
     assert fetch(files, "lengths", "ok").read_bytes() == CONTENT
 
 
-def test_a_mirror_that_sends_without_end_is_left(
-    files: Mirror, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endless_download_is_ended(files: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[download.__module__], "MOST_BYTES", len(CONTENT) - 1)
     with pytest.raises(MnistCliError, match="more than 0 MiB"):
         fetch(files, "ok")

@@ -136,7 +136,7 @@ def test_a_journal_and_a_checkpoint_see_what_an_imported_file_became(run_cli: Ru
     assert run_cli(*checkpoint).err == ""
 
 
-def test_files_of_a_user_are_told_from_all_others() -> None:
+def test_is_users_accepts_only_files_of_the_user() -> None:
     assert identity.is_users(str(Path("net.py").resolve()))
     for other in (identity.__file__, os.__file__, pytest.__file__, "<string>"):
         assert not identity.is_users(other)

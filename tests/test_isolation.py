@@ -107,7 +107,7 @@ def test_a_package_in_the_working_directory_is_imported_anew() -> None:
     assert not [name for name in sys.modules if name.partition(".")[0] == "pack"]
 
 
-def test_what_is_shared_stays_imported_and_what_was_removed_comes_back() -> None:
+def test_shared_modules_stay_and_removed_ones_return() -> None:
     write_files(
         {"own.py": "import colorsys, sys\ndel sys.modules['json']\nsys.modules['os'] = 3\n"}
     )
@@ -156,7 +156,7 @@ class BrokenError(Exception):
         (ValueError("not compiled with care"), "ValueError: not compiled with care"),
     ],
 )
-def test_whatever_is_raised_is_one_line(error: BaseException, text: str) -> None:
+def test_any_exception_becomes_one_line(error: BaseException, text: str) -> None:
     with pytest.raises(MnistCliError) as caught, Surroundings().running("it failed"):
         raise error
     message = str(caught.value)
@@ -187,7 +187,7 @@ class Net(nn.Module):
 """
 
 
-def test_the_line_is_that_of_the_users_file() -> None:
+def test_an_error_names_the_line_of_the_users_file() -> None:
     write_files({"own.py": LINE})
     with pytest.raises(MnistCliError, match=r"mat1 and mat2.*own\.py:12\)$"):
         build(resolve("own.py:Net"), 0)
@@ -246,7 +246,7 @@ KEPT = {
 
 
 @pytest.mark.parametrize("failing", [False, True])
-def test_settings_are_a_networks_own(tmp_path: Path, failing: bool) -> None:
+def test_each_network_keeps_its_own_settings(tmp_path: Path, failing: bool) -> None:
     surroundings, before = Surroundings(["first"]), dict(changes())
     try:
         with surroundings.running("it failed"):
@@ -273,7 +273,7 @@ def test_settings_are_a_networks_own(tmp_path: Path, failing: bool) -> None:
 
 
 @pytest.mark.parametrize("part", range(len(isolation.PRECISIONS)))
-def test_precisions_of_parts_are_a_networks_own(part: int) -> None:
+def test_each_network_keeps_its_own_precisions(part: int) -> None:
     """Where a part is set, torch tells no precision of all."""
     surroundings, before = Surroundings(), dict(changes())
     with surroundings.running("it failed"):

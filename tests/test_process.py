@@ -127,7 +127,7 @@ def test_a_working_directory_that_is_gone_is_named(tmp_path: Path) -> None:
     assert line == "error: the working directory is not there any more; change to another one"
 
 
-def test_a_name_that_cannot_be_is_one_line_without_numbers(run_cli: RunCli) -> None:
+def test_a_name_that_is_too_long_is_one_line_without_an_error_number(run_cli: RunCli) -> None:
     outcome = run_cli("eval", "n" * 300)
     assert outcome.code == 1
     assert len(outcome.err.splitlines()) == 1

@@ -36,7 +36,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The images to train with and to test with; `train` is empty where only `test` was loaded."""
+    """The images to train with and to test with; `train` is empty if only `test` was loaded."""
 
     info: DatasetInfo
     train: LabelledImages
@@ -49,10 +49,10 @@ _prefetched: dict[tuple[Path, Splits], Future[Dataset]] = {}
 
 
 def load(options: DataOptions, on_event: OnEvent, splits: Splits = BOTH) -> Dataset:
-    """Load a dataset into memory, fetching it first where that is needed and possible.
+    """Load a dataset into memory; download its missing files first.
 
     AUTO is the complete MNIST if it is on disk or its mirrors answer soon, else mnist5k, with a
-    notice. Nothing is written where all files are already in the folder.
+    notice.
 
     Raises:
         UsageError: the data folder or the mirror cannot be one.

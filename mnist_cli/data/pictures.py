@@ -1,7 +1,6 @@
-"""Reading a person's pictures, without trusting them.
+"""Reading pictures of a user, without trusting them.
 
-Pillow decodes them, which torchvision's transforms are made for: importing those would double the
-time that `import torch` takes.
+Pillow decodes them. Importing torchvision's transforms would take as long as `import torch`.
 """
 
 import struct

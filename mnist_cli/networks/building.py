@@ -97,5 +97,5 @@ def count_parameters(model: nn.Module) -> int:
 def seed_all(seed: int) -> None:
     """Set torch's random state, and those of numpy and Python, which a network's code may use."""
     manual_seed(seed)  # imported by name, as a network's code may put others in their place
-    seed_numpy(seed % 2**32)  # noqa: NPY002 - the global one is what is meant
+    seed_numpy(seed % 2**32)  # noqa: NPY002 - this is the global state
     seed_python(seed)

@@ -22,7 +22,7 @@ def count_operations(
     It stays as it is; torch's global random state changes.
 
     Returns:
-        The figures, and torchinfo's own table of them for a person.
+        The figures, and torchinfo's own table of them.
     """
     with running(model, f"torchinfo cannot summarize {name}"):
         try:
@@ -31,7 +31,7 @@ def count_operations(
             )
         except RuntimeError as error:  # torchinfo's own error says less than its cause
             raise error.__cause__ or error from None
-    parameters = list(model.parameters())  # each once, where torchinfo counts a shared one twice
+    parameters = list(model.parameters())  # each once; torchinfo counts a shared one twice
     stats.total_params = sum(parameter.numel() for parameter in parameters)
     stats.trainable_params = count_parameters(model)
     stats.total_param_bytes = sum(p.numel() * p.element_size() for p in parameters)

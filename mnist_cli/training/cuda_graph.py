@@ -100,7 +100,7 @@ def host_state(model: nn.Module, device: torch.device) -> bytes:
         {name: value for name, value in vars(module).items() if isinstance(value, int | float)}
         for module in model.modules()
     ]
-    states = [random.getstate(), np.random.get_state()]  # noqa: NPY002 - what its code may use
+    states = [random.getstate(), np.random.get_state()]  # noqa: NPY002 - the global state
     if device.type != "cpu":  # on a CPU, dropout draws from this one
         states.append(torch.get_rng_state().numpy())
     return pickle.dumps((plain, states))

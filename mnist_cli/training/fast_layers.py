@@ -31,7 +31,7 @@ class ByteDropout(nn.Module):
         self.p = p
 
     def forward(self, activations: Tensor) -> Tensor:
-        """Any shape to the same shape, scaled by 1 / (1 - p) where kept."""
+        """Any shape to the same shape; kept elements are multiplied by 1 / (1 - p)."""
         if not self.training:
             return activations
         # The limits ask for all 64 bits: without them, random_ makes no negative numbers.
