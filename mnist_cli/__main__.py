@@ -1,4 +1,4 @@
-"""The process: from a quick start to the exit code, whatever happens in between."""
+"""The entry point of the process, from its start to its exit code."""
 
 import signal
 import sys

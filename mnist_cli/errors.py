@@ -1,10 +1,10 @@
-"""The exit codes, and the failures that end in one line instead of a traceback."""
+"""The exit codes, and the errors that are shown in one line, without a traceback."""
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller (Ctrl-C and SIGTERM add 130 and 143)."""
+    """The exit code of the process (130 after Ctrl-C, 143 after SIGTERM)."""
 
     OK = 0
     FAILURE = 1
@@ -13,23 +13,23 @@ class ExitCode(IntEnum):
 
 
 class MnistCliError(Exception):
-    """An expected failure. The message is one line that says what to do about it."""
+    """An expected failure. The message is one line that says what to do."""
 
     exit_code = ExitCode.FAILURE
 
 
 class UsageError(MnistCliError):
-    """The command line asks for something that does not exist or does not fit together."""
+    """The command line has a value that does not exist, or values that contradict each other."""
 
     exit_code = ExitCode.USAGE
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C; a network's own code may raise a plain KeyboardInterrupt."""
+    """Ctrl-C, told from a KeyboardInterrupt that a network's own code raises."""
 
 
 class Terminated(BaseException):
-    """SIGTERM. Like KeyboardInterrupt no Exception, so that no handler of failures takes it."""
+    """SIGTERM. It is no Exception, like KeyboardInterrupt, so that no `except Exception` has it."""
 
 
 SIGNALS = (Interrupted, Terminated)

@@ -119,6 +119,14 @@ def made_images(count: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[n
     return pixels, (np.arange(count) % 10).astype(np.uint8)
 
 
+def write_files(files: dict[str, str]) -> None:
+    """Write texts by path, below the working directory."""
+    for name, text in files.items():
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
 def write_dataset(folder: Path, compress: bool = False) -> None:
     """A small dataset in torchvision's layout: 40 images to train with, 20 to test with."""
     raw = folder / "raw"

@@ -26,7 +26,7 @@ def backward(model: nn.Sequential, number: int, use_all: bool) -> None:
 
 @pytest.mark.parametrize("use_all", [True, False])
 @pytest.mark.parametrize("as_tensor", [False, True])
-def test_it_is_torchs_bit_for_bit(use_all: bool, as_tensor: bool) -> None:
+def test_adam_equals_torchs_bit_for_bit(use_all: bool, as_tensor: bool) -> None:
     ours, theirs = network(), network()
     adam = Adam(list(ours.parameters()), beta2=0.98)
     reference = torch.optim.Adam(theirs.parameters(), betas=(0.9, 0.98), fused=True)

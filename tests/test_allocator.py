@@ -8,7 +8,7 @@ import pytest
 
 COUNT_PAGE_FAULTS = """
 import ctypes, resource
-from mnist_cli.training.allocator import keep_freed
+from mnist_cli.training.device import keep_freed
 
 def page_faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -24,7 +24,7 @@ print(page_faults())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
-def test_what_is_freed_is_used_again() -> None:
+def test_freed_memory_is_used_again() -> None:
     command = [sys.executable, "-c", COUNT_PAGE_FAULTS]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     without, with_it = map(int, output.split())

@@ -1,6 +1,7 @@
 """A user's network in a folder of another machine, with all that it imports."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from mnist_cli.networks.building import build, count_parameters
 from mnist_cli.networks.bundle import Bundle, pack, unpack
 from mnist_cli.networks.registry import resolve
+from tests.conftest import write_files
 
 NET = "from {imported} import linear\n\n\ndef net():\n    return linear({size})\n"
 LINEAR = """
@@ -17,12 +19,6 @@ from torch import nn
 def linear(size):
     return nn.Sequential(nn.Flatten(), nn.Linear(784, size), nn.Linear(size, 10))
 """
-
-
-def write(name: str, text: str) -> None:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +50,7 @@ def test_neighbours_travel(
         for name, imported in files.items():
             is_init = name.endswith("__init__.py")
             text = NET.format(imported=imported, size=size) if imported else LINEAR
-            write(name, "" if is_init else text)
+            write_files({name: "" if is_init else text})
         bundle = pack(spec)
         assert len(bundle.files) == len(files)
         assert unpack(spec, bundle, there) == spec  # the same files are here
@@ -72,6 +68,14 @@ def test_neighbours_travel(
     assert not [path for path in tmp_path.iterdir() if path not in (here, there)]
     for name in [name for name in sys.modules if name.startswith(("shades_", "bundle_"))]:
         del sys.modules[name]
+
+
+def test_a_bundle_comes_before_the_working_directory(tmp_path: Path) -> None:
+    for folder, size in (("bundled", 3), (".", 4)):
+        made = f"{LINEAR}\n\ndef net():\n    return linear({size})\n"
+        write_files({f"{folder}/bundle_own.py": made})
+    spec = replace(resolve("bundle_own:net"), folders=(str(tmp_path / "bundled"),))
+    assert count_parameters(build(spec, 0)) == 784 * 3 + 3 + 10 * 3 + 10
 
 
 def test_what_is_installed_or_missing_has_no_bundle() -> None:

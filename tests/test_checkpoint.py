@@ -52,7 +52,7 @@ def saved(model: nn.Module | None = None) -> dict[str, Tensor]:
     return tensors
 
 
-def test_all_comes_back() -> None:
+def test_a_checkpoint_is_restored_completely() -> None:
     tensors = saved()
     loaded = checkpoint.load(PATH)
     assert loaded.record == record(tensors)
@@ -158,6 +158,15 @@ def test_another_network_is_refused() -> None:
     saved()
     with pytest.raises(MnistCliError, match="weights of another network"):
         checkpoint.restore_model(checkpoint.load(PATH), nn.Linear(3, 3))
+
+
+@pytest.mark.parametrize("other", [nn.Linear(3, 1, bias=False), nn.Linear(3, 2)])
+def test_the_state_of_other_parameters_is_refused(other: nn.Module) -> None:
+    """Copying a state of one row into one of two rows would repeat it."""
+    saved(nn.Linear(3, 1))
+    optimizer = Adam(list(other.parameters()), beta2=0.999)
+    with pytest.raises(MnistCliError, match="was trained with other trainable parameters; resume"):
+        checkpoint.restore_optimizer(checkpoint.load(PATH), optimizer)
 
 
 def test_tied_weights_are_saved() -> None:

@@ -10,10 +10,9 @@ from mnist_cli.networks import registry
 from mnist_cli.networks.building import build
 from mnist_cli.schema.protocol import Precision, Protocol, Schedule
 from mnist_cli.training import cuda_graph, loop
-from mnist_cli.training.cuda_graph import Capture, Work, capture_on, host_state, recorded
+from mnist_cli.training.cuda_graph import Capture, Work, capture_on, host_state, record
 from mnist_cli.training.examples import Examples
-from mnist_cli.training.state import Training, set_up
-from mnist_cli.training.step import Step, make_step
+from mnist_cli.training.state import Step, Training, make_step, set_up
 
 # As a float32 it is what it is as a float64: the recording's rate is a tensor.
 PROTOCOL = Protocol(epochs=2, batch_size=8, lr=2**-8)
@@ -38,7 +37,7 @@ def begun(model: nn.Module, protocol: Protocol = PROTOCOL) -> Training:
 def steps_of(training: Training, capture: Capture = capture_by_repeating) -> tuple[Step, Step]:
     """The plain step of `training`, and the one that is chosen after a trial."""
     step = make_step(training)
-    return step, recorded(step, training, BATCH, capture)
+    return step, record(step, training, BATCH, capture)
 
 
 def tensors(training: Training) -> list[Tensor]:
@@ -78,7 +77,7 @@ def test_a_recorded_training_gives_the_same_bits(
     assert again_losses == pytest.approx(plain_losses, rel=tolerance)
 
 
-def test_trying_leaves_everything_as_it_was() -> None:
+def test_a_trial_changes_nothing() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784), nn.Dropout(), nn.Linear(784, 10))
     training = begun(model)
@@ -131,7 +130,7 @@ class Drawing(nn.Sequential):
 
 
 @pytest.mark.parametrize("network", [Counting, Drawing])
-def test_a_network_that_is_another_in_each_step_is_not_recorded(
+def test_a_network_that_changes_in_each_step_is_not_recorded(
     network: type[nn.Module],
 ) -> None:
     step, chosen = steps_of(begun(network(nn.Flatten(), nn.Linear(784, 10))))
@@ -164,7 +163,7 @@ def test_cuda_replays_each_network_and_waits_for_nothing(name: str) -> None:
     training = set_up(model, examples, PROTOCOL, 0, Precision.FP32)
     model.train()
     step, batch = make_step(training), BATCH.to(device)
-    chosen = recorded(step, training, batch, capture)
+    chosen = record(step, training, batch, capture)
     assert chosen is not step
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.networks.building import build, same_weights, shares_memory
@@ -19,7 +20,7 @@ import torch
 from torch import nn
 
 LAYER = nn.Linear(784, 10)
-NORM = nn.BatchNorm1d(784)
+NORM = nn.BatchNorm1d(784, affine=False)  # it has buffers alone
 partly = partial(nn.Sequential, nn.Flatten(), nn.Linear(784, 10))
 
 
@@ -92,6 +93,15 @@ def scripted():
     return torch.jit.script(fine())
 
 
+class Repeated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.again = nn.Linear(784, 10), nn.Linear(10, 10)
+
+    def forward(self, images):
+        return self.again(self.again(self.first(images.flatten(1))))
+
+
 def tied():
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.Linear(64, 64), nn.Linear(64, 64),
                           nn.Linear(64, 10))
@@ -120,18 +130,21 @@ def summary(name: str) -> tuple[ModelSummary, str]:
 
 
 @pytest.mark.parametrize("name", ["partly", "module_level", "default", "storage", "buffers"])
-def test_what_goes_on_training_from_seed_to_seed_is_refused(run_cli: RunCli, name: str) -> None:
+def test_weights_shared_between_seeds_are_refused(run_cli: RunCli, name: str) -> None:
     outcome = run_cli("compare", f"own.py:{name}", "--seeds", 2, "--quiet", *FAST)
     assert outcome.code == ExitCode.FAILURE
     assert "returns the same weights or buffers each time" in outcome.err
 
 
-def test_sharing_is_of_memory_and_not_of_values() -> None:
+def test_sharing_means_the_same_memory() -> None:
     first, again, other = (build(resolve("own.py:fine"), seed) for seed in (0, 0, 1))
     assert same_weights(first, again)
     assert not same_weights(first, other)
     assert not shares_memory(first, again)
     assert shares_memory(first, first)
+    for network in (first, again):  # memory of no bytes has no address
+        network.register_buffer("empty", torch.empty(0))
+    assert not shares_memory(first, again)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +156,9 @@ def test_sharing_is_of_memory_and_not_of_values() -> None:
         ("fine", None),
     ],
 )
-def test_oddities_are_noticed(run_cli: RunCli, name: str, expected: str | None) -> None:
+def test_notices_tell_of_equal_seeds_and_softmax(
+    run_cli: RunCli, name: str, expected: str | None
+) -> None:
     outcome = run_cli("compare", f"own.py:{name}", "--seeds", 2, *FAST)
     assert outcome.code == ExitCode.OK
     notices = [line for line in outcome.err.splitlines() if line.startswith("notice: own.py")]
@@ -167,7 +182,7 @@ def test_training_tells_of_softmax_too(run_cli: RunCli) -> None:
         ("instance", "own.py:instance is a network; name the class or function that makes one"),
     ],
 )
-def test_what_cannot_be_trained_says_why(name: str, message: str) -> None:
+def test_an_error_says_why_a_network_cannot_be_trained(name: str, message: str) -> None:
     with pytest.raises(MnistCliError, match=message):
         build(resolve(f"own.py:{name}"), seed=0)
 
@@ -202,6 +217,12 @@ def test_a_shared_weight_counts_once() -> None:
     assert f"Total params: {expected:,}\n" in table
     assert f"Trainable params: {expected:,}\n" in table
     assert figures.parameter_megabytes == pytest.approx(expected * 4 / 1e6)
+
+
+def test_a_layer_that_is_called_twice_has_its_parameters_once() -> None:
+    figures, _ = summary("Repeated")
+    assert [layer.parameters for layer in figures.layers] == [7850, 110, 0]
+    assert figures.parameters == 7850 + 110
 
 
 def test_frozen_weights_are_told_apart(run_cli: RunCli) -> None:
@@ -264,7 +285,7 @@ def test_arguments_are_literals_and_never_code(call: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mlp(3)", "sized.py:net(3", "sized.py:net 3)", "sized.py(3)"])
-def test_what_only_looks_like_a_call_is_no_name(name: str) -> None:
+def test_a_target_that_only_looks_like_a_call_is_refused(name: str) -> None:
     with pytest.raises(UsageError):
         resolve(name)
 
@@ -319,7 +340,7 @@ def test_an_unknown_argument_comes_before_a_missing_one() -> None:
     assert build(resolve("sized.py:takes(hiden=10)"), seed=0)
 
 
-def test_a_call_that_does_not_tell_its_arguments_is_made() -> None:
+def test_a_class_without_a_signature_is_called() -> None:
     Path("sized.py").write_text("net = type")
     with pytest.raises(MnistCliError, match=r"net\(3\) returned type, not an nn.Module"):
         build(resolve("sized.py:net(3)"), seed=0)

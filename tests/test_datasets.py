@@ -174,7 +174,7 @@ def test_a_folder_that_cannot_be_written_is_named(published: Mirror) -> None:
 
 
 @pytest.mark.parametrize("inside", ["KMNIST", "KMNIST/raw"])
-def test_a_part_of_the_data_folder_is_told_from_it(inside: str) -> None:
+def test_a_part_of_the_data_folder_is_refused(inside: str) -> None:
     write_dataset(Path("data", "KMNIST"))
     options = DataOptions(DatasetName.KMNIST, Path("data", inside))
     with pytest.raises(UsageError, match=r"is a part of the data folder; name .*data instead"):
@@ -197,7 +197,7 @@ def test_a_mirror_is_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
             load(options)
 
 
-def test_files_that_lack_alone_are_named(published: Mirror) -> None:
+def test_only_missing_files_are_named(published: Mirror) -> None:
     load(MNIST)
     Path("data", "MNIST", "raw", "t10k-labels-idx1-ubyte.gz").unlink()
     published.files.clear()
@@ -219,6 +219,34 @@ def test_a_damaged_archive_gives_way_to_an_extracted_file_with_its_hash(
     archive.with_suffix("").write_bytes(extracted[:-1] + b"\x03")
     with pytest.raises(MnistCliError, match="is damaged"):
         load(MNIST)
+
+
+def test_an_extracted_file_without_a_known_hash_replaces_no_damaged_archive() -> None:
+    write_dataset(Path("data", "KMNIST"))
+    (RAW / "t10k-labels-idx1-ubyte.gz").write_bytes(b"damaged")
+    with pytest.raises(MnistCliError, match=r"t10k-labels-idx1-ubyte\.gz is damaged"):
+        load(KMNIST)
+
+
+def test_other_labels_give_another_hash() -> None:
+    write_dataset(Path("data", "KMNIST"))
+    plain = load(KMNIST)[0].info
+    for prefix, count in (("train", 40), ("t10k", 20)):
+        labels = RAW / f"{prefix}-labels-idx1-ubyte"
+        before = labels.read_bytes()
+        labels.write_bytes(idx_bytes(np.zeros(count, dtype=np.uint8)))
+        changed = load(KMNIST)[0].info
+        assert changed.sha256 != plain.sha256
+        assert (changed.test_sha256 == plain.test_sha256) == (prefix == "train")
+        labels.write_bytes(before)
+
+
+def test_loaded_training_images_are_those_of_the_result() -> None:
+    """mnist5k is always whole; a checkpoint may be of other training images."""
+    bundled = DataOptions(DatasetName.MNIST5K)
+    info = load(bundled)[0].info
+    other = replace(info, num_train=7, sha256="0" * 64)
+    assert datasets.load_test(bundled, print, other)[0] == info
 
 
 def test_test_images_alone_need_no_other_files(published: Mirror) -> None:

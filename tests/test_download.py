@@ -90,9 +90,7 @@ def test_an_odd_length_is_no_bug(files: Mirror, lengths: list[str]) -> None:
     assert fetch(files, "lengths", "ok").read_bytes() == CONTENT
 
 
-def test_a_mirror_that_sends_without_end_is_left(
-    files: Mirror, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endless_download_is_ended(files: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[download.__module__], "MOST_BYTES", len(CONTENT) - 1)
     with pytest.raises(MnistCliError, match="more than 0 MiB"):
         fetch(files, "ok")
@@ -127,10 +125,13 @@ def test_an_encoding_header_does_not_change_the_bytes(files: Mirror) -> None:
     assert fetch(files, "encoded").read_bytes() == CONTENT
 
 
-def test_mirrors_are_asked_again_in_rounds(files: Mirror) -> None:
+def test_mirrors_are_asked_again_in_rounds(files: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
     with pytest.raises(MnistCliError):
-        fetch(files, "503", "403", patience=Patience(1, 5, rounds=2))
-    assert files.asked == ["/503/file.gz", "/403/file.gz"] * 2
+        fetch(files, "503", "403", patience=Patience(1, 5, rounds=3))
+    assert files.asked == ["/503/file.gz", "/403/file.gz"] * 3
+    assert pauses == [0, 1, 2]
 
 
 def test_an_unwritable_folder_is_not_the_mirrors_fault(files: Mirror) -> None:

@@ -18,7 +18,7 @@ def test_equals_scikit_learn() -> None:
         assert ours.support == support
 
 
-def test_what_has_no_denominator_is_none() -> None:
+def test_a_ratio_without_a_denominator_is_none() -> None:
     never_predicted, without_images, neither = per_class(((0, 2, 0), (0, 0, 0), (0, 0, 0)))
     assert (never_predicted.precision, never_predicted.recall) == (None, 0)
     assert (without_images.precision, without_images.recall) == (0, None)

@@ -206,3 +206,12 @@ def test_nothing_of_another_kind_is_replaced(run_cli: RunCli, checkpoint: str) -
     run_cli("export", checkpoint, "--output", "w.safetensors")
     trained = run_cli("train", "mlp", "--output", "w.safetensors", *FAST)
     assert trained.code == ExitCode.USAGE  # nor may a checkpoint take the place of an export
+
+
+def test_checking_a_file_leaves_the_network_as_it_is() -> None:
+    model, other = MLP(), MLP()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    run = FORMATS[".safetensors"].read(FORMATS[".safetensors"].write(other, {}), model)
+    assert run is not None
+    assert torch.equal(run(images()), other(images()))
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())

@@ -11,9 +11,9 @@ from mnist_cli.networks.building import build
 from mnist_cli.training.fast_layers import (
     ByteDropout,
     PooledConv,
-    dropout_scaled,
+    exchange_layers,
     is_faithful,
-    rewritten,
+    scale_dropout,
 )
 
 IMAGES = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -38,7 +38,7 @@ def test_outputs_and_gradients_are_the_plain_networks(
 ) -> None:
     model = network(name).to(memory_format=memory_format)
     plain_output, plain = gradients(model)
-    with rewritten(model):
+    with exchange_layers(model):
         output, exchanged = gradients(model)
     torch.testing.assert_close(output, plain_output, rtol=1e-5, atol=1e-6)
     assert len(exchanged) == len(plain) > 0
@@ -65,7 +65,7 @@ def test_a_first_convolution_is_pooled_like_the_plain_one(
     images[0] = 0  # all places of a window are equal there
     target = torch.rand_like(model(images))
     results = []
-    for context in (nullcontext, rewritten):
+    for context in (nullcontext, exchange_layers):
         model.zero_grad()
         with context(model):
             exchanged = type(model[0]) is PooledConv
@@ -93,21 +93,21 @@ def test_a_first_convolution_is_pooled_like_the_plain_one(
 )
 def test_other_convolutions_stay(layers: list[nn.Module]) -> None:
     model = nn.Sequential(*layers)
-    with rewritten(model):
+    with exchange_layers(model):
         assert model[0] is layers[0]
 
 
 def test_layers_are_exchanged_within_the_context_only() -> None:
     model = network("strongcnn")
     before = [type(module) for module in model.modules()]
-    with rewritten(model):
+    with exchange_layers(model):
         within = [type(module) for module in model.modules()]
         assert ByteDropout in within
         assert nn.Dropout not in within
         first_pool = within.index(nn.MaxPool2d)
         assert within[first_pool + 1] is nn.ReLU
     assert [type(module) for module in model.modules()] == before
-    with pytest.raises(KeyboardInterrupt), rewritten(model):
+    with pytest.raises(KeyboardInterrupt), exchange_layers(model):
         raise KeyboardInterrupt
     assert [type(module) for module in model.modules()] == before
 
@@ -142,19 +142,21 @@ def test_bytes_follow_the_memory_and_the_seed() -> None:
     assert torch.equal(dropout.eval()(last), last)
 
 
-@pytest.mark.parametrize("p", [0.1, 1.0])
-def test_other_probabilities_stay_with_torch(p: float) -> None:
-    model = nn.Sequential(nn.Dropout(p))
-    with rewritten(model):
-        assert type(model[0]) is nn.Dropout
+@pytest.mark.parametrize("layer", [nn.Dropout(0.1), nn.Dropout(1.0), nn.Dropout(0.5, inplace=True)])
+def test_other_dropout_stays_with_torch(layer: nn.Module) -> None:
+    model = nn.Sequential(layer)
+    with exchange_layers(model):
+        assert model[0] is layer
 
 
 def test_dropout_is_scaled_within_the_context_only() -> None:
     model = nn.Sequential(nn.Dropout(0.5), nn.Dropout2d(0.25))
-    with dropout_scaled(model, 0.5):
+    with scale_dropout(model, 0.5):
         assert [layer.p for layer in model] == [0.25, 0.125]
     assert [layer.p for layer in model] == [0.5, 0.25]
-    with dropout_scaled(model, 0), rewritten(model):
+    with scale_dropout(model, 2):
+        assert [layer.p for layer in model] == [1, 0.5]
+    with scale_dropout(model, 0), exchange_layers(model):
         assert torch.equal(model(IMAGES), IMAGES)
 
 
@@ -163,7 +165,7 @@ def test_layers_with_hooks_stay() -> None:
     seen: list[torch.Size] = []
     model[0].register_forward_hook(lambda module, args, output: seen.append(output.shape))
     model[2].register_forward_pre_hook(lambda module, args: None)
-    with rewritten(model):
+    with exchange_layers(model):
         assert [type(layer) for layer in model] == [nn.ReLU, nn.MaxPool2d, nn.Dropout]
         model(IMAGES)
     assert seen == [IMAGES.shape]

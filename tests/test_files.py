@@ -247,10 +247,22 @@ def test_a_hard_link_is_the_file_it_is_linked_to() -> None:
         check_outputs([one, two], {})
 
 
-def test_names_that_a_disk_takes_for_one_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_of_one_file_on_the_disk_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a disk that tells no capitals from small letters."""
     monkeypatch.setattr(os.path, "normcase", lambda path: str(path).lower())
     outputs = [Output("--export-json", Path("a"), "JSON export")]
     outputs += [Output("--export-csv", Path("A"), "CSV export")]
     with pytest.raises(UsageError, match="cannot both write A"):
         check_outputs(outputs, {})
+
+
+@POSIX
+def test_is_own_refuses_links_and_files_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("own").touch()
+    Path("link").symlink_to("own")
+    Path("folder").mkdir()
+    assert [files.is_own(Path(name)) for name in ("own", "link", "folder", "gone")] == [
+        *(True, False, False, False)
+    ]
+    monkeypatch.setattr(os, "getuid", lambda: Path("own").stat().st_uid + 1)
+    assert not files.is_own(Path("own"))

@@ -9,7 +9,7 @@ from mnist_cli.errors import ExitCode
 from mnist_cli.networks import identity
 from mnist_cli.networks.identity import changed_files, code_files, code_sha256
 from mnist_cli.networks.registry import resolve
-from tests.conftest import RunCli
+from tests.conftest import RunCli, write_files
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 NET = """
@@ -23,25 +23,18 @@ def net():
 """
 
 
-def write(files: dict[str, str]) -> None:
-    for name, text in files.items():
-        path = Path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
-
 def test_neighbours_belong_to_a_file_and_installed_packages_do_not() -> None:
-    write({"lib/net.py": NET, "lib/blocks.py": "from sizes import WIDTH", "lib/late.py": ""})
-    write({"lib/sizes.py": "WIDTH = 16", "lib/apart.py": "", "lib/broken.py": "def"})
+    write_files({"lib/net.py": NET, "lib/blocks.py": "from sizes import WIDTH", "lib/late.py": ""})
+    write_files({"lib/sizes.py": "WIDTH = 16", "lib/apart.py": "", "lib/broken.py": "def"})
     files = code_sha256(resolve("lib/net.py:net"))
     assert files.keys() == {"net.py", "blocks.py", "late.py", "sizes.py"}
-    write({"lib/sizes.py": "WIDTH = 32"})
+    write_files({"lib/sizes.py": "WIDTH = 32"})
     assert changed_files(files, code_sha256(resolve("lib/net.py:net"))) == ["sizes.py"]
 
 
 def test_a_package_with_relative_imports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path.cwd()))
-    write(
+    write_files(
         {
             "pkg/__init__.py": "",
             "pkg/sub/__init__.py": "from . import shared",
@@ -60,14 +53,19 @@ def test_a_package_with_relative_imports(monkeypatch: pytest.MonkeyPatch) -> Non
     }
 
 
+def test_the_folder_of_a_file_is_searched_first() -> None:
+    write_files({"lib/net.py": "import blocks", "lib/blocks.py": "", "blocks.py": ""})
+    assert code_files(resolve("lib/net.py:net"))["blocks.py"] == Path("lib/blocks.py").resolve()
+
+
 def test_an_import_by_a_function_counts_where_the_name_is_written() -> None:
     calls = ("importlib.import_module('a')", "import_module('b')", "__import__('c')", "run('d')")
-    write({"net.py": "\n".join(calls), **{f"{name}.py": "" for name in "abcd"}})
+    write_files({"net.py": "\n".join(calls), **{f"{name}.py": "" for name in "abcd"}})
     assert code_sha256(resolve("net.py:Net")).keys() == {"net.py", "a.py", "b.py", "c.py"}
 
 
 def test_files_that_import_each_other_are_each_there_once() -> None:
-    write({"net.py": "import other", "other.py": "import net, absent"})
+    write_files({"net.py": "import other", "other.py": "import net, absent"})
     assert code_sha256(resolve("net.py:Net")).keys() == {"net.py", "other.py"}
 
 
@@ -89,15 +87,15 @@ def test_a_pipe_is_no_code(run_cli: RunCli) -> None:
     outcome = run_cli("compare", "net.py:net", *FAST)
     assert outcome.code == ExitCode.FAILURE
     assert "cannot import net.py: FileNotFoundError: [Errno 2] no such file" in outcome.err
-    write({"own.py": "import net"})
+    write_files({"own.py": "import net"})
     assert code_sha256(resolve("own.py:net")).keys() == {"own.py"}
 
 
 def test_a_file_of_code_has_a_size(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identity, "MOST_MEGABYTES", 1)
-    write({"net.py": "#" * 2**20, "own.py": "import net"})
+    write_files({"net.py": "#" * 2**20, "own.py": "import net"})
     assert code_sha256(resolve("own.py:net")).keys() == {"net.py", "own.py"}
-    write({"net.py": "#" * 2**20 + "#"})
+    write_files({"net.py": "#" * 2**20 + "#"})
     for name in ("net.py:net", "own.py:net"):
         outcome = run_cli("compare", name, *FAST)
         assert outcome.code == ExitCode.FAILURE
@@ -105,7 +103,7 @@ def test_a_file_of_code_has_a_size(run_cli: RunCli, monkeypatch: pytest.MonkeyPa
 
 
 def test_code_that_python_cannot_parse_has_no_imports() -> None:
-    write({"net.py": f"import a\nx = {'-' * 100_000}1", "a.py": ""})
+    write_files({"net.py": f"import a\nx = {'-' * 100_000}1", "a.py": ""})
     assert code_sha256(resolve("net.py:net")).keys() == {"net.py"}
 
 
@@ -113,17 +111,17 @@ def test_code_that_python_cannot_parse_has_no_imports() -> None:
 def test_packages_that_are_installed_elsewhere_are_left_out(
     monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
-    write({f"{folder}/vast.py": "", "net.py": "import vast"})
+    write_files({f"{folder}/vast.py": "", "net.py": "import vast"})
     monkeypatch.syspath_prepend(folder)
     assert code_sha256(resolve("net.py:Net")).keys() == {"net.py"}
 
 
 def test_a_journal_and_a_checkpoint_see_what_an_imported_file_became(run_cli: RunCli) -> None:
-    write({"net.py": NET, "blocks.py": "WIDTH = 16", "late.py": ""})
+    write_files({"net.py": NET, "blocks.py": "WIDTH = 16", "late.py": ""})
     command = ("compare", "net.py:net", "--journal", "runs.jsonl", "--seeds")
     assert run_cli(*command, 1, *FAST).code == ExitCode.OK
     assert run_cli("train", "net.py:net", *FAST).code == ExitCode.OK
-    write({"late.py": "x = 1"})
+    write_files({"late.py": "x = 1"})
     outcome = run_cli(*command, 2, *FAST)
     assert outcome.code == ExitCode.USAGE
     assert "(late.py of net.py:net has changed since);" in outcome.err
@@ -134,11 +132,11 @@ def test_a_journal_and_a_checkpoint_see_what_an_imported_file_became(run_cli: Ru
     evaluated = run_cli(*checkpoint)
     assert evaluated.code == ExitCode.OK
     assert evaluated.err == "notice: late.py changed since net.safetensors was trained\n"
-    write({"late.py": ""})
+    write_files({"late.py": ""})
     assert run_cli(*checkpoint).err == ""
 
 
-def test_files_of_a_user_are_told_from_all_others() -> None:
+def test_is_users_accepts_only_files_of_the_user() -> None:
     assert identity.is_users(str(Path("net.py").resolve()))
     for other in (identity.__file__, os.__file__, pytest.__file__, "<string>"):
         assert not identity.is_users(other)

@@ -28,17 +28,10 @@ from mnist_cli.schema.runs import RunTask
 from mnist_cli.training.evaluation import predict
 from mnist_cli.training.examples import to_device
 from mnist_cli.training.recipes import protocol_of
-from tests.conftest import RunCli, made_images, run_process
+from tests.conftest import RunCli, made_images, run_process, write_files
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--threads", 1)
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX processes")
-
-
-def write(files: dict[str, str]) -> None:
-    for name, text in files.items():
-        path = Path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
 
 
 # A network of WIDTH hidden units whose code imports its neighbours in one of four places.
@@ -73,7 +66,7 @@ def test_networks_have_modules_of_their_own(net: str, package: bool, run_cli: Ru
     for folder, size in (("a", 8), ("b", 64)):
         inner = f"{folder}/blocks" if package else folder
         made = MADE.format(late=width, lazy=width)
-        write(
+        write_files(
             {
                 f"{folder}/nets.py": net,
                 f"{inner}/__init__.py" if package else f"{inner}/blocks.py": made,
@@ -106,14 +99,18 @@ def test_networks_have_modules_of_their_own(net: str, package: bool, run_cli: Ru
 def test_a_package_in_the_working_directory_is_imported_anew() -> None:
     made = MADE.format(late="from .sizes import WIDTH", lazy="from .sizes import WIDTH")
     for size in (8, 640):
-        write({"pack/__init__.py": "", "pack/net.py": made, "pack/sizes.py": f"WIDTH = {size}"})
+        write_files(
+            {"pack/__init__.py": "", "pack/net.py": made, "pack/sizes.py": f"WIDTH = {size}"}
+        )
         model = build(resolve("pack.net:make"), 0)
         assert count_parameters(model) == 784 * size + size + size * 10 + 10
     assert not [name for name in sys.modules if name.partition(".")[0] == "pack"]
 
 
-def test_what_is_shared_stays_imported_and_what_was_removed_comes_back() -> None:
-    write({"own.py": "import colorsys, sys\ndel sys.modules['json']\nsys.modules['os'] = 3\n"})
+def test_shared_modules_stay_and_removed_ones_return() -> None:
+    write_files(
+        {"own.py": "import colorsys, sys\ndel sys.modules['json']\nsys.modules['os'] = 3\n"}
+    )
     sys.modules.pop("colorsys", None)
     json, os_module = sys.modules["json"], sys.modules["os"]
     with pytest.raises(MnistCliError, match=r"own\.py has no 'net'"):
@@ -123,7 +120,7 @@ def test_what_is_shared_stays_imported_and_what_was_removed_comes_back() -> None
 
 
 def test_a_package_that_the_program_has_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    write({"isolated_pack/__init__.py": "", "isolated_pack/more.py": ""})
+    write_files({"isolated_pack/__init__.py": "", "isolated_pack/more.py": ""})
     monkeypatch.syspath_prepend(str(Path.cwd()))
     importlib.import_module("isolated_pack")
     with Surroundings().running("it failed"):
@@ -159,7 +156,7 @@ class BrokenError(Exception):
         (ValueError("not compiled with care"), "ValueError: not compiled with care"),
     ],
 )
-def test_whatever_is_raised_is_one_line(error: BaseException, text: str) -> None:
+def test_any_exception_becomes_one_line(error: BaseException, text: str) -> None:
     with pytest.raises(MnistCliError) as caught, Surroundings().running("it failed"):
         raise error
     message = str(caught.value)
@@ -190,8 +187,8 @@ class Net(nn.Module):
 """
 
 
-def test_the_line_is_that_of_the_users_file() -> None:
-    write({"own.py": LINE})
+def test_an_error_names_the_line_of_the_users_file() -> None:
+    write_files({"own.py": LINE})
     with pytest.raises(MnistCliError, match=r"mat1 and mat2.*own\.py:12\)$"):
         build(resolve("own.py:Net"), 0)
 
@@ -249,7 +246,7 @@ KEPT = {
 
 
 @pytest.mark.parametrize("failing", [False, True])
-def test_settings_are_a_networks_own(tmp_path: Path, failing: bool) -> None:
+def test_each_network_keeps_its_own_settings(tmp_path: Path, failing: bool) -> None:
     surroundings, before = Surroundings(["first"]), dict(changes())
     try:
         with surroundings.running("it failed"):
@@ -276,7 +273,7 @@ def test_settings_are_a_networks_own(tmp_path: Path, failing: bool) -> None:
 
 
 @pytest.mark.parametrize("part", range(len(isolation.PRECISIONS)))
-def test_precisions_of_parts_are_a_networks_own(part: int) -> None:
+def test_each_network_keeps_its_own_precisions(part: int) -> None:
     """Where a part is set, torch tells no precision of all."""
     surroundings, before = Surroundings(), dict(changes())
     with surroundings.running("it failed"):
@@ -413,7 +410,7 @@ class Net(nn.Sequential):
     ],
 )
 def test_a_run_that_fails_says_why(call: str, message: str) -> None:
-    write({"own.py": FAILING})
+    write_files({"own.py": FAILING})
     spec = resolve(f"own.py:Net{call}")
     entry = Entry(spec, protocol_of(Settings(epochs=2), spec), Precision.FP32)
     images, labels = made_images(70)
@@ -458,7 +455,7 @@ class Leaves(nn.Module):
 
 @posix
 def test_a_command_ends_with_its_output_and_exit_code() -> None:
-    write({"own.py": HOSTILE, "elsewhere/res.json": "of somebody else"})
+    write_files({"own.py": HOSTILE, "elsewhere/res.json": "of somebody else"})
     outcome = run_process(
         *("compare", "own.py:stays", "own.py:Leaves", *map(str, FAST), "--export-json", "res.json")
     )

@@ -124,19 +124,6 @@ def test_a_name_that_is_no_unicode_is_refused_before_any_work(name: str) -> None
         registry.resolve(name)
 
 
-def test_files_of_two_folders_have_their_own_neighbours() -> None:
-    for folder, outputs in (("a", 8), ("b", 64)):
-        Path(folder).mkdir()
-        Path(folder, "width_of_net.py").write_text(f"WIDTH = {outputs}")
-        Path(folder, "net.py").write_text(
-            "from torch import nn\nfrom width_of_net import WIDTH\n"
-            "def net():\n"
-            "    return nn.Sequential(nn.Flatten(), nn.Linear(784, WIDTH), nn.Linear(WIDTH, 10))"
-        )
-    networks = [build(registry.resolve(f"{folder}/net.py:net"), 0) for folder in "ab"]
-    assert [count_parameters(network) for network in networks] == [6370, 50890]
-
-
 def test_a_network_cannot_choose_the_exit_code() -> None:
     with pytest.raises(MnistCliError, match=r"own\.py:leave cannot be made: SystemExit: 3"):
         custom("own.py:leave", "def leave(): raise SystemExit(3)")

@@ -1,4 +1,4 @@
-"""A dataset by name: found on disk, fetched, or the bundled subset, and always checked."""
+"""Loading a dataset by name: from disk, from a mirror, or the bundled subset."""
 
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,7 +36,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The images to train with and to test with."""
+    """The images to train with and to test with; `train` is empty if only `test` was loaded."""
 
     info: DatasetInfo
     train: LabelledImages
@@ -44,48 +44,25 @@ class Dataset:
 
 
 Splits = tuple[Split, ...]
-Found = tuple[DatasetInfo, dict[Split, LabelledImages]]
 BOTH: Splits = (Split.TRAIN, Split.TEST)
-_prefetched: dict[tuple[Path, Splits], Future[Found]] = {}
+_prefetched: dict[tuple[Path, Splits], Future[Dataset]] = {}
 
 
-def load(options: DataOptions, on_event: OnEvent) -> Dataset:
-    """Load a dataset into memory, fetching it first where that is needed and possible.
+def load(options: DataOptions, on_event: OnEvent, splits: Splits = BOTH) -> Dataset:
+    """Load a dataset into memory; download its missing files first.
 
     AUTO is the complete MNIST if it is on disk or its mirrors answer soon, else mnist5k, with a
-    notice. Nothing is written where all files are already in the folder.
+    notice.
 
     Raises:
         UsageError: the data folder or the mirror cannot be one.
         MnistCliError: files are damaged, or missing and cannot be fetched.
     """
-    return _dataset(_load(options, BOTH, on_event))
-
-
-def load_test(
-    options: DataOptions, on_event: OnEvent, trained_on: DatasetInfo | None
-) -> tuple[DatasetInfo, LabelledImages]:
-    """The test images alone, as `load` gets them; files of the training images are not needed.
-
-    Without those, what a checkpoint was `trained_on` tells of them if the test images are the same.
-
-    Raises:
-        UsageError, MnistCliError: as `load`.
-    """
-    info, parts = _load(options, (Split.TEST,), on_event)
-    wanted = info.name, info.test_sha256
-    if trained_on and not info.num_train and wanted == (trained_on.name, trained_on.test_sha256):
-        info = trained_on
-    return info, parts[Split.TEST]
-
-
-def _load(options: DataOptions, splits: Splits, on_event: OnEvent) -> Found:
-    found = _local(options, splits)
-    if found:
-        return found
+    if dataset := load_local(options, splits):
+        return dataset
     auto = options.dataset == DatasetName.AUTO
     _, source, raw = _place(options)
-    missing = [file for file in _files_of(source, splits) if _on_disk(raw, file) is None]
+    missing = _missing(source, raw, splits)
     from mnist_cli.data.download import IF_ASKED_FOR, IF_QUICK, fetch
 
     try:
@@ -94,23 +71,76 @@ def _load(options: DataOptions, splits: Splits, on_event: OnEvent) -> Found:
     except UsageError:
         raise
     except MnistCliError as error:
-        if auto:
-            names = ", ".join(file.name for file in missing)
-            lacking = f"{names} of MNIST are" if len(missing) < 4 else "MNIST is"
-            on_event(
-                Notice(
-                    f"{lacking} not in {raw} and {error}; using mnist5k, 5,000 of its images: "
-                    f"{NOT_COMPARABLE} (--dataset mnist5k does so without asking the network)"
-                )
+        if not auto:
+            raise MnistCliError(
+                f"{error}; try again, put the files in {raw}, or use the dataset mnist5k"
+            ) from error
+        names = ", ".join(file.name for file in missing)
+        lacking = f"{names} of MNIST are" if len(missing) < 4 else "MNIST is"
+        on_event(
+            Notice(
+                f"{lacking} not in {raw} and {error}; using mnist5k, 5,000 of its images: "
+                f"{NOT_COMPARABLE} (--dataset mnist5k does so without asking the network)"
             )
-            return _bundled()
-        raise MnistCliError(
-            f"{error}; try again, put the files in {raw}, or use the dataset mnist5k"
-        ) from error
-    found = _local(options, splits)
-    if found is None:
-        raise MnistCliError(f"files in {raw} were removed; run again")
-    return found
+        )
+        return _load_bundled()
+    if dataset := load_local(options, splits):
+        return dataset
+    raise MnistCliError(f"files in {raw} were removed; run again")
+
+
+def load_test(
+    options: DataOptions, on_event: OnEvent, trained_on: DatasetInfo | None
+) -> tuple[DatasetInfo, LabelledImages]:
+    """The test images alone, as `load` gets them; files of the training images are not needed.
+
+    If a checkpoint was `trained_on` the dataset with the same test images, the result describes
+    its training images too.
+    """
+    dataset = load(options, on_event, (Split.TEST,))
+    info = dataset.info
+    wanted = info.name, info.test_sha256
+    if trained_on and not info.num_train and wanted == (trained_on.name, trained_on.test_sha256):
+        info = trained_on
+    return info, dataset.test
+
+
+def load_local(options: DataOptions, splits: Splits = BOTH) -> Dataset | None:
+    """A dataset from the disk, or from `prefetch`; None if a file is missing."""
+    if options.dataset == DatasetName.MNIST5K:
+        return _load_bundled()
+    name, source, raw = _place(options)
+    if _missing(source, raw, splits):
+        return None
+    reading = _prefetched.pop((raw, splits), None)
+    return reading.result() if reading else _read(name, source, raw, splits)
+
+
+def prefetch(options: DataOptions, splits: Splits = BOTH) -> None:
+    """Start reading files that are on the disk, in a thread; `load` takes the result.
+
+    Unpacking 11 MB takes 0.2 s. It does not need Python's global lock, which `import torch` holds
+    for a second: called before that import, it costs no time on a second core.
+    """
+    if options.dataset != DatasetName.MNIST5K:
+        name, source, raw = _place(options)
+        if not _missing(source, raw, splits):
+            reading = ThreadPoolExecutor(1).submit(_read, name, source, raw, splits)
+            _prefetched[raw, splits] = reading
+
+
+def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.uint8] | None:
+    """The test images that a result was measured on, uint8 N×28×28; None if they are not here.
+
+    Nothing is fetched: 11 MB are too much for a report of somebody else's result.
+    """
+    try:
+        dataset = load_local(replace(options, dataset=DatasetName(info.name)), (Split.TEST,))
+    except (ValueError, MnistCliError):  # ValueError: no name of a dataset
+        return None
+    if dataset is None or dataset.info.test_sha256 != info.test_sha256:
+        return None
+    return dataset.test.images
 
 
 def to_bytes(dataset: Dataset) -> tuple[bytes, bytes, bytes, bytes]:
@@ -133,50 +163,8 @@ def from_bytes(info: DatasetInfo, packed: tuple[bytes, bytes, bytes, bytes]) -> 
     return Dataset(info, train, test)
 
 
-def load_local(options: DataOptions) -> Dataset | None:
-    """A dataset that is on the disk; None where it is not. Nothing is fetched.
-
-    Raises:
-        UsageError: the data folder cannot be one.
-        MnistCliError: files are damaged.
-    """
-    found = _local(options, BOTH)
-    return _dataset(found) if found else None
-
-
-def prefetch(options: DataOptions, splits: Splits = BOTH) -> None:
-    """Start reading files that are on the disk, in a thread; `load` takes the result.
-
-    Unpacking 11 MB takes 0.2 s. It does not need Python's global lock, which `import torch` holds
-    for a second: called before that import, it costs no time on a second core.
-    """
-    if options.dataset != DatasetName.MNIST5K:
-        name, source, raw = _place(options)
-        if all(_on_disk(raw, file) for file in _files_of(source, splits)):
-            reading = ThreadPoolExecutor(1).submit(_read, name, source, raw, splits)
-            _prefetched[raw, splits] = reading
-
-
-def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.uint8] | None:
-    """The test images that a result was measured on, uint8 N×28×28; None where they are not here.
-
-    Nothing is fetched: who looks at a result of others may have no use for 11 MB.
-    """
-    try:
-        found = _local(replace(options, dataset=DatasetName(info.name)), (Split.TEST,))
-    except (ValueError, MnistCliError):  # ValueError: no name of a dataset
-        return None
-    if found is None or found[0].test_sha256 != info.test_sha256:
-        return None
-    return found[1][Split.TEST].images
-
-
 def _place(options: DataOptions) -> tuple[DatasetName, Source, Path]:
-    """The published dataset that is meant, and the folder of its files.
-
-    Raises:
-        UsageError: the data folder is a file, or a folder within what seems to be meant.
-    """
+    """The published dataset that `options` name, and the folder of its files."""
     name = DatasetName.MNIST if options.dataset == DatasetName.AUTO else options.dataset
     source = SOURCES[name]
     root = options.data_dir or Path(platformdirs.user_cache_dir("mnist-cli"))
@@ -195,28 +183,19 @@ def _files_of(source: Source, splits: Splits) -> list[KnownFile]:
     return [file for split in splits for file in by_split[split]]
 
 
-def _on_disk(raw: Path, file: KnownFile) -> Path | None:
-    """Where a file is, if it is there. The .gz is preferred: an extracted file may be cut short."""
-    candidates = (raw / f"{file.name}.gz", raw / file.name)
-    return next((path for path in candidates if path.exists()), None)
+def _missing(source: Source, raw: Path, splits: Splits) -> list[KnownFile]:
+    return [
+        file
+        for file in _files_of(source, splits)
+        if not ((raw / f"{file.name}.gz").exists() or (raw / file.name).exists())
+    ]
 
 
-def _local(options: DataOptions, splits: Splits) -> Found | None:
-    """What is on the disk, or was prefetched; None where a file is missing."""
-    if options.dataset == DatasetName.MNIST5K:
-        return _bundled()
-    name, source, raw = _place(options)
-    if not all(_on_disk(raw, file) for file in _files_of(source, splits)):
-        return None
-    reading = _prefetched.pop((raw, splits), None)
-    return reading.result() if reading else _read(name, source, raw, splits)
-
-
-def _read(name: DatasetName, source: Source, raw: Path, splits: Splits) -> Found:
+def _read(name: DatasetName, source: Source, raw: Path, splits: Splits) -> Dataset:
     parts = {split: _read_labelled(raw, *_files_of(source, (split,))) for split in splits}
     if len(parts[Split.TEST].labels) > MOST_TEST_IMAGES:
         raise MnistCliError(f"{raw} has more than {MOST_TEST_IMAGES:,} test images; keep fewer")
-    return _identified(name, parts[Split.TEST], parts.get(Split.TRAIN))
+    return _identify(name, parts[Split.TEST], parts.get(Split.TRAIN))
 
 
 def _read_labelled(raw: Path, *files: KnownFile) -> LabelledImages:
@@ -232,40 +211,32 @@ def _read_labelled(raw: Path, *files: KnownFile) -> LabelledImages:
 
 
 def _read_file(raw: Path, file: KnownFile) -> tuple[Path, NDArray[np.uint8]]:
-    """Read a file, compressed or not; an extracted one with its hash may replace a damaged .gz."""
-    path = _on_disk(raw, file)
-    if path is None:
-        raise MnistCliError(f"{raw / file.name} was removed; run again")
-    extracted = raw / file.name
-    if path == extracted:
-        return path, read_idx(path, file.ndim, file.extracted_md5)
-    try:
-        return path, read_idx(path, file.ndim, file.md5)
-    except MnistCliError:
-        if file.extracted_md5 is None or not extracted.is_file():
-            raise
-        return extracted, read_idx(extracted, file.ndim, file.extracted_md5)
+    """Read the .gz, or else the extracted file, which may be cut short.
+
+    An extracted file with the published hash replaces a damaged .gz.
+    """
+    archive, extracted = raw / f"{file.name}.gz", raw / file.name
+    if archive.exists():
+        try:
+            return archive, read_idx(archive, file.ndim, file.md5)
+        except MnistCliError:
+            if file.extracted_md5 is None or not extracted.is_file():
+                raise
+    return extracted, read_idx(extracted, file.ndim, file.extracted_md5)
 
 
-def _bundled() -> Found:
+def _load_bundled() -> Dataset:
     train, test = read_mnist5k()
-    return _identified(DatasetName.MNIST5K, LabelledImages(*test), LabelledImages(*train))
+    return _identify(DatasetName.MNIST5K, LabelledImages(*test), LabelledImages(*train))
 
 
-def _identified(name: DatasetName, test: LabelledImages, train: LabelledImages | None) -> Found:
+def _identify(name: DatasetName, test: LabelledImages, train: LabelledImages | None) -> Dataset:
     note = NOT_COMPARABLE if name == DatasetName.MNIST5K else None
-    if train is None:
-        return DatasetInfo(str(name), 0, len(test.labels), "", note, _sha256(test)), {
-            Split.TEST: test
-        }
+    both_sha256 = _sha256(train, test) if train else ""
+    train = train or LabelledImages(test.images[:0], test.labels[:0])
     sizes = len(train.labels), len(test.labels)
-    info = DatasetInfo(str(name), *sizes, _sha256(train, test), note, _sha256(test))
-    return info, {Split.TRAIN: train, Split.TEST: test}
-
-
-def _dataset(found: Found) -> Dataset:
-    info, parts = found
-    return Dataset(info, parts[Split.TRAIN], parts[Split.TEST])
+    info = DatasetInfo(str(name), *sizes, both_sha256, note, _sha256(test))
+    return Dataset(info, train, test)
 
 
 def _sha256(*parts: LabelledImages) -> str:

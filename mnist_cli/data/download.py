@@ -1,8 +1,8 @@
-"""Fetching known files, each from the first of several mirrors that can deliver it.
+"""Downloading known files, each from the first mirror that can deliver it.
 
-torchvision's own download can wait for ever, lets some errors skip the next mirror and leaves
-half-extracted files behind; here every read has a timeout, every attempt a deadline, and no
-byte reaches its place before the hash of all of them is right.
+Every read has a timeout and every attempt a deadline, and a file is in place only after its hash
+was checked. torchvision's own download can wait forever, skips mirrors after some errors, and
+leaves half-extracted files behind.
 """
 
 import hashlib
@@ -25,10 +25,11 @@ from mnist_cli.schema.events import DownloadProgress, OnEvent
 from mnist_cli.system.files import MOST_BYTES, replacing
 
 CHUNK_BYTES = 1 << 16
+OnBytes = Callable[[int, int | None], None]
 
 
 class WrongBytesError(Exception):
-    """A mirror delivered bytes whose hash is not the published one."""
+    """A mirror delivered a file that does not have the published hash."""
 
 
 NETWORK_ERRORS = (
@@ -43,10 +44,9 @@ NETWORK_ERRORS = (
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to try, in seconds: without a new byte, and for a whole file; then how many rounds.
+    """Timeouts for a new byte and for a whole file, and how often all mirrors are asked in turn.
 
-    A round asks each mirror once. `first_byte_seconds`, where given, is how long any mirror may
-    take to answer before the first round.
+    If none of them sends a byte within `first_byte_seconds`, the rounds do not begin.
     """
 
     stall_seconds: float
@@ -62,12 +62,7 @@ IF_QUICK = Patience(stall_seconds=10, file_seconds=120, rounds=1, first_byte_sec
 def fetch(
     files: list[KnownFile], folder: Path, source: Source, patience: Patience, on_event: OnEvent
 ) -> None:
-    """Put the compressed form of `files` into `folder`.
-
-    Raises:
-        MnistCliError: no mirror answers in time, or every attempt failed.
-        OSError: `folder` cannot be written.
-    """
+    """Download the compressed `files` into `folder`; raises what `download` raises."""
     bases = mirrors(source)
     limit = patience.first_byte_seconds
     if limit and not any_answers([f"{base}{files[0].name}.gz" for base in bases], limit):
@@ -84,8 +79,7 @@ def fetch(
 def any_answers(urls: list[str], seconds: float) -> bool:
     """Whether one of `urls` sends a first byte within `seconds`; all are asked at once.
 
-    Each has a daemon thread, because looking up a name can block for long and cannot be
-    interrupted. Returns as soon as one has answered or all have failed.
+    Each is asked in a daemon thread, because a name lookup cannot be interrupted.
     """
     answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
@@ -105,24 +99,11 @@ def any_answers(urls: list[str], seconds: float) -> bool:
         return False
 
 
-def download(
-    urls: list[str],
-    path: Path,
-    md5: str,
-    patience: Patience,
-    on_bytes: Callable[[int, int | None], None],
-) -> None:
-    """Put the file with hash `md5` at `path`, from the first of `urls` that has it.
+def download(urls: list[str], path: Path, md5: str, patience: Patience, on_bytes: OnBytes) -> None:
+    """Put the file with hash `md5` at `path`, from the first of `urls` that delivers it.
 
-    Two processes may do this at once: each writes a file of its own, and the last one in place
-    is as good as the first.
-
-    Args:
-        urls: where the file may be, best first.
-        path: where it goes; the folder is made.
-        md5: the published hash.
-        patience: when to give up on an attempt, and how often to go round.
-        on_bytes: called with the bytes so far and the total, if known.
+    `on_bytes` is called with the bytes so far and the total, None if that is unknown. Two processes
+    may do this at once: each writes a file of its own, and the last one replaces the first.
 
     Raises:
         MnistCliError: every attempt failed; the message lists each kind of failure once.
@@ -133,19 +114,13 @@ def download(
         time.sleep(pause)
         for url in urls:
             try:
-                return _fetch(url, path, md5, patience, on_bytes)
+                return _attempt(url, path, md5, patience, on_bytes)
             except NETWORK_ERRORS as error:
                 failures[f"{url}: {_reason(error)}"] = None
     raise MnistCliError(f"cannot download {path.name} ({'; '.join(failures)})")
 
 
-def _fetch(
-    url: str,
-    path: Path,
-    md5: str,
-    patience: Patience,
-    on_bytes: Callable[[int, int | None], None],
-) -> None:
+def _attempt(url: str, path: Path, md5: str, patience: Patience, on_bytes: OnBytes) -> None:
     deadline = time.monotonic() + patience.file_seconds
     received = hashlib.md5(usedforsecurity=False)
     done = 0
@@ -158,9 +133,9 @@ def _fetch(
         file = stack.enter_context(replacing(path))
         length = response.headers.get("Content-Length", "")
         total = int(length) if re.fullmatch("[0-9]{1,15}", length) else None
-        # read1 returns what has arrived. read would wait for a whole chunk, and with a server that
-        # sends a byte a second the deadline would never be looked at. Nothing is decoded, because
-        # some servers announce a .gz file as its content in gzip encoding.
+        # read1 returns what has arrived. read would wait for a whole chunk, and a server that sends
+        # a byte a second would outlast the deadline. Nothing is decoded, because some servers
+        # announce a .gz file as its content in gzip encoding.
         while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
             if time.monotonic() > deadline:
                 raise TimeoutError

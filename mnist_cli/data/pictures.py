@@ -1,7 +1,6 @@
-"""Reading a person's pictures, without trusting them.
+"""Reading pictures of a user, without trusting them.
 
-Pillow decodes them, which torchvision's transforms are made for: importing those would double the
-time that `import torch` takes.
+Pillow decodes them. Importing torchvision's transforms would take as long as `import torch`.
 """
 
 import struct
@@ -32,7 +31,7 @@ MOST_PIXELS = 1000  # along a side: a larger scan is made smaller, and its digit
 
 
 def files_of(path: Path) -> list[Path]:
-    """The pictures that a path stands for: those in a folder, sorted by name, or itself.
+    """The pictures in a folder, sorted by name; a `path` that is no folder stands for itself.
 
     Raises:
         MnistCliError: the folder cannot be read or has no pictures.
@@ -66,7 +65,7 @@ def read_picture(path: Path) -> NDArray[np.float32]:
     """
     name = "standard input" if path == STDIN else str(path)
     with explaining(f"read {name}", "choose another picture"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd metadata
+        warnings.simplefilter("ignore")  # about odd metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(BytesIO(_content(path)), formats=tuple(FORMATS)) as picture:

@@ -1,4 +1,4 @@
-"""The published datasets: their files, the hashes of these, and where they can be fetched."""
+"""The published datasets: their files, hashes and mirrors."""
 
 import os
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ MIRROR_VARIABLE = "MNIST_CLI_MIRROR"
 
 @dataclass(frozen=True)
 class KnownFile:
-    """A published file: the MD5 of the .gz and, where it is known, of what it holds."""
+    """A published file: the MD5 of the .gz and, if known, of the extracted file."""
 
     name: str
     ndim: int
@@ -21,9 +21,9 @@ class KnownFile:
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset in torchvision's layout, `folder`/raw, named as its class there.
+    """A dataset in torchvision's layout: `folder` has the name of its class there.
 
-    The files are the images and labels to train with, then those to test with.
+    The files are the training images and labels, then the test images and labels.
     """
 
     folder: str
@@ -73,7 +73,7 @@ SOURCES = {
 
 
 def mirrors(source: Source) -> list[str]:
-    """Base URLs to fetch from, each ending in a slash: torchvision's, or the variable's one.
+    """The base URLs, each ending in a slash: torchvision's, or that of MNIST_CLI_MIRROR.
 
     Raises:
         UsageError: the variable's value is no URL.
@@ -91,5 +91,4 @@ def mirrors(source: Source) -> list[str]:
             f"torchvision cannot be imported ({' '.join(str(error).split())}); reinstall the "
             "pair with: pip install --force-reinstall torch torchvision"
         ) from error
-    published: list[str] = getattr(torchvision.datasets, source.folder).mirrors
-    return published
+    return list(getattr(torchvision.datasets, source.folder).mirrors)

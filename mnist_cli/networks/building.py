@@ -1,4 +1,4 @@
-"""Making a network with the weights of a seed, and checking that it is one for these images."""
+"""Making a network with the weights of a seed, and checking that it takes these images."""
 
 from collections.abc import Callable
 from random import seed as seed_python
@@ -15,8 +15,8 @@ from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.networks import ModelSpec
 
 PROBABILITIES = (
-    "seems to end in softmax: its outputs are taken for logits, with which it learns badly; leave "
-    "it out, or use log_softmax"
+    "seems to end in softmax: its outputs are used as logits, so that it learns badly; remove the "
+    "softmax, or use log_softmax"
 )
 
 
@@ -26,15 +26,10 @@ def build(spec: ModelSpec, seed: int) -> nn.Module:
 
 
 def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
-    """Make a network with the weights that `seed` gives it, on the CPU, and try it once.
-
-    Args:
-        name: what messages call it.
-        make: returns the network, as `factory` makes it.
-        seed: of the random states of torch, numpy and Python, all set anew.
+    """Call `make`, as `factory` returns it, after `seed_all(seed)`, and try the network on the CPU.
 
     Raises:
-        MnistCliError: it cannot be made, or does not map N×1×28×28 to N×10.
+        MnistCliError: it cannot be made, or does not map N×1×28×28 to N×10; the message has `name`.
     """
     seed_all(seed)
     model = make()
@@ -47,7 +42,7 @@ def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
 
 @torch.no_grad()
 def _check(name: str, model: nn.Module) -> None:
-    """Raise MnistCliError where a network is none for these images."""
+    """Raise MnistCliError if a network does not take these images or cannot be trained."""
     output = model.eval()(torch.zeros(2, 1, 28, 28))
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if shape != (2, NUM_CLASSES):
@@ -81,7 +76,7 @@ def same_weights(first: nn.Module, second: nn.Module) -> bool:
 
 
 def shares_memory(first: nn.Module, second: nn.Module) -> bool:
-    """Whether training one of two networks would change the other: shared weights or buffers."""
+    """Whether two networks share weights or buffers, so that training one changes the other."""
     places = [
         {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
         for model in (first, second)
@@ -102,5 +97,5 @@ def count_parameters(model: nn.Module) -> int:
 def seed_all(seed: int) -> None:
     """Set torch's random state, and those of numpy and Python, which a network's code may use."""
     manual_seed(seed)  # imported by name, as a network's code may put others in their place
-    seed_numpy(seed % 2**32)  # noqa: NPY002 - the global one is what is meant
+    seed_numpy(seed % 2**32)  # noqa: NPY002 - this is the global state
     seed_python(seed)

@@ -11,9 +11,10 @@ from mnist_cli.schema.networks import ModelSpec
 
 @dataclass(frozen=True)
 class Bundle:
-    """Files by path, relative to `folder`, that of the first; so are `roots`, where imports look.
+    """The `files` by path, and the `roots` where Python looks for modules.
 
-    `folder` is given by its own name and those of the folders above, as packages have names.
+    Both are relative to the folder of the first file, whose path has the parts `folder`: a package
+    has its name from it.
     """
 
     files: dict[str, bytes]
@@ -22,11 +23,11 @@ class Bundle:
 
 
 def pack(spec: ModelSpec) -> Bundle:
-    """The files of a network, its neighbours among them; none of an installed package."""
+    """Bundle the files of a network, without those of installed packages."""
     try:
         paths = code_files(spec)
         files = {name: read_source(path) for name, path in paths.items()}
-    except OSError:  # whoever imports it says what is missing
+    except OSError:  # importing it will say what is missing
         return Bundle({})
     if not files:
         return Bundle({})
@@ -40,10 +41,10 @@ def pack(spec: ModelSpec) -> Bundle:
 
 
 def unpack(spec: ModelSpec, bundle: Bundle, folder: Path) -> ModelSpec:
-    """The network as this process can import it: in place where the same files are here.
+    """Return the network as this process can import it.
 
-    Otherwise they are written below `folder`, in one that is named by their hash and private, and
-    found there.
+    If the same files are here, it stays as it is. Otherwise the files are written to a private
+    folder in `folder`, which is named by their hash.
     """
     if not bundle.files:
         return spec
@@ -52,10 +53,10 @@ def unpack(spec: ModelSpec, bundle: Bundle, folder: Path) -> ModelSpec:
         if code_sha256(spec) == wanted:
             return spec
     except OSError:
-        pass  # there is no such file here
+        pass  # the files are not here
     place = folder / hashlib.sha256(repr(sorted(wanted.items())).encode()).hexdigest()[:16]
     above = max(PurePosixPath(name).parts.count("..") for name in (*wanted, *bundle.roots))
-    base = place.joinpath(*bundle.folder[len(bundle.folder) - above :])  # none is written outside
+    base = place.joinpath(*bundle.folder[len(bundle.folder) - above :])  # all are in place
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     base.mkdir(parents=True, exist_ok=True)
     for name, text in bundle.files.items():

@@ -4,7 +4,9 @@ import re
 
 import torch
 from torch import nn
+from torchinfo import ModelStatistics
 from torchinfo import summary as torchinfo_summary
+from torchinfo.layer_info import LayerInfo
 
 from mnist_cli.networks.building import count_parameters
 from mnist_cli.networks.isolation import running
@@ -17,57 +19,58 @@ def count_operations(
 ) -> tuple[ModelSummary, str]:
     """Count what `model`, on the CPU, needs for a batch of N×1×28×28 images.
 
-    Weights and batch statistics stay; torch's global random state moves on.
+    It stays as it is; torch's global random state changes.
 
     Returns:
-        The figures, and torchinfo's own table of them for a person.
-
-    Raises:
-        MnistCliError: torchinfo cannot follow this network.
+        The figures, and torchinfo's own table of them.
     """
     with running(model, f"torchinfo cannot summarize {name}"):
         try:
             stats = torchinfo_summary(
                 model, input_size=(batch_size, 1, 28, 28), mode="eval", device="cpu", verbose=0
             )
-        except RuntimeError as error:  # its own, which says less
+        except RuntimeError as error:  # torchinfo's own error says less than its cause
             raise error.__cause__ or error from None
-    parameters = list(model.parameters())  # each once, where torchinfo counts a shared one twice
+    parameters = list(model.parameters())  # each once; torchinfo counts a shared one twice
     stats.total_params = sum(parameter.numel() for parameter in parameters)
     stats.trainable_params = count_parameters(model)
     stats.total_param_bytes = sum(p.numel() * p.element_size() for p in parameters)
     # Of a scripted network, torchinfo sees neither layers nor operations.
     hidden = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
-    mult_adds = None if hidden or not stats.total_mult_adds else stats.total_mult_adds
     total_bytes = stats.total_input + stats.total_output_bytes + stats.total_param_bytes
-    activations = None if hidden else stats.to_megabytes(stats.total_output_bytes)
     figures = ModelSummary(
         model=name,
         batch_size=batch_size,
         parameters=stats.trainable_params,
         total_parameters=stats.total_params,
-        mult_adds=mult_adds,
+        mult_adds=None if hidden else stats.total_mult_adds or None,
         input_megabytes=stats.to_megabytes(stats.total_input),
-        forward_backward_megabytes=activations,
+        forward_backward_megabytes=(
+            None if hidden else stats.to_megabytes(stats.total_output_bytes)
+        ),
         parameter_megabytes=stats.to_megabytes(stats.total_param_bytes),
         total_megabytes=None if hidden else stats.to_megabytes(total_bytes),
         # Leaves only: torchinfo's figures for containers are not the sum of their parts.
-        layers=tuple(
-            LayerSummary(
-                name=layer.var_name,
-                type=layer.class_name,
-                output_size=tuple(layer.output_size),
-                parameters=0 if layer.is_recursive else layer.trainable_params,
-                mult_adds=layer.macs if layer.output_size else None,
-            )
-            for layer in stats.summary_list
-            if layer.is_leaf_layer
-        ),
+        layers=tuple(_summarize(layer) for layer in stats.summary_list if layer.is_leaf_layer),
     )
+    unknown = [] if figures.mult_adds else ["Total mult-adds"]
+    unknown += ["Forward/backward pass size", "Estimated Total Size"] if hidden else []
+    return figures, _table(stats, unknown)
+
+
+def _summarize(layer: LayerInfo) -> LayerSummary:
+    return LayerSummary(
+        name=layer.var_name,
+        type=layer.class_name,
+        output_size=tuple(layer.output_size),
+        parameters=0 if layer.is_recursive else layer.trainable_params,
+        mult_adds=layer.macs if layer.output_size else None,
+    )
+
+
+def _table(stats: ModelStatistics, unknown: list[str]) -> str:
     # Its units are an enum, which Python 3.11 and later print as `Units.GIGABYTES`.
     table = re.sub(r"Units\.([A-Z])\w+", r"\1", str(stats))
-    unknown = ["Total mult-adds"] if mult_adds is None else []
-    unknown += ["Forward/backward pass size", "Estimated Total Size"] if hidden else []
     for figure in unknown:
         table = re.sub(rf"({figure}( \(MB\))?).*", r"\1: unknown", table)
-    return figures, table
+    return table

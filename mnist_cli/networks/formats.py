@@ -1,7 +1,7 @@
-"""A trained network as the bytes of a file that other programs load, and back again to check it.
+"""The formats in which a trained network is exported, and reading them back to check them.
 
-Each format has the same metadata, text by name. ONNX is written by torch's exporter; .pt2 is the
-archive of torch.export; .safetensors is the state dict alone.
+Each has the same metadata, text by name. ONNX is written by torch's exporter, .pt2 is the archive
+of torch.export, and .safetensors is the state dict alone.
 """
 
 import json
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.datasets import NUM_CLASSES
 
-MARK = "mnist-cli-export-1"  # by which our own files are known
+MARK = "mnist-cli-export-1"  # marks our own files
 METADATA_FILE = "mnist-cli.json"  # in a .pt2 archive
 PREPROCESSING = (
     "float32 Nx1x28x28, pixels divided by 255; a light digit on black, its longer side 20 pixels, "
@@ -32,14 +32,14 @@ Run = Callable[[Tensor], Tensor]  # from images to logits
 
 @dataclass(frozen=True)
 class Format:
-    """How a network is written, and how what was written is run."""
+    """How to write a network, and how to load it again; None if a package for that is missing."""
 
     write: Callable[[nn.Module, Metadata], bytes]
     read: Callable[[bytes, nn.Module], Run | None]
 
 
 def metadata_of(record: str) -> dict[str, str]:
-    """What a file says of its network; `record` is that of the training, as JSON."""
+    """The metadata of a file; `record` is that of the training, as JSON."""
     return {
         "format": MARK,
         "classes": json.dumps([str(label) for label in range(NUM_CLASSES)]),
@@ -49,10 +49,10 @@ def metadata_of(record: str) -> dict[str, str]:
 
 
 def _program(model: nn.Module) -> torch.export.ExportedProgram:
-    """The network as a graph of operations, for any number of images.
+    """Return the network as a graph of operations, for any number of images.
 
     Raises:
-        MnistCliError: what it does depends on the values of the images, or on their number.
+        MnistCliError: its operations depend on the values of the images, or on their number.
     """
     images = torch.zeros(2, 1, 28, 28)
     try:
@@ -77,8 +77,7 @@ def _write_onnx(model: nn.Module, metadata: Metadata) -> bytes:
     proto.producer_name = MARK
     for key, value in metadata.items():
         proto.metadata_props.add(key=key, value=value)
-    written: bytes = proto.SerializeToString()
-    return written
+    return bytes(proto.SerializeToString())
 
 
 def _read_onnx(content: bytes, _model: nn.Module) -> Run | None:

@@ -1,4 +1,4 @@
-"""Which code a custom network consists of: two networks are the same only if all of it is."""
+"""The files of code that a custom network consists of, and their hashes."""
 
 import ast
 import errno
@@ -31,14 +31,11 @@ def code_files(spec: ModelSpec) -> dict[str, Path]:
     """A user's own files that make up a custom network.
 
     These are the file that defines it and all that it imports, directly or through other files,
-    wherever the import stands; installed packages are left out. Nothing is executed, so what is
-    imported by a computed name is not found.
+    wherever the import stands. Installed packages are left out. Nothing is executed, so that
+    imports of computed names are not found.
 
     Returns:
         Files by path, relative to the folder of the first one; empty for a registered network.
-
-    Raises:
-        MnistCliError: one of them is too large for code.
     """
     if not spec.custom:
         return {}
@@ -63,7 +60,7 @@ def code_files(spec: ModelSpec) -> dict[str, Path]:
 
 
 def changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """The files that differ between two results of `code_sha256`; none if they were renamed."""
+    """The files that differ between two results of `code_sha256`; none if only names differ."""
     if was.keys() != now.keys() and sorted(was.values()) == sorted(now.values()):
         return []
     return sorted(file for file in {**was, **now} if was.get(file) != now.get(file))
@@ -80,9 +77,9 @@ def own_folders() -> list[str]:
 
 @cache
 def is_users(path: str) -> bool:
-    """Whether a file or folder belongs to the user: not to Python, a package or this program.
+    """Whether a file or folder is the user's: not one of Python, a package or this program.
 
-    What is no path, such as the `<string>` of code that was made by code, does not.
+    Names such as `<string>`, of code that was made by code, are not.
     """
     if path.startswith("<"):
         return False
@@ -97,7 +94,7 @@ def read_source(path: Path) -> bytes:
     """The bytes of a file of code.
 
     Raises:
-        OSError: it is not there, cannot be read, or is no regular file: a pipe would never end.
+        OSError: it is missing, cannot be read, or is no regular file: a pipe would never end.
         MnistCliError: it is too large.
     """
     if not path.is_file():
@@ -108,7 +105,7 @@ def read_source(path: Path) -> bytes:
 
 
 def _imported(path: Path, package: str) -> Iterator[str]:
-    """The absolute names of modules, and of what may be modules, that a file imports."""
+    """The absolute names that a file imports: modules, and names that may be modules."""
     try:
         tree = ast.parse(read_source(path))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
@@ -132,7 +129,7 @@ def _imported(path: Path, package: str) -> Iterator[str]:
 def _files_of(name: str, roots: list[str]) -> dict[Path, str]:
     """The files that importing `name` executes: its packages' `__init__.py`, then its own.
 
-    Each comes with the name of the package that its relative imports start from.
+    The values are the packages that their relative imports start from.
     """
     files: dict[Path, str] = {}
     search: list[str] | None = roots

@@ -21,17 +21,17 @@ from mnist_cli.schema.networks import ModelSpec
 
 
 def factory(spec: ModelSpec) -> Callable[[], Any]:
-    """Import what `spec` points at, with its arguments: a callable that returns the network.
+    """Import the target of `spec` anew; return a callable that makes the network.
 
-    What is imported is imported anew, and belongs to this callable and the networks it makes.
+    The imported modules belong to this callable and to the networks that it makes.
 
     Raises:
         MnistCliError: there is no such file, module or name, importing it fails, or it does not
             take these arguments.
     """
     source, _, attribute = spec.target.rpartition(":")
-    # The file may import its neighbours, as a script may. A console script does not search the
-    # working directory, but people expect that of a module.
+    # A file may import its neighbours, as a script may. A module may be in the working directory,
+    # which a console script does not search.
     is_file = source.endswith(".py")
     folder = str(Path(source).resolve().parent) if is_file else str(Path.cwd())
     surroundings = Surroundings([folder, *spec.folders] if is_file else [*spec.folders, folder])
@@ -80,13 +80,13 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _parameters(made: Any) -> inspect.Signature | None:
-    with suppress(ValueError, TypeError):  # some that are written in C do not tell
+    with suppress(ValueError, TypeError):  # some functions in C have no signature
         return inspect.signature(made)
     return None
 
 
 def _check_arguments(spec: ModelSpec, signature: inspect.Signature) -> None:
-    """Raise MnistCliError where the network does not take the arguments of `spec`."""
+    """Raise MnistCliError if the network does not take the arguments of `spec`."""
     kinds = {parameter.kind for parameter in signature.parameters.values()}
     if inspect.Parameter.VAR_KEYWORD not in kinds:
         for name in spec.keywords:

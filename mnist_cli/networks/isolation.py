@@ -1,15 +1,19 @@
-"""A network's own code runs apart: its modules and settings are its own, its failures one line."""
+"""Running a network's own code in isolation: own modules, own settings, errors in one line."""
 
+import importlib
 import os
+import re
 import signal
 import sys
 import threading
+import traceback
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,33 +22,36 @@ from torch import nn
 from torch.backends import cudnn, mkldnn
 
 from mnist_cli.errors import SIGNALS, MnistCliError
-from mnist_cli.networks.failures import describe
-from mnist_cli.networks.identity import is_users
+from mnist_cli.networks.identity import PACKAGE, is_users
 from mnist_cli.system import streams
+
+MOST_CHARACTERS = 1000
+NO_SUCH_DEVICE = re.compile(r"NVIDIA driver|not (compiled|linked) with")  # as torch says it
+DEVICE_HINT = "its code asks for a device that this machine does not have: leave that to --device"
 
 
 class Surroundings:
-    """What the code of one network imported and set: in force while it runs, and kept in between.
+    """The modules and settings of one network, which are in force only while its code runs.
 
-    Installed modules and those of the standard library are shared; all others, and `SETTINGS`, are
-    the network's own. So another network may have modules of the same names.
+    Installed modules and the standard library are shared. All other modules, and `SETTINGS`, are
+    the network's own, so that another network may have modules of the same names.
     """
 
     def __init__(self, folders: Iterable[str] = ()) -> None:
-        """`folders` are searched for modules before those of sys.path."""
+        """Python looks for modules in `folders` first, then in sys.path."""
         self._modules: dict[str, ModuleType] = {}
         self._settings: dict[_Setting, Any] = {SEARCH_PATH: [*folders, *sys.path]}
         self._running = False
 
     @contextmanager
     def running(self, what: str) -> Iterator[None]:
-        """Run code of the network; whatever it raises becomes one line that starts with `what`.
+        """Run code of the network, then restore modules, settings, streams and working directory.
 
-        Afterwards modules, settings, standard streams and the working directory are as before. A
-        forked process that comes out of the code ends here.
+        A forked process that leaves the context ends there.
 
         Raises:
-            MnistCliError: the code within failed, or would have ended the process.
+            MnistCliError: the code failed or tried to end the process; the message starts with
+                `what`.
         """
         try:
             with self._in_force():
@@ -52,10 +59,10 @@ class Surroundings:
         except (MnistCliError, *SIGNALS):
             raise
         except BaseException as error:
-            raise MnistCliError(f"{what}: {describe(error)}") from error
+            raise MnistCliError(f"{what}: {_describe(error)}") from error
 
     def adopt(self, model: object) -> None:
-        """Have `running` find these surroundings by a network."""
+        """Have the function `running` use these surroundings for `model`."""
         if isinstance(model, nn.Module):
             _adopted[id(model)] = self
             weakref.finalize(model, _adopted.pop, id(model), None).atexit = False
@@ -67,11 +74,7 @@ class Surroundings:
             return
         self._running, process = True, os.getpid()
         try:
-            with ExitStack() as stack:
-                stack.enter_context(streams.lent())
-                stack.enter_context(_no_exit())
-                stack.enter_context(self._with_settings())
-                stack.enter_context(self._with_modules())
+            with streams.keep(), _no_exit(), self._with_settings(), self._with_modules():
                 yield
         finally:
             self._running = False
@@ -113,13 +116,38 @@ class Surroundings:
 
 
 def running(model: nn.Module, what: str) -> Any:
-    """A context for code of `model`: `Surroundings.running`, with those that it was made in."""
+    """`Surroundings.running` with the surroundings that `model` was made in."""
     return (_adopted.get(id(model)) or Surroundings()).running(what)
+
+
+def _describe(error: BaseException) -> str:
+    """An exception in one line, with its place.
+
+    The place is the innermost line of the user's files, or else the innermost outside this package.
+    """
+    try:
+        message = str(error)
+    except BaseException:  # its __str__ may fail too
+        message = "an exception without a message"
+    if isinstance(error, AssertionError | RuntimeError) and NO_SUCH_DEVICE.search(message):
+        text = DEVICE_HINT
+    else:
+        text = " ".join(f"{type(error).__name__}: {message}".split()).rstrip(":")
+    if len(text) > MOST_CHARACTERS:
+        text = f"{text[:MOST_CHARACTERS]}..."
+    if isinstance(error, SyntaxError):  # its text already names the place
+        return text
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = (str(PACKAGE), str(Path(importlib.__file__).parent), "<frozen")
+    outside = [frame for frame in frames if not frame.filename.startswith(ours)]
+    users = [frame for frame in outside if is_users(frame.filename)]
+    place = (users or outside)[-1:]
+    return f"{text} ({place[0].filename}:{place[0].lineno})" if place else text
 
 
 @dataclass(frozen=True, eq=False)
 class _Setting:
-    """Something of the process that code may change; `kept` for the network that does so."""
+    """A setting of the process that code may change. If `kept`, the network's next code has it."""
 
     read: Callable[[], Any]
     write: Callable[[Any], object]
@@ -165,7 +193,7 @@ def _multiply_with(precisions: tuple[str | None, list[str]]) -> None:
         part.fp32_precision = precision
 
 
-# Where torch keeps how float32 is multiplied; the first is for all.
+# Where torch keeps the precision of float32 multiplications; the first is for all.
 PRECISIONS: tuple[Any, ...] = (
     *(torch.backends, torch.backends.cuda.matmul, cudnn, cudnn.conv, cudnn.rnn),  # type: ignore[attr-defined]
     *(mkldnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn),  # type: ignore[attr-defined]
@@ -183,7 +211,7 @@ SETTINGS = (
     _Setting(torch.is_anomaly_enabled, torch.set_anomaly_enabled),
     _Setting(lambda: cudnn.benchmark, partial(setattr, cudnn, "benchmark")),
     _Setting(lambda: cudnn.enabled, partial(setattr, cudnn, "enabled")),
-    # These are not the network's affair: --threads decides, and a training needs gradients.
+    # A network may not keep these: --threads decides, and a training needs gradients.
     _Setting(torch.get_num_threads, torch.set_num_threads, kept=False),
     _Setting(torch.is_grad_enabled, torch.set_grad_enabled, kept=False),
     _Setting(lambda: cudnn.deterministic, partial(setattr, cudnn, "deterministic"), kept=False),
@@ -196,22 +224,22 @@ _adopted: dict[int, Surroundings] = {}
 
 
 def _places(module: ModuleType | None) -> list[str]:
-    """Where the code of a module is: a file, or the folders of a package without one."""
-    names = getattr(module, "__dict__", {})  # asking the module may run code of its own
+    """The file of a module, and the folders of a package."""
+    names = getattr(module, "__dict__", {})  # getattr for these may run the module's own code
     places = (names.get("__file__"), *names.get("__path__", ()))
     return [place for place in places if isinstance(place, str)]
 
 
 @contextmanager
 def _no_exit() -> Iterator[None]:
-    """Have os._exit and os.abort raise an exception: they would end the process without a word."""
+    """Have os._exit and os.abort raise SystemExit, as they would end the process silently."""
     real = {name: getattr(os, name) for name in ("_exit", "abort")}
     process, thread, over = os.getpid(), threading.get_ident(), False
 
     def end(name: str, *arguments: int) -> None:
-        # Threads of others may end the process, and so may a child that the code forked. What is
-        # called when the context is over was kept by the code, for atexit say.
-        users = is_users(sys._getframe(1).f_code.co_filename)  # noqa: SLF001 - who calls
+        # Other threads of this program may end the process, and so may a forked child. If the
+        # context is over, the code had kept the function, say for atexit.
+        users = is_users(sys._getframe(1).f_code.co_filename)  # noqa: SLF001 - the caller's file
         if os.getpid() == process and (over or users or threading.get_ident() == thread):
             raise SystemExit(f"it called os.{name}({', '.join(map(str, arguments))})")
         real[name](*arguments)

@@ -18,7 +18,7 @@ MODELS = {
     "strongcnn": ModelSpec("strongcnn", "mnist_cli.networks.article:StrongCNN"),
 }
 MOST_SHOWN = 60  # characters of a call that cannot be read
-# `nets.py:Net` or `nets.py:Net(hidden=128)`: where the code is, its name, and a call if any.
+# `nets.py:Net` or `nets.py:Net(hidden=128)`: the source, the name, and a call if any.
 TARGET = re.compile(r"(?P<source>.+?):(?P<attribute>[^\W\d]\w*)(?P<call>\(.*\))?", re.DOTALL)
 
 
@@ -29,14 +29,14 @@ def resolve(name: str) -> ModelSpec:
     evaluated as code; nothing is imported yet.
 
     Raises:
-        UsageError: `name` is neither, which lists the registered names, or the call is no such one.
+        UsageError: `name` is neither, or its call cannot be read.
     """
     spec = MODELS.get(name.lower())
     if spec is not None:
         return spec
     if match := TARGET.fullmatch(name):
         source, attribute, call = match.groups()
-        if not _is_unicode(name):
+        if re.search("[\ud800-\udfff]", name):  # bytes of a command line that are no UTF-8
             raise UsageError(f"{name}: the name is not UTF-8; rename the file or its folder")
         if source.endswith(".py"):  # ./nets.py and nets.py are one file
             source = str(Path(source))
@@ -52,19 +52,19 @@ def resolve(name: str) -> ModelSpec:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean cnn?)` where one of the `known` names is close, or nothing."""
+    """` (did you mean cnn?)` if one of the `known` names is close, or an empty text."""
     close = get_close_matches(name, list(known), 1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
 def call_of(name: str) -> str:
-    """The arguments in a custom network's name: `(hidden=128)`; empty where there are none."""
+    """The call in a custom network's name, such as `(hidden=128)`, or an empty text."""
     match = TARGET.fullmatch(name)
     return (match["call"] or "") if match else ""
 
 
 class _InOrder(ast.NodeTransformer):
-    """Sorts the items of sets, whose own order changes from process to process."""
+    """Sorts the items of sets, whose order differs between processes."""
 
     def visit_Set(self, node: ast.Set) -> ast.Set:
         items = {ast.unparse(item): item for item in node.elts}
@@ -72,7 +72,7 @@ class _InOrder(ast.NodeTransformer):
 
 
 def _literals(target: str, call: str) -> tuple[tuple[Any, ...], dict[str, Any], str]:
-    """The values of a call's arguments, and the call in one way: `(128, act='relu')`, or nothing.
+    """The values of a call's arguments, and the call in normal form: `(128, act='relu')`.
 
     Raises:
         UsageError: an argument is no literal, or stands twice.
@@ -92,12 +92,3 @@ def _literals(target: str, call: str) -> tuple[tuple[Any, ...], dict[str, Any], 
         f"cannot read {target}{shown}: arguments are literals, such as "
         f'{target}(hidden=128, act="relu")'
     )
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether it can be written as UTF-8: bytes of a command line that are none are surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

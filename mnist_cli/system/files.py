@@ -1,4 +1,4 @@
-"""Files that are read within limits and written whole, and their failures in one line."""
+"""Reading files up to a size, writing them atomically, and explaining errors in one line."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from mnist_cli.errors import MnistCliError
 
-MOST_BYTES = 1 << 28  # of a file that is read whole, and of what a compressed one holds
+MOST_BYTES = 1 << 28  # of a file, and of its content if it is compressed
 NONBLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 _start: list[Path] = []  # the folder in which the command was given
@@ -19,7 +19,7 @@ _start: list[Path] = []  # the folder in which the command was given
 
 @contextmanager
 def from_here() -> Iterator[None]:
-    """Keep the meaning of relative paths, even if a network's code changes the folder."""
+    """Have `absolute` start from the folder of now, even if a network's code changes it."""
     _start.append(Path.cwd())
     try:
         yield
@@ -28,16 +28,15 @@ def from_here() -> Iterator[None]:
 
 
 def absolute(path: Path) -> Path:
-    """The place that `path` meant when the command was given; links stay as they are."""
+    """The absolute `path`, from the folder in which the command was given; links stay links."""
     return (_start[-1] if _start else Path.cwd()) / path
 
 
 @contextmanager
 def explaining(action: str, way_out: str) -> Iterator[None]:
-    """Turn an OSError into `cannot write x.csv: No space left on device; choose another file`.
+    """Turn an OSError into an MnistCliError with one line and a `way_out`.
 
-    Raises:
-        MnistCliError: the system refused what the context tried.
+    For example: `cannot write x.csv: No space left on device; choose another file`.
     """
     try:
         yield
@@ -47,11 +46,7 @@ def explaining(action: str, way_out: str) -> Iterator[None]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """A regular file to read. A folder, a device or a pipe, which may never end, is refused.
-
-    Raises:
-        OSError: it is no regular file, or cannot be read.
-    """
+    """Open a regular file to read; raises OSError for others: a pipe, say, may never end."""
     descriptor = os.open(absolute(path), os.O_RDONLY | NONBLOCKING)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -63,7 +58,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def read(path: Path, way_out: str, most_bytes: int = MOST_BYTES) -> bytes:
-    """All of a regular file of at most `most_bytes`; each failure ends with the `way_out`.
+    """Read a regular file of at most `most_bytes`; the message of a failure ends with `way_out`.
 
     Raises:
         MnistCliError: it is larger, no regular file, or cannot be read.
@@ -74,34 +69,27 @@ def read(path: Path, way_out: str, most_bytes: int = MOST_BYTES) -> bytes:
 
 
 def read_all(file: BinaryIO, most_bytes: int = MOST_BYTES) -> bytes:
-    """What is left of a stream; raises OSError where that is more than `most_bytes`."""
+    """Read the rest of a stream; raises OSError if it is longer than `most_bytes`."""
     content = file.read(most_bytes + 1)
     _check_size(len(content), most_bytes)
     return content
 
 
 def write(path: Path, content: bytes, way_out: str = "choose another file") -> None:
-    """Put a whole file in the place of `path`, as `replacing` does.
-
-    Raises:
-        MnistCliError: the folder cannot be written or the disk is full.
-    """
+    """Write `content` as `replacing` does; raises MnistCliError if that fails."""
     with explaining(f"write {path}", way_out), replacing(path) as file:
         file.write(content)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write a new file that takes the place of `path` in one step once it is on the disk.
+    """Write a new file, which replaces `path` in one step when it is complete on the disk.
 
-    A kill at any moment leaves the old `path` or the new one, whole; an exception removes what
-    was written. The new one has the permissions of the old one, or those of the umask.
-
-    Raises:
-        OSError: the folder cannot be written or the disk is full.
+    A kill at any moment leaves the complete old or new file; an exception removes the new one. The
+    new file has the permissions of the old one, or those of the umask.
     """
     path = absolute(path).resolve()  # a link keeps pointing at its file
-    part = path.with_name(f".{secrets.token_hex(8)}.part")  # short, where the name is a long one
+    part = path.with_name(f".{secrets.token_hex(8)}.part")  # short, as the name may be long
     try:
         with open(part, "xb") as file:
             if path.exists():
@@ -116,7 +104,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def is_own(path: Path) -> bool:
-    """Whether this user has a regular file there: no link, which others may have put there."""
+    """Whether `path` is a regular file of this user, and no link, which others may have made."""
     try:
         status = path.lstat()
     except OSError:

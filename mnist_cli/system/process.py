@@ -1,8 +1,8 @@
-"""The two phases of a process: getting ready as fast as possible, then work that is undone safely.
+"""The two phases of a process: a fast start, then work that a signal interrupts safely.
 
-While it gets ready, large libraries are imported. A signal then ends the process at once, because
-an import may turn an exception into another one or drop it. Garbage is not collected, because next
-to nothing that an import makes is garbage: looking for it took 0.3 of 2.0 s of `import torch`.
+During the start, large libraries are imported. A signal ends the process at once, because an import
+may drop an exception or raise another one. Garbage collection is off, because imports make hardly
+any garbage: it took 0.3 of the 2.0 s of `import torch`.
 """
 
 import atexit
@@ -34,7 +34,7 @@ def get_ready() -> None:
 def start_work() -> None:
     """Start the second phase: a signal raises an exception, so that unfinished files are removed.
 
-    Garbage is collected again, among what is made from now on.
+    Garbage is collected again, among the objects that are made from now on.
     """
     global _working  # noqa: PLW0603 - a process has one phase
     _working = True
@@ -44,17 +44,17 @@ def start_work() -> None:
 
 
 def signal_exit_code(number: int) -> int:
-    """Say what ended the process, and return the exit code that says so too."""
+    """Write which signal ended the process, and return the exit code for it."""
     say("interrupted" if number == signal.SIGINT else "terminated")
     return 128 + number
 
 
 def leave(code: int) -> NoReturn:
-    """End the process without taking it apart, which takes 0.1 to 0.4 s once torch is imported.
+    """End the process without the shutdown of Python, which takes 0.1 to 0.4 s with torch.
 
-    The functions registered with `atexit` are called, for 2 s at most, and both streams are
-    flushed; the system frees the rest. What a network's code left behind, a thread or such a
-    function, can neither keep the process alive nor choose its exit code. A signal ends it at once.
+    Functions registered with `atexit` run, for 2 s at most, and both streams are flushed. Threads
+    and such functions of a network's code can neither keep the process alive nor change its exit
+    code. A signal ends it at once.
     """
     global _working  # noqa: PLW0603 - a process has one phase
     _working = False
@@ -65,7 +65,7 @@ def leave(code: int) -> NoReturn:
     functions.start()
     functions.join(EXIT_SECONDS)
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # what could not be written was said before
+        with suppress(OSError):  # this failure was reported before
             stream.flush()
     _end(code)
 

@@ -1,4 +1,4 @@
-"""Standard output and error that survive a closed pipe and a narrow character set."""
+"""Standard streams that survive a closed pipe, a small character set and a network's code."""
 
 import codecs
 import errno
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
-READABLE = "mnist-cli.readable"  # how characters that a stream does not have are written
+READABLE = "mnist-cli.readable"  # the error handler for characters that a stream does not have
 IN_ASCII = {"±": "+/-", "×": "x", "●": "o", "─": "-", "└": "`"}
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format, surrogate, line ends
 IN_ASCII |= dict.fromkeys("├│┤", "|") | dict.fromkeys("█▉▊▋▌▍▎▏", "#")
@@ -34,10 +34,9 @@ codecs.register_error(READABLE, _readable)
 
 
 class _PipeSafe(io.FileIO):
-    """A descriptor on which writing to a closed pipe is dropped silently.
+    """A file that ignores a closed pipe: `mnist-cli ... | head` does the same work, silently.
 
-    So `mnist-cli ... | head` ends like any other run: same work, same exit code, no message.
-    Any other failure, a full disk say, is raised once: Python flushes again when it exits.
+    Any other failure, such as a full disk, is raised once, as Python flushes again at the exit.
     """
 
     _failed = False
@@ -56,7 +55,7 @@ class _PipeSafe(io.FileIO):
 
 
 def protect() -> None:
-    """Replace sys.stdout and sys.stderr where they are no terminals; escape what they lack."""
+    """Have stdout and stderr ignore a closed pipe, and escape characters that they do not have."""
     for name in ("stdout", "stderr"):
         stream: TextIO | None = getattr(sys, name)
         if stream is None:  # closed by the caller, as by >&-
@@ -72,7 +71,7 @@ def protect() -> None:
 
 
 class _Unclosable:
-    """A stream for code that may not close it."""
+    """A stream that code cannot close."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -81,13 +80,13 @@ class _Unclosable:
         return getattr(self._stream, name)
 
     def close(self) -> None:
-        """Write what is buffered, and stay open."""
+        """Flush the buffer, and stay open."""
         self._stream.flush()
 
 
 @contextmanager
-def lent() -> Iterator[None]:
-    """Lend the standard streams: what the code within closes or replaces is restored."""
+def keep() -> Iterator[None]:
+    """Restore the standard streams that code within the context closes or replaces."""
     names = ("stdin", "stdout", "stderr", "__stdout__", "__stderr__")
     streams = {name: getattr(sys, name) for name in names}
     copies = {}
@@ -109,10 +108,10 @@ def lent() -> Iterator[None]:
 
 
 def visible(text: str) -> str:
-    r"""Text of others on one line, so that it is safe to show.
+    r"""Text from outside on one line, safe to show.
 
-    Control and format characters, direction marks and bytes that are no UTF-8 become escapes such
-    as `\x1b`, line breaks and tabs a space.
+    Control characters, direction marks and bytes that are no UTF-8 become escapes such as `\x1b`,
+    line breaks and tabs a space.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -123,12 +122,12 @@ def visible(text: str) -> str:
 
 
 def as_shown(text: str) -> str:
-    """The text as standard output will show it, `+/-` for `±` in ASCII: to align columns by."""
+    """The text as standard output will show it, `+/-` for `±` in ASCII, to align columns."""
     encoding = sys.stdout.encoding or "ascii"
     return text.encode(encoding, READABLE).decode(encoding)
 
 
 def say(text: str) -> None:
-    """One line on standard error."""
+    """Write one line on standard error."""
     sys.stderr.write(f"{visible(text)}\n")
     sys.stderr.flush()

@@ -28,7 +28,7 @@ MOST_BYTES = 1 << 32
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds: the record of its training and all its tensors, on the CPU."""
+    """The content of a file: the record of its training and all its tensors, on the CPU."""
 
     path: Path
     record: TrainResult
@@ -36,11 +36,7 @@ class Checkpoint:
 
 
 def collect(model: nn.Module, optimizer: Adam) -> dict[str, Tensor]:
-    """All that continuing a training needs, as named tensors on the CPU.
-
-    Raises:
-        MnistCliError: the network's state dict holds something other than tensors.
-    """
+    """The weights and the optimizer state, as named tensors on the CPU."""
     named = {f"model.{key}": value for key, value in model.state_dict().items()}
     named |= {f"optimizer.{key}": value for key, value in optimizer.state().items()}
     for key, value in named.items():
@@ -63,11 +59,7 @@ def digest(tensors: dict[str, Tensor]) -> str:
 
 
 def save(path: Path, record: TrainResult, tensors: dict[str, Tensor]) -> None:
-    """Write a checkpoint in one step; what was at `path` before stays until it is complete.
-
-    Raises:
-        MnistCliError: it cannot be written.
-    """
+    """Write a checkpoint, as `system.files.write` does."""
     text = to_json(record)
     metadata = {"format": FORMAT, "result": text, "result_sha256": _sha256(text)}
     write(path, to_safetensors(tensors, metadata), "choose another output file")
@@ -77,7 +69,7 @@ def load(path: Path) -> Checkpoint:
     """Read a checkpoint and check every byte of it against its hashes.
 
     Raises:
-        MnistCliError: there is no such file, or it is damaged, or something else.
+        MnistCliError: the file is missing, damaged, or no checkpoint.
     """
     content = read(path, "name a file from train", MOST_BYTES)
     try:
@@ -102,11 +94,7 @@ def load(path: Path) -> Checkpoint:
 
 
 def restore_model(checkpoint: Checkpoint, model: nn.Module) -> None:
-    """Give `model` the weights of `checkpoint`.
-
-    Raises:
-        MnistCliError: they are those of another network.
-    """
+    """Give `model` the weights of `checkpoint`; raises MnistCliError if they do not fit."""
     weights = _below(checkpoint.tensors, "model.")
     try:
         model.load_state_dict(weights)
@@ -118,15 +106,10 @@ def restore_model(checkpoint: Checkpoint, model: nn.Module) -> None:
 
 
 def restore_optimizer(checkpoint: Checkpoint, optimizer: Adam) -> None:
-    """Give `optimizer` the state of `checkpoint`.
-
-    Raises:
-        MnistCliError: it is the state of other parameters.
-    """
+    """Give `optimizer` the state of `checkpoint`; raises MnistCliError if it does not fit."""
     saved, state = _below(checkpoint.tensors, "optimizer."), optimizer.state()
-    if {key: value.shape for key, value in saved.items()} != {
-        key: value.shape for key, value in state.items()
-    }:
+    shapes = [{key: value.shape for key, value in each.items()} for each in (saved, state)]
+    if shapes[0] != shapes[1]:
         raise MnistCliError(
             f"{checkpoint.path} was trained with other trainable parameters; "
             "resume it with the network as it was"

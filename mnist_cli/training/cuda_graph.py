@@ -1,9 +1,9 @@
 """A training step recorded once and replayed: one launch of a CUDA graph instead of some fifty.
 
-A replay repeats the recorded kernels on the same memory. It is wrong where a network does something
-else in each step, so a step is replayed only where a trial shows that this is safe: it can be
-recorded, three replays give the losses of three plain steps, and the network's own code neither
-counts its calls nor draws random numbers on the host.
+A replay repeats the recorded kernels on the same memory, which is wrong for a network whose steps
+differ. So a step is replayed only if a trial shows that this is safe: it can be recorded, three
+replays give the losses of three plain steps, and the network's own code neither counts its calls
+nor draws random numbers on the host.
 """
 
 import pickle
@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mnist_cli.training.state import Training
-from mnist_cli.training.step import Step
+from mnist_cli.training.state import Step, Training
 
 TRIALS = 3
 TOLERANCE = 1e-2  # relative; two bf16 steps differ by less, a step that does not train by more
@@ -28,27 +27,25 @@ Capture = Callable[[Work], Work]
 
 
 def capture_on(device: torch.device) -> Capture | None:
-    """How to record work on `device`; None where that is not possible."""
+    """How to record work on `device`; None if that is not possible."""
     return partial(_capture_cuda, device) if device.type == "cuda" else None
 
 
-def recorded(step: Step, training: Training, batch: Tensor, capture: Capture) -> Step:
-    """Record `step`, the step of `training`, where a trial shows that replaying it is safe.
+def record(step: Step, training: Training, batch: Tensor, capture: Capture) -> Step:
+    """Record `step`, the step of `training`, if a trial shows that replaying it is safe.
 
-    The trial leaves weights, buffers and Adam's state as they were, and torch's random state not.
+    The trial restores weights, buffers and Adam's state, but not torch's random state. An exception
+    of the network's own code in a plain step is passed on.
 
     Args:
-        step: what is recorded.
+        step: the step to record.
         training: its network is in training mode.
         batch: indices of as many images as a recorded step takes, int64 B on the device.
-        capture: how to record.
+        capture: records it.
 
     Returns:
         A step that replays the recording for batches of B images and calls `step` for others, such
-        as the shorter last one of an epoch; or `step` itself where replaying is not safe.
-
-    Raises:
-        Exception: whatever the network's own code raises in a plain step.
+        as the shorter last one of an epoch; or `step` itself if replaying is not safe.
     """
     saved = _saved(training)
     static_batch, loss = batch.clone(), batch.new_zeros((), dtype=torch.float32)
@@ -94,16 +91,16 @@ def recorded(step: Step, training: Training, batch: Tensor, capture: Capture) ->
 
 
 def host_state(model: nn.Module, device: torch.device) -> bytes:
-    """What may change from step to step without being on `device`, where a recording would see it.
+    """State outside of `device`, which a recording does not see, as bytes to compare.
 
-    These are the numbers among the attributes of its modules, such as a counter of calls, and the
+    It is the numbers among the attributes of the modules, such as a counter of calls, and the
     random states on the host.
     """
     plain = [
         {name: value for name, value in vars(module).items() if isinstance(value, int | float)}
         for module in model.modules()
     ]
-    states = [random.getstate(), np.random.get_state()]  # noqa: NPY002 - what its code may use
+    states = [random.getstate(), np.random.get_state()]  # noqa: NPY002 - the global state
     if device.type != "cpu":  # on a CPU, dropout draws from this one
         states.append(torch.get_rng_state().numpy())
     return pickle.dumps((plain, states))
@@ -125,7 +122,7 @@ def _capture_cuda(device: torch.device, work: Work) -> Work:
 
 
 def _saved(training: Training) -> list[tuple[Tensor, Tensor]]:
-    """All that a step changes, each with a copy of what it is now."""
+    """All tensors that a step changes, each with a copy."""
     model, optimizer = training.model, training.optimizer
     tensors = [*model.parameters(), *model.buffers(), *optimizer.state().values()]
     return [(tensor, tensor.detach().clone()) for tensor in tensors]

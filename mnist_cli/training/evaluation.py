@@ -1,4 +1,4 @@
-"""What a trained network is worth on labelled images."""
+"""The accuracy and the loss of a network on labelled images, and the figures of each class."""
 
 import math
 
@@ -22,22 +22,14 @@ def evaluate(model: nn.Module, examples: Examples) -> Evaluation:
 
 @torch.inference_mode()
 def predict(model: nn.Module, images: Tensor) -> Tensor:
-    """The logits for N×1×28×28 images, float32 N×10 on the CPU, with `model` in eval mode.
-
-    Raises:
-        MnistCliError: the network's code failed.
-    """
+    """The logits for N×1×28×28 images, float32 N×10 on the CPU, with `model` in eval mode."""
     with running(model, "the network failed in evaluation"):
         model.eval()
         return torch.cat([model(batch) for batch in images.split(BATCH_SIZE)]).float().cpu()
 
 
 def score(logits: Tensor, labels: Tensor) -> Evaluation:
-    """Compare N×10 logits with N labels: exact means over all of them.
-
-    Raises:
-        MnistCliError: the loss is infinite or NaN.
-    """
+    """Compare N×10 logits with N labels; raises MnistCliError if the mean loss is not finite."""
     labels = labels.cpu()
     loss = F.cross_entropy(logits.double(), labels).item()
     if not math.isfinite(loss):
@@ -63,15 +55,9 @@ def per_class(confusion_matrix: tuple[tuple[int, ...], ...]) -> tuple[ClassResul
     for label, row in enumerate(confusion_matrix):
         hits, support = row[label], sum(row)
         predicted = sum(other[label] for other in confusion_matrix)
-        results.append(
-            ClassResult(
-                label=label,
-                precision=_ratio(hits, predicted),
-                recall=_ratio(hits, support),
-                f1=_ratio(2 * hits, support + predicted),
-                support=support,
-            )
-        )
+        precision, recall = _ratio(hits, predicted), _ratio(hits, support)
+        f1 = _ratio(2 * hits, support + predicted)
+        results.append(ClassResult(label, precision, recall, f1, support))
     return tuple(results)
 
 

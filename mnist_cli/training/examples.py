@@ -34,16 +34,13 @@ def images_to_device(images: NDArray[np.uint8], device: torch.device) -> Tensor:
     return pixels.unsqueeze(1).float().div_(255)
 
 
-def shuffled(num_samples: int, seed: int, epoch: int) -> Tensor:
+def shuffle(num_samples: int, seed: int, epoch: int) -> Tensor:
     """The order of the training images in one epoch, the same for every network: int64 N."""
     generator = torch.Generator().manual_seed(derived_seed(seed, epoch, "order"))
     return torch.randperm(num_samples, generator=generator)
 
 
 def derived_seed(seed: int, epoch: int, purpose: str) -> int:
-    """A 64-bit seed for one purpose in one epoch.
-
-    It is hashed: seeds 0 and 1, or epochs 1 and 2, have nothing in common.
-    """
+    """A 64-bit seed for one purpose in one epoch: a hash, so that no two are related."""
     digest = hashlib.sha256(f"{seed}/{epoch}/{purpose}".encode()).digest()
     return int.from_bytes(digest[:8], "big")

@@ -1,8 +1,8 @@
 """Layers exchanged for faster ones that compute the same function of the same parameters.
 
 The networks in article.py stay as the article has them, and a custom network gains too. Only layers
-of a plain `nn.Sequential` are exchanged, only while it trains on a CPU, and only where a trial
-shows the same result. A new exchange is a case in `_exchange`.
+of a plain `nn.Sequential` are exchanged, only while it trains on a CPU, and only if a trial shows
+the same result. A new exchange is a case in `_exchange`.
 """
 
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ MOST_POOLED_CHANNELS = 4  # with 8 channels, a plain max-pooling was faster (two
 
 
 class ByteDropout(nn.Module):
-    """Dropout with p = k/256: an element is dropped where a random byte is below k.
+    """Dropout with p = k/256: an element is dropped if its random byte is below k.
 
     Elements are kept independently and with exactly the probability 1 - p, as in `nn.Dropout`, but
     a seed drops other elements. The bytes are from torch's global generator, eight at a time: on a
-    CPU, drawing them takes a tenth of the time of one random float for each element.
+    CPU, drawing them takes a tenth of the time of a random float for each element.
     """
 
     def __init__(self, p: float) -> None:
@@ -31,7 +31,7 @@ class ByteDropout(nn.Module):
         self.p = p
 
     def forward(self, activations: Tensor) -> Tensor:
-        """Any shape to the same shape, scaled by 1 / (1 - p) where kept."""
+        """Any shape to the same shape; kept elements are multiplied by 1 / (1 - p)."""
         if not self.training:
             return activations
         # The limits ask for all 64 bits: without them, random_ makes no negative numbers.
@@ -84,8 +84,8 @@ class PooledConv(nn.Module):
 
 
 @contextmanager
-def rewritten(model: nn.Module) -> Iterator[None]:
-    """Exchange layers of `model` within the context; it has the same parameters all the time."""
+def exchange_layers(model: nn.Module) -> Iterator[None]:
+    """Exchange layers of `model` within the context; its parameters stay the same."""
     plain = {module: list(module) for module in model.modules() if type(module) is nn.Sequential}
     try:
         for sequential, layers in plain.items():
@@ -97,11 +97,10 @@ def rewritten(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def dropout_scaled(model: nn.Module, factor: float) -> Iterator[None]:
+def scale_dropout(model: nn.Module, factor: float) -> Iterator[None]:
     """Multiply each dropout probability of `model` by `factor` within the context.
 
-    Raises:
-        MnistCliError: one would be above 1.
+    Raises MnistCliError if a probability would be above 1.
     """
     kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
     own = {module: module.p for module in model.modules() if isinstance(module, kinds)}
@@ -118,17 +117,17 @@ def dropout_scaled(model: nn.Module, factor: float) -> Iterator[None]:
 
 
 def is_faithful(model: nn.Module, images: Tensor) -> bool:
-    """Whether the rewritten `model` gives the same logits for `images`, both in eval mode.
+    """Whether `exchange_layers` keeps the logits of `model` for `images`, both in eval mode.
 
-    It may not where, say, its `forward` calls the third layer of a Sequential alone.
+    It does not if, for example, its `forward` calls the third layer of a Sequential alone.
     """
     model.eval()
     with torch.no_grad():
         expected = model(images)
         try:
-            with rewritten(model):
+            with exchange_layers(model):
                 return torch.allclose(model(images), expected, rtol=1e-3, atol=1e-5)
-        except Exception:  # of the network's own code, which works with its own layers
+        except Exception:  # the network's code may need its own layers
             return False
 
 
@@ -169,14 +168,9 @@ def _is_poolable(layer: nn.Module) -> bool:
 
 
 def _is_plain_pool(layer: nn.Module) -> bool:
-    return type(layer) is nn.MaxPool2d and (
-        layer.kernel_size,
-        layer.stride,
-        layer.padding,
-        layer.dilation,
-        layer.ceil_mode,
-        layer.return_indices,
-    ) == (2, 2, 0, 1, False, False)
+    if type(layer) is not nn.MaxPool2d or layer.ceil_mode or layer.return_indices:
+        return False
+    return (layer.kernel_size, layer.stride, layer.padding, layer.dilation) == (2, 2, 0, 1)
 
 
 def _cheaper(dropout: nn.Dropout) -> nn.Module:

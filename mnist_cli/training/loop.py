@@ -4,8 +4,8 @@ The images lie on the device as one tensor, so that a batch is an index into it 
 for a single image. While a network trains on a CPU, some of its layers are exchanged for faster
 ones (fast_layers.py); on CUDA, its step is recorded and replayed (cuda_graph.py).
 
-All randomness is a function of the seed and the epoch: an epoch gives the same weights whether or
-not the run was interrupted before it, and whatever was evaluated meanwhile.
+All randomness is a function of the seed and the epoch: an interruption or an evaluation between
+epochs does not change the weights.
 """
 
 import time
@@ -22,13 +22,11 @@ from mnist_cli.networks.building import seed_all
 from mnist_cli.networks.isolation import running
 from mnist_cli.schema.protocol import Precision, Protocol, Schedule
 from mnist_cli.schema.results import EpochResult, Evaluation
-from mnist_cli.training.allocator import keep_freed
-from mnist_cli.training.cuda_graph import capture_on, recorded
-from mnist_cli.training.device import synchronize
-from mnist_cli.training.examples import derived_seed, shuffled
-from mnist_cli.training.fast_layers import dropout_scaled, is_faithful, rewritten
-from mnist_cli.training.state import Training
-from mnist_cli.training.step import Step, make_step
+from mnist_cli.training.cuda_graph import capture_on, record
+from mnist_cli.training.device import keep_freed, synchronize
+from mnist_cli.training.examples import derived_seed, shuffle
+from mnist_cli.training.fast_layers import exchange_layers, is_faithful, scale_dropout
+from mnist_cli.training.state import Step, Training, make_step
 
 PROGRESS_SECONDS = 0.25
 
@@ -38,16 +36,16 @@ OnStep = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class FittedEpoch:
-    """What training alone tells of an epoch, counted from 1."""
+    """An epoch, counted from 1, before its evaluation."""
 
     epoch: int
     train_loss: float
     train_seconds: float
     cpu_seconds: float
-    """What all threads of the process computed meanwhile."""
+    """The CPU time of all threads of the process."""
 
     def judged(self, evaluation: Evaluation) -> EpochResult:
-        """The epoch with what it was worth on test images."""
+        """The epoch with its evaluation on the test images."""
         return EpochResult(
             epoch=self.epoch,
             train_loss=self.train_loss,
@@ -60,16 +58,11 @@ class FittedEpoch:
 def fit(
     training: Training, first_epoch: int = 1, on_step: OnStep | None = None
 ) -> Iterator[FittedEpoch]:
-    """Train a network in place, and yield after each epoch; the caller may evaluate in between.
+    """Train a network in place, from `first_epoch` on, and yield after each epoch.
 
-    The clock runs from the first to the last step of an epoch, and is read when the device has
-    finished. A first step, thrown away, keeps one-time costs out of it. The global random states
-    are set anew at each epoch.
-
-    Args:
-        training: the network, with the state of its optimizer so far.
-        first_epoch: where to go on, counted from 1.
-        on_step: told of the progress.
+    The caller may evaluate in between. The clock runs from the first step of an epoch until the
+    device has finished the last one; a warm-up step before the first epoch keeps one-time costs out
+    of it. Each epoch sets the global random states.
 
     Raises:
         MnistCliError: the network's code failed, or the loss became infinite or NaN; the message
@@ -80,24 +73,24 @@ def fit(
     with running(model, "the network failed in its first step"):
         images = training.examples.images[: protocol.batch_size]
         fast = training.device.type == "cpu" and is_faithful(model, images)
-        exchanged = rewritten if fast else nullcontext
-        with exchanged(model):
+        layers = exchange_layers if fast else nullcontext
+        with layers(model):
             _warm_up(training)
         step = _fastest_step(training)
     report = _throttled(on_step) if on_step else None
     for epoch in range(first_epoch, protocol.epochs + 1):
-        order = shuffled(len(training.examples.labels), training.seed, epoch).to(training.device)
+        order = shuffle(len(training.examples.labels), training.seed, epoch).to(training.device)
         seed_all(derived_seed(training.seed, epoch, "network"))
         training.optimizer.clear_gradients()
         apart = running(model, f"the network failed in epoch {epoch}")
-        with apart, dropout_scaled(model, protocol.dropout), exchanged(model):
+        with apart, scale_dropout(model, protocol.dropout), layers(model):
             model.train()
             losses, *seconds = _timed_epoch(training, step, order, epoch, report)
         yield FittedEpoch(epoch, _mean_loss(losses, order, protocol.batch_size, epoch), *seconds)
 
 
 def learning_rate(protocol: Protocol, progress: float) -> float:
-    """The rate when the fraction `progress` of all steps, from 0 to 1, is done."""
+    """The learning rate after the fraction `progress`, from 0 to 1, of all steps."""
     if protocol.schedule == Schedule.CONSTANT:
         return protocol.lr
     if progress < protocol.warmup:
@@ -106,7 +99,7 @@ def learning_rate(protocol: Protocol, progress: float) -> float:
 
 
 def _fastest_step(training: Training) -> Step:
-    """The step, recorded where the device and the network allow it."""
+    """The step, recorded if the device and the network allow it."""
     step = make_step(training)
     capture = capture_on(training.device)
     if capture is None:
@@ -114,14 +107,14 @@ def _fastest_step(training: Training) -> Step:
     training.model.train()
     batch_size = min(training.protocol.batch_size, len(training.examples.labels))
     batch = torch.arange(batch_size, device=training.device)
-    with dropout_scaled(training.model, training.protocol.dropout):
-        return recorded(step, training, batch, capture)
+    with scale_dropout(training.model, training.protocol.dropout):
+        return record(step, training, batch, capture)
 
 
 def _timed_epoch(
     training: Training, step: Step, order: Tensor, epoch: int, report: OnStep | None
 ) -> tuple[Tensor, float, float]:
-    """Every step of one epoch: the loss of each step, and the seconds and CPU seconds of all."""
+    """Take all steps of one epoch; return the loss of each, the seconds and the CPU seconds."""
     protocol = training.protocol
     batches = order.split(protocol.batch_size)
     losses: list[Tensor] = []
@@ -139,7 +132,7 @@ def _timed_epoch(
 
 
 def _throttled(on_step: OnStep) -> OnStep:
-    """Pass on a few calls a second, however short the epochs are."""
+    """Pass on a call every PROGRESS_SECONDS, however short the epochs are."""
     reported = time.perf_counter()
 
     def report(epoch: int, done: int, steps: int) -> None:
@@ -165,10 +158,9 @@ def _warm_up(training: Training) -> None:
 
 
 def _mean_loss(losses: Tensor, order: Tensor, batch_size: int, epoch: int) -> float:
-    """The mean loss over all images. It is read once an epoch, as reading waits for the device.
+    """The mean loss over all images; raises MnistCliError if a step's is infinite or NaN.
 
-    Raises:
-        MnistCliError: the loss of a step is infinite or NaN.
+    It is read once an epoch, because reading waits for the device.
     """
     values = losses.cpu().double()  # in this order: MPS has no float64
     bad = (~values.isfinite()).nonzero()

@@ -37,12 +37,7 @@ FAST_CUSTOM = one_cycle(epochs=2, batch_size=128, lr=0.005, beta2=0.98)
 
 
 def protocol_of(settings: Settings, model: ModelSpec) -> Protocol:
-    """The protocol of a recipe for `model`, with what is set in place of the recipe's values."""
+    """The protocol of a recipe for `model`, overridden by explicit `settings`."""
     base = FAST.get(model.name, FAST_CUSTOM) if settings.recipe == Recipe.FAST else Protocol()
-    return replace(
-        base,
-        epochs=base.epochs if settings.epochs is None else settings.epochs,
-        batch_size=base.batch_size if settings.batch_size is None else settings.batch_size,
-        lr=base.lr if settings.lr is None else settings.lr,
-        dropout=base.dropout if settings.dropout is None else settings.dropout,
-    )
+    given = {name: getattr(settings, name) for name in ("epochs", "batch_size", "lr", "dropout")}
+    return replace(base, **{name: value for name, value in given.items() if value is not None})

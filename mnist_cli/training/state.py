@@ -1,9 +1,12 @@
-"""A network that is about to be trained, with all that decides what becomes of it."""
+"""A network in training, with all that decides the result, and one step of it."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mnist_cli.networks.building import trainable
 from mnist_cli.networks.isolation import running
@@ -12,13 +15,16 @@ from mnist_cli.training.adam import Adam
 from mnist_cli.training.device import place
 from mnist_cli.training.examples import Examples
 
+Step = Callable[[Tensor, float | Tensor], Tensor]
+"""From the indices of a batch, int64 B on the device, and a rate to the mean loss, a scalar."""
+
 
 @dataclass(frozen=True)
 class Training:
-    """`model` and `optimizer` change as it goes on; `examples` are on the same device.
+    """The steps change `model` and `optimizer`; `examples` are on the same device.
 
     With BF16, the network computes in bfloat16 (autocast); weights, loss and optimizer stay
-    float32. `seed` decides the order of the images and what the network itself draws.
+    float32. `seed` decides the order of the images and the network's own random numbers.
     """
 
     model: nn.Module
@@ -37,13 +43,30 @@ class Training:
 def set_up(
     model: nn.Module, examples: Examples, protocol: Protocol, seed: int, precision: Precision
 ) -> Training:
-    """Move `model` to the device of `examples`, and give it an optimizer without any state yet.
-
-    Raises:
-        MnistCliError: the network's code failed.
-    """
+    """Move `model` to the device of `examples`, and give it a new optimizer."""
     device = examples.labels.device
     with running(model, f"the network cannot be moved to {device}"):
         place(model, device)
         optimizer = Adam(trainable(model), protocol.beta2)
     return Training(model, optimizer, examples, protocol, seed, precision)
+
+
+def make_step(training: Training) -> Step:
+    """One step of `training`: forward, loss, backward, Adam."""
+    model, optimizer = training.model, training.optimizer
+    images, labels = training.examples.images, training.examples.labels
+    autocast = (
+        torch.autocast(training.device.type, torch.bfloat16)
+        if training.precision == Precision.BF16
+        else nullcontext()
+    )
+
+    def step(batch: Tensor, rate: float | Tensor) -> Tensor:
+        with autocast:
+            logits = model(images.index_select(0, batch))
+        loss = F.cross_entropy(logits.float(), labels.index_select(0, batch))
+        loss.backward()
+        optimizer.update(rate)
+        return loss.detach()
+
+    return step
