@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from distributed import KilledWorker
 
 import mnist_cli
 from mnist_cli.comparison.mistakes import encoded
@@ -48,6 +49,9 @@ def run(seed: int, right: int = 15) -> Run:
     return Run(seed, 2, accuracy, 0.5, 2.0, None, history, encoded(LABELS, answers), threads=1)
 
 
+LONGER = (*run(0).history, EpochResult(3, 0.5, 0.5, 0.75, 1.0))
+
+
 class Engine:
     """In place of Dask's client: `workers` answer as their functions say, or never (None)."""
 
@@ -58,6 +62,10 @@ class Engine:
         self.answers: dict[str, Callable[[RunTask], Any]] = {}
         self.versions = {"mnist_cli": mnist_cli.__version__, "torch": torch.__version__}
         self.asked: list[tuple[str, str]] = []
+        self.seeds: list[int] = []
+        self.looks = 0
+        self.silent: set[str] = set()
+        """Workers that do not report that they begin."""
         self.killed: list[str] = []
         self.needs_images: set[str] = set()
         self.measures = True
@@ -74,6 +82,8 @@ class Engine:
         self._topics[topic] = handler
 
     def scheduler_info(self) -> dict[str, Any]:
+        self.looks += 1
+        assert self.looks < 1000, "a question is waited for that nobody answers"
         return {"workers": {address: dict(each) for address, each in self.workers.items()}}
 
     def submit(self, function: Any, *arguments: Any, workers: list[str], **named: Any) -> Any:
@@ -87,7 +97,8 @@ class Engine:
         if function.__name__ == "found":
             made.answer = self.workers[address].get("versions", self.versions)
             return made
-        self.tell(address, made.key)
+        if address not in self.silent:
+            self.tell(address, made.key)
         if function is worker.environment:
             made.answer = to_json(WorkerAnswer(environment=MACHINE))
         elif function is worker.measure:
@@ -96,7 +107,9 @@ class Engine:
         elif address in self.needs_images and arguments[-1] is None:
             made.answer = to_json(WorkerAnswer(needs_images=True))
         else:
-            made.answer = self.answers[address](pickle.loads(arguments[1]))
+            task = pickle.loads(arguments[1])
+            self.seeds.append(task.seed)
+            made.answer = self.answers[address](task)
         return made
 
     def tell(self, address: str, key: str, *steps: int) -> None:
@@ -252,6 +265,43 @@ def test_a_worker_that_is_lost_each_time_is_the_networks_fault() -> None:
     assert [address for address, what in engine.asked if what == "train"] == list("abcd")
 
 
+def test_a_worker_that_is_lost_before_it_begins_is_not_the_networks_fault() -> None:
+    engine = Engine()
+    names = iter("bcdefgh")
+    engine.silent = set("abcdefg")
+
+    def leaves(task: RunTask) -> None:
+        engine.workers.clear()
+        name = next(names)
+        engine.join(name, good if name == "h" else leaves)
+
+    engine.join("a", leaves)
+    assert trained(executor(engine, [])) == {0: run(0)}
+
+
+@pytest.mark.parametrize("lost", [KilledWorker("key", None, 1), OSError("closed")])
+def test_the_engines_own_errors_are_no_answers(lost: Exception) -> None:
+    engine, events = Engine(), list[Event]()
+    answers = iter([lost, good(RunTask(ENTRY, 0, None)), good(RunTask(ENTRY, 1, None))])
+    engine.join("a", lambda task: next(answers))
+    assert trained(executor(engine, events), 2) == {seed: run(seed) for seed in range(2)}
+    assert engine.seeds == [0, 0, 1]  # it is asked anew before all others
+    assert texts(events) == []
+
+
+def test_a_question_that_cannot_begin_goes_to_another_worker() -> None:
+    engine = Engine()
+
+    def pauses(task: RunTask) -> None:
+        engine.workers["a"]["status"] = "paused"
+        engine.join("b", good, "b")
+
+    engine.silent = {"a"}
+    engine.join("a", pauses)
+    assert trained(executor(engine, [])) == {0: run(0)}
+    assert [address for address, what in engine.asked if what == "train"] == ["a", "b"]
+
+
 def test_a_memory_limit_is_named() -> None:
     engine = Engine()
 
@@ -300,9 +350,12 @@ def test_a_paused_worker_gets_no_run() -> None:
 def test_a_run_that_takes_too_long_is_ended_with_its_worker() -> None:
     engine = Engine()
     engine.join("a", lambda task: None)
-    [outcome] = trained(executor(engine, [], limit=0.01)).values()
+    made = executor(engine, [], limit=0.01)
+    [outcome] = trained(made).values()
     assert outcome == "it took longer than --run-limit"
     assert engine.killed == ["a"]
+    made._look()  # it is not gone yet
+    assert [what for _, what in engine.asked].count("found") == 1
 
 
 def test_measuring_has_a_limit_too() -> None:
@@ -326,6 +379,24 @@ def test_images_go_to_those_who_lack_them_and_again_where_they_are_lost() -> Non
     engine.join("b", good)
     trained(made)
     assert [address for address, what in engine.asked if what == "hold"] == ["a", "b"]
+
+
+def test_a_run_that_waits_for_lost_images_is_asked_for_anew() -> None:
+    engine = Engine()
+    engine.needs_images = {"a", "b"}
+    engine.join("a", good)
+    made = executor(engine, [])
+    trained(made)
+
+    def leaves(task: RunTask) -> None:
+        engine.silent.clear()
+        engine.join("b", good)
+        del engine.workers["a"]
+
+    engine.silent = {"b"}  # as it waits for the images of the other
+    engine.join("a", lambda task: None)
+    engine.join("b", leaves)
+    assert trained(made, 2) == {seed: run(seed) for seed in range(2)}
 
 
 def test_a_lost_scheduler_is_named_after_what_is_finished() -> None:
@@ -424,6 +495,7 @@ def test_it_is_told_once_that_no_worker_is_there(monkeypatch: pytest.MonkeyPatch
         (0.76, {"reached_target": False}, True),
         (0.76, {"reached_target": True}, False),
         (0.75, {"epochs": 1, "reached_target": True, "history": run(0).history[:1]}, True),
+        (0.75, {"epochs": 3, "reached_target": True, "history": LONGER}, False),
         (0.76, {"epochs": 1, "reached_target": False, "history": run(0).history[:1]}, False),
         (None, {"epochs": 1, "history": run(0).history[:1]}, False),
     ],
