@@ -1,6 +1,7 @@
 """The five commands, run in this process on the bundled images."""
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.events import EpochFinished
 from mnist_cli.schema.options import DataOptions, TrainOptions
 from mnist_cli.schema.protocol import Recipe, Settings
-from mnist_cli.training import recipes
+from mnist_cli.training import checkpoint, recipes
 from mnist_cli.workflows.train import train_network
 from tests.conftest import RunCli
 
@@ -177,6 +178,37 @@ def test_resuming_another_training_is_refused(
     assert (outcome.code, outcome.out) == (ExitCode.USAGE, "")
     assert message in outcome.err
     assert Path("mlp.safetensors").read_bytes() == before
+
+
+def test_resuming_with_another_number_of_threads_is_refused(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_cli("train", "mlp", "--epochs", 1, *FAST)
+    saved = checkpoint.load(Path("mlp.safetensors"))
+    trained_in = replace(saved.record.environment, threads=3)
+    other = replace(saved, record=replace(saved.record, environment=trained_in))
+    monkeypatch.setattr("mnist_cli.workflows.train.load", lambda path: other)
+    command = ("train", "mlp", "--epochs", 2, "--resume", "mlp.safetensors", "--threads", 1)
+    outcome = run_cli(*command)
+    assert outcome.code == ExitCode.USAGE
+    assert "was trained otherwise; to resume it give --threads 3" in outcome.err
+
+
+def test_other_images_of_the_same_name(run_cli: RunCli) -> None:
+    from tests.conftest import write_dataset
+
+    for folder in ("data", "other"):
+        write_dataset(Path(folder, "KMNIST"))
+    images = Path("other", "KMNIST", "raw", "train-images-idx3-ubyte")
+    images.write_bytes(images.read_bytes()[:-1] + b"!")
+    run_cli("train", "mlp", "--epochs", 1, "--dataset", "kmnist", "--data-dir", "data", "--quiet")
+    evaluated = run_cli("eval", "mlp.safetensors", "--data-dir", "data", "--json").json
+    assert (evaluated["dataset"]["name"], evaluated["num_samples"]) == ("kmnist", 20)
+    resumed = ("--epochs", 2, "--resume", "mlp.safetensors", "--data-dir")
+    refused = run_cli("train", "mlp", *resumed, "other")
+    assert refused.code == ExitCode.USAGE
+    assert "mlp.safetensors was trained on other images called kmnist" in refused.err
+    assert run_cli("train", "mlp", *resumed, "data").code == ExitCode.OK
 
 
 def test_replacing_a_checkpoint_is_announced(run_cli: RunCli) -> None:
@@ -453,8 +485,10 @@ def test_eval_warns_of_images_seen_in_training(
     with monkeypatch.context() as context:
         context.setattr(datasets, "load", pretend)
         run_cli("train", "mlp", "--epochs", 1, *FAST)
-    outcome = run_cli("eval", "mlp.safetensors", "--dataset", "mnist5k")
-    assert "says nothing about new images" in outcome.err
+    Path("copy.safetensors").write_bytes(Path("mlp.safetensors").read_bytes())
+    for command in (("eval",), ("compare", "copy.safetensors")):
+        outcome = run_cli(*command, "mlp.safetensors", "--dataset", "mnist5k")
+        assert "says nothing about new images" in outcome.err
 
 
 def test_a_custom_checkpoint_needs_its_code_named(run_cli: RunCli, own_network: str) -> None:

@@ -99,6 +99,12 @@ def test_custom_networks_are_named(run_cli: RunCli, files: tuple[str, str]) -> N
     accuracies = [row["test_accuracy"] for row in outcome.json["checkpoints"]]
     alone = run_cli("eval", "two.safetensors", "--model", "own.py:two", "--json").json
     assert accuracies[1] == alone["test_accuracy"]
+    # Under another file name, the first one is taken.
+    Path("own.py").rename("moved.py")
+    models = ("--model", "moved.py:one", "--model", "moved.py:two")
+    moved = run_cli("compare", "one.safetensors", files[0], *models, "--json")
+    assert moved.code == ExitCode.OK
+    assert moved.json["checkpoints"][0]["test_accuracy"] == accuracies[0]
 
 
 def test_what_does_not_fit(run_cli: RunCli, files: tuple[str, str]) -> None:
