@@ -15,7 +15,8 @@ import mnist_cli
 from mnist_cli.comparison.mistakes import encoded
 from mnist_cli.data.datasets import Dataset, LabelledImages
 from mnist_cli.errors import MnistCliError
-from mnist_cli.execution import worker, workers
+from mnist_cli.execution import engine as engine_module
+from mnist_cli.execution import roster, worker, workers
 from mnist_cli.execution.answers import read_answer
 from mnist_cli.execution.engine import LocalNanny
 from mnist_cli.execution.executor import InProcess
@@ -148,7 +149,7 @@ class Future:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(workers, "EXIT_CODE_SECONDS", 0)
+    monkeypatch.setattr(engine_module, "EXIT_CODE_SECONDS", 0)
 
 
 def executor(
@@ -279,7 +280,13 @@ def test_a_worker_that_is_lost_before_it_begins_is_not_the_networks_fault() -> N
     assert trained(executor(engine, [])) == {0: run(0)}
 
 
-@pytest.mark.parametrize("lost", [KilledWorker("key", None, 1), OSError("closed")])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        KilledWorker("key", None, 1),  # type: ignore[arg-type]
+        OSError("closed"),
+    ],
+)
 def test_the_engines_own_errors_are_no_answers(lost: Exception) -> None:
     engine, events = Engine(), list[Event]()
     answers = iter([lost, good(RunTask(ENTRY, 0, None)), good(RunTask(ENTRY, 1, None))])
@@ -475,7 +482,7 @@ def test_it_is_told_once_that_no_worker_is_there(monkeypatch: pytest.MonkeyPatch
     made._look()  # its nanny may start it anew
     [text] = texts(events)
     assert text.startswith("no worker is connected to tcp://s:1; waiting for one (dask worker tcp")
-    monkeypatch.setattr(workers, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(roster, "PATIENCE_SECONDS", 0)
     made._look()
     assert texts(events) == [text, text]
     engine.join("a", good, status="paused")

@@ -7,12 +7,15 @@ import logging
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any, ClassVar
 
 import dask
+import torch
+from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, Nanny
 from distributed.comm.core import connect
 from distributed.deploy.spec import close_clusters
@@ -23,6 +26,7 @@ from mnist_cli.errors import MnistCliError, UsageError
 
 CONNECT_SECONDS = 6.0
 CLOSE_SECONDS = 2.0
+EXIT_CODE_SECONDS = 1.0
 SCHEDULER_FILE_BYTES = 1 << 20  # a thousand times what one has
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # What a network prints in a worker of ours is no result. Linux kills a worker whose coordinator
@@ -48,6 +52,36 @@ class LocalNanny(Nanny):
     def _on_worker_exit_sync(self, exitcode: int) -> None:
         self.exit_codes[self.worker_address] = exitcode
         super()._on_worker_exit_sync(exitcode)  # type: ignore[no-untyped-call]
+
+
+def exit_of(address: str) -> str | None:
+    """How a worker process of ours ended, such as `exit status 3` or `SIGKILL`, if it is known."""
+    patience = time.monotonic() + EXIT_CODE_SECONDS
+    while (code := LocalNanny.exit_codes.get(address)) is None:
+        if time.monotonic() > patience:
+            return None
+        time.sleep(0.02)  # the scheduler may know before the nanny does
+    return f"exit status {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def kill_worker(client: Any, address: str) -> None:
+    """End a worker process; its nanny starts another."""
+
+    def kill(dask_worker: Any) -> None:  # it travels as bytecode to where its nanny is
+        import os
+        import signal
+
+        os.kill(dask_worker.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    client.run(kill, workers=[address], nanny=True, wait=False, on_error="ignore")
+
+
+def jobs_that_fit(device: str, threads: int) -> int:
+    """A job for each accelerator, or as many as there are cores for their threads."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator and device in {"auto", accelerator.type}:
+        return torch.accelerator.device_count()
+    return max(1, CPU_COUNT // threads)
 
 
 @contextmanager
