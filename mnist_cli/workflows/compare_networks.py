@@ -21,9 +21,8 @@ from mnist_cli.schema.events import (
     TrainingProgress,
 )
 from mnist_cli.schema.options import CompareOptions
-from mnist_cli.schema.runs import OnProgress, RunTask
-from mnist_cli.workflows.comparison_state import Comparison
-from mnist_cli.workflows.entrant import Entrant
+from mnist_cli.schema.runs import RunTask
+from mnist_cli.workflows.comparison_state import Comparison, Entrant
 
 
 def compare_networks(
@@ -34,14 +33,18 @@ def compare_networks(
     The runs go seed by seed, so that a machine that slows down does so for all networks. A run
     depends on its network, protocol, seed and data, and not on what ran before it. Runs in the
     journal are not repeated. A network that fails has the reason in its row, and no further runs.
-    Where entries are to be settled, seeds go on for those that are not, until there is none left,
-    no time, or the most seeds were used.
+    With `settle`, networks get more seeds until each pair is settled, or until there is no time or
+    the most seeds were used.
 
     Raises:
         UsageError: the device does not exist, or the journal or the baseline do not fit.
         MnistCliError: a network cannot be imported, or the data, journal or baseline fail.
     """
     started = clock()
+
+    def elapsed() -> float:
+        return clock() - started
+
     earlier = baseline.load_baseline(options.baseline) if options.baseline else None
     with executing(options, on_event) as executor:
         environment = executor.environment()
@@ -55,13 +58,12 @@ def compare_networks(
         most = LOOKS[-1] if options.settle else options.seeds
         seeds = range(options.seed, options.seed + most)
         rows = [entrant.row((), {}) for entrant in entrants]
-        settling = f"until settled from {options.seed} on"
-        how_many = settling if options.settle else "fixed"
+        how_many = f"until settled from {options.seed} on" if options.settle else "fixed"
         kind = conditions(rows, dataset.info, environment, options.target, how_many)
         with journal.opened(options.journal, kind, seeds, on_event) as kept:
             executor.hand_over(dataset)
             comparison = Comparison(
-                options, dataset.info, environment, entrants, kept, earlier, started, clock
+                options, dataset.info, environment, entrants, kept, earlier, elapsed
             )
             yield from _train_all(comparison, executor, on_event)
 
@@ -72,7 +74,12 @@ def _train_all(
     """Do the pending runs, as many at once as there are slots; the journal keeps each."""
     _report_start(comparison, executor.slots, on_event)
     yield comparison.result
-    on_progress = _progress(comparison.options, on_event)
+
+    def on_progress(task: RunTask, worker: str, epoch: int, step: int, steps: int) -> None:
+        name, epochs = task.entry.name, task.entry.protocol.epochs
+        seed = _shown_seed(comparison.options, task)
+        on_event(TrainingProgress(name, seed, epoch, epochs, step, steps, worker))
+
     try:
         while True:
             for task in comparison.begin_runs(executor.slots):
@@ -110,10 +117,7 @@ def _report_start(comparison: Comparison, slots: int, on_event: OnEvent) -> None
 
 
 def _report_runs(
-    done: Sequence[tuple[RunTask, Run | str]],
-    comparison: Comparison,
-    slots: int,
-    on_event: OnEvent,
+    done: Sequence[tuple[RunTask, Run | str]], comparison: Comparison, slots: int, on_event: OnEvent
 ) -> None:
     remaining = comparison.left(slots)
     for task, outcome in done:
@@ -131,17 +135,6 @@ def _report_looks(before: CompareResult | None, result: CompareResult, on_event:
     new = tuple(verdict for verdict in result.verdicts if verdict not in known)
     if result.settling and new:
         on_event(PairsLookedAt(new, result.margin, result.settling))
-
-
-def _progress(options: CompareOptions, on_event: OnEvent) -> OnProgress:
-    """What an executor calls during a run."""
-
-    def report(task: RunTask, worker: str, epoch: int, step: int, steps: int) -> None:
-        name, epochs = task.entry.name, task.entry.protocol.epochs
-        seed = _shown_seed(options, task)
-        on_event(TrainingProgress(name, seed, epoch, epochs, step, steps, worker))
-
-    return report
 
 
 def _shown_seed(options: CompareOptions, task: RunTask) -> int | None:

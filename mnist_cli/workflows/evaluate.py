@@ -32,21 +32,15 @@ def evaluate_checkpoint(
     dataset, test = datasets.load_test(data_of(data, saved), on_event, record.dataset)
     warn_of_leak(record, dataset, on_event)
     evaluation = evaluate(place(model, device), to_device(test, device))
+    measured = {
+        "dataset": dataset,
+        "environment": environment(device),
+        "test_accuracy": evaluation.test_accuracy,
+        "test_loss": evaluation.test_loss,
+        "checkpoint": str(path),
+    }
     return EvalResult(
-        model=record.model,
-        parameters=record.parameters,
-        dataset=dataset,
-        environment=environment(device),
-        protocol=record.protocol,
-        code=record.code,
-        precision=record.precision,
-        seed=record.seed,
-        epochs=record.epochs,
-        test_accuracy=evaluation.test_accuracy,
-        test_loss=evaluation.test_loss,
-        train_seconds=record.train_seconds,
-        tensors_sha256=record.tensors_sha256,
-        checkpoint=str(path),
+        **(vars(record) | measured),
         trained_on=record.dataset.name,
         trained_in=record.environment,
         num_samples=evaluation.num_samples,

@@ -8,21 +8,11 @@ from mnist_cli.networks.identity import changed_files, code_sha256
 from mnist_cli.networks.isolation import running
 from mnist_cli.networks.registry import MODELS, call_of
 from mnist_cli.schema.datasets import DatasetInfo, DatasetName
-from mnist_cli.schema.events import Notice, OnEvent, TrainingProgress
+from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import DataOptions
 from mnist_cli.schema.results import TrainResult
 from mnist_cli.training.checkpoint import Checkpoint, restore_model
-from mnist_cli.training.loop import OnStep
-
-
-def reporting(name: str, seed: int | None, epochs: int, on_event: OnEvent) -> OnStep:
-    """What the training loop calls, to tell the progress of a network as an event."""
-
-    def report(epoch: int, step: int, steps: int) -> None:
-        on_event(TrainingProgress(name, seed, epoch, epochs, step, steps))
-
-    return report
 
 
 def restored(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> nn.Module:

@@ -14,7 +14,7 @@ from mnist_cli.networks.identity import changed_files, code_sha256
 from mnist_cli.networks.isolation import running
 from mnist_cli.networks.registry import MODELS, call_of
 from mnist_cli.schema.datasets import DatasetInfo
-from mnist_cli.schema.events import EpochFinished, Notice, OnEvent
+from mnist_cli.schema.events import EpochFinished, Notice, OnEvent, TrainingProgress
 from mnist_cli.schema.options import TrainOptions
 from mnist_cli.schema.protocol import Precision, Schedule
 from mnist_cli.schema.results import EpochResult, TrainResult
@@ -33,7 +33,7 @@ from mnist_cli.training.evaluation import evaluate
 from mnist_cli.training.examples import Examples, to_device
 from mnist_cli.training.loop import fit
 from mnist_cli.training.state import Training, set_up
-from mnist_cli.workflows.shared import data_of, reporting
+from mnist_cli.workflows.shared import data_of
 
 
 def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
@@ -81,8 +81,11 @@ def _train_and_save(
     epochs, path = list(done), options.checkpoint
     model, optimizer, name = training.model, training.optimizer, options.model.name
     code = code_sha256(options.model)
-    on_step = reporting(name, None, options.protocol.epochs, on_event)
     result: TrainResult | None = None
+
+    def on_step(epoch: int, step: int, steps: int) -> None:
+        on_event(TrainingProgress(name, None, epoch, options.protocol.epochs, step, steps))
+
     try:
         for fitted in fit(training, len(epochs) + 1, on_step):
             evaluation = evaluate(model, test)
