@@ -3,7 +3,10 @@
 import pickle
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,8 +16,9 @@ from distributed import KilledWorker
 
 import mnist_cli
 from mnist_cli.comparison.mistakes import encoded
+from mnist_cli.data import datasets
 from mnist_cli.data.datasets import Dataset, LabelledImages
-from mnist_cli.errors import MnistCliError
+from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution import engine as engine_module
 from mnist_cli.execution import roster, worker, workers
 from mnist_cli.execution.answers import read_answer
@@ -22,15 +26,15 @@ from mnist_cli.execution.engine import LocalNanny
 from mnist_cli.execution.executor import InProcess
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema.comparison import Run
-from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.datasets import DatasetInfo, DatasetName
 from mnist_cli.schema.events import Event, Notice
-from mnist_cli.schema.options import CompareOptions, Entry, ExecutionOptions
+from mnist_cli.schema.options import CompareOptions, DataOptions, Entry, ExecutionOptions
 from mnist_cli.schema.protocol import Precision, Settings
 from mnist_cli.schema.record import to_json
 from mnist_cli.schema.results import EpochResult, ModelSummary
 from mnist_cli.schema.runs import Measurement, RunTask, WorkerAnswer
 from mnist_cli.training.recipes import protocol_of
-from tests.conftest import made_images
+from tests.conftest import made_images, write_dataset
 from tests.made_up import MACHINE
 
 COST = ModelSummary("mlp", 64, 100, 100, 6400, 0.1, 0.1, 0.1, 0.3, ())
@@ -525,3 +529,38 @@ def test_a_run_takes_as_long_as_all_its_epochs() -> None:
     assert isinstance(made, Run)
     assert len(made.history) == 2
     assert made.train_seconds == sum(epoch.train_seconds for epoch in made.history)
+
+
+def test_a_worker_takes_images_of_its_disk_only_if_they_are_the_same() -> None:
+    for folder in ("same", "other"):
+        write_dataset(Path(folder, "KMNIST"))
+    images = Path("other", "KMNIST", "raw", "t10k-images-idx3-ubyte")
+    images.write_bytes(images.read_bytes()[:-1] + b"!")
+    dataset = datasets.load(DataOptions(DatasetName.KMNIST, Path("same")), print)
+
+    def found(folder: str, given: worker.ImageBytes | None = None) -> Dataset | None:
+        return worker._images(worker.Job("t", "cpu", 1, folder, {}), dataset.info, given)
+
+    for read in (found("same"), found("other", datasets.to_bytes(dataset))):
+        assert read is not None
+        assert read.info == dataset.info
+    assert found("other") is None
+
+
+@pytest.mark.parametrize("state", ["executing", "cancelled", None])
+def test_a_run_ends_where_it_was_cancelled(
+    state: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    tasks = {"key": SimpleNamespace(state=state)} if state else {}
+    there = SimpleNamespace(
+        name="w",
+        get_current_task=lambda: "key",
+        state=SimpleNamespace(tasks=tasks),
+        log_event=lambda topic, report: told.append((topic, report)),
+    )
+    monkeypatch.setattr(worker, "get_worker", lambda: there)
+    with nullcontext() if state == "executing" else pytest.raises(Terminated):
+        worker._report("topic", 1, 2, 3)
+    report = ("topic", {"key": "key", "name": "w", "steps": (1, 2, 3)})
+    assert told == ([report] if state == "executing" else [])
