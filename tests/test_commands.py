@@ -187,7 +187,7 @@ def test_resuming_with_another_number_of_threads_is_refused(
     saved = checkpoint.load(Path("mlp.safetensors"))
     trained_in = replace(saved.record.environment, threads=3)
     other = replace(saved, record=replace(saved.record, environment=trained_in))
-    monkeypatch.setattr("mnist_cli.workflows.train.load", lambda path: other)
+    monkeypatch.setattr(checkpoint, "load", lambda path: other)
     command = ("train", "mlp", "--epochs", 2, "--resume", "mlp.safetensors", "--threads", 1)
     outcome = run_cli(*command)
     assert outcome.code == ExitCode.USAGE

@@ -1,4 +1,4 @@
-"""Who trains the runs of a comparison: this process, or worker processes here and elsewhere."""
+"""What trains the runs of a comparison: this process, or worker processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +16,11 @@ from mnist_cli.training.examples import Examples, to_device
 
 
 class Executor(Protocol):
-    """Trains runs, `slots` of them at once; in which order they finish is its affair."""
+    """Trains runs, `slots` of them at once; they may finish in any order."""
 
     @property
     def slots(self) -> int:
-        """How many runs are trained at once; it changes where workers come and go."""
+        """How many runs are trained at once; it changes when workers join or leave."""
 
     def environment(self) -> Environment:
         """The machine that trains, or one of them."""
@@ -81,12 +81,7 @@ class InProcess:
 
 @contextmanager
 def executing(options: CompareOptions, on_event: OnEvent) -> Iterator[Executor]:
-    """Whoever trains runs as `options` say; all processes that it started end with the context.
-
-    Raises:
-        UsageError: the device is not on this machine.
-        MnistCliError: no scheduler answers, or workers do not start.
-    """
+    """The executor that `options` ask for; processes that it started end with the context."""
     execution, threads = options.execution, options.execution.run_threads
     if execution.in_process:
         yield InProcess(options.device, threads)

@@ -9,13 +9,7 @@ from torch import nn
 
 from mnist_cli.comparison import mistakes
 from mnist_cli.errors import MnistCliError
-from mnist_cli.networks.building import (
-    PROBABILITIES,
-    instantiate,
-    outputs_probabilities,
-    same_weights,
-    shares_memory,
-)
+from mnist_cli.networks import building
 from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.importing import factory
 from mnist_cli.networks.isolation import running
@@ -57,9 +51,9 @@ class Trainer:
         try:
             model = self._built(entry, seed=0)
             cost, _ = count_operations(name, model)
-            if custom and outputs_probabilities(model):
-                notices.append(f"{name} {PROBABILITIES}")
-            if custom and same_weights(model, self._built(entry, seed=1)):
+            if custom and building.outputs_probabilities(model):
+                notices.append(f"{name} {building.PROBABILITIES}")
+            if custom and building.same_weights(model, self._built(entry, seed=1)):
                 notices.append(
                     f"{name} has the same first weights with every seed: the seeds show less "
                     "than they do for other networks"
@@ -109,9 +103,9 @@ class Trainer:
 
     def _built(self, entry: Entry, seed: int) -> nn.Module:
         name = entry.name
-        model = instantiate(name, self._maker(entry.model), seed)
+        model = building.instantiate(name, self._maker(entry.model), seed)
         with running(model, f"{name} failed"):
-            if name in self._last and shares_memory(model, self._last[name]):
+            if name in self._last and building.shares_memory(model, self._last[name]):
                 raise MnistCliError(
                     f"{name} returns the same weights or buffers each time; "
                     "it must make new ones, or no seed starts anew"

@@ -20,15 +20,8 @@ from distributed import KilledWorker
 
 from mnist_cli.data.datasets import Dataset, to_bytes
 from mnist_cli.errors import MnistCliError
-from mnist_cli.execution import worker
-from mnist_cli.execution.answers import (
-    ENVIRONMENT,
-    VERSIONS,
-    Question,
-    check_versions,
-    read_answer,
-    versions,
-)
+from mnist_cli.execution import answers, worker
+from mnist_cli.execution.answers import Question
 from mnist_cli.execution.engine import exit_of, kill_worker
 from mnist_cli.execution.roster import Roster
 from mnist_cli.networks.bundle import pack
@@ -117,7 +110,7 @@ class Workers:
 
     def environment(self) -> Environment:
         """The machine of a worker; waits for the first one."""
-        self._questions.append((ENVIRONMENT, 0))
+        self._questions.append((answers.ENVIRONMENT, 0))
         while not (answered := self.wait(_ignore)):
             pass
         [(_, outcome)] = answered
@@ -195,15 +188,15 @@ class Workers:
         if isinstance(answer, KilledWorker | OSError):
             return self._ask_again(assignment)
         try:
-            if question == VERSIONS:
-                check_versions(answer, self._roster.slots_of(assignment.worker))
+            if question == answers.VERSIONS:
+                answers.check_versions(answer, self._roster.slots_of(assignment.worker))
                 self._roster.accept(assignment.worker)
                 return []
             if isinstance(answer, MnistCliError):
                 self._error = answer
                 return []
             num_test = self._dataset.info.num_test if self._dataset else 0
-            outcome = read_answer(question, answer, num_test, self._threads)
+            outcome = answers.read_answer(question, answer, num_test, self._threads)
         except ValueError as error:
             if refused := self._roster.refuse(assignment.worker, str(error)):
                 self._error = self._error or refused
@@ -237,7 +230,7 @@ class Workers:
             case "environment":
                 function, arguments = worker.environment, [self._job]
             case "versions":
-                function, arguments = versions(), []
+                function, arguments = answers.versions(), []
         key = f"{self._topic}-{next(self._numbers)}"
         future = self._client.submit(function, *arguments, key=key, workers=[address])
         at_once = self._roster.runs_beside(address)
@@ -256,7 +249,7 @@ class Workers:
 
     def _give_back(self, assignment: _Assignment) -> None:
         """Have a question asked anew, before all others."""
-        if assignment.question != VERSIONS:
+        if assignment.question != answers.VERSIONS:
             self._questions.appendleft((assignment.question, assignment.deaths))
 
     def _ask_again(self, assignment: _Assignment) -> list[tuple[Any, Any]]:
@@ -310,9 +303,9 @@ class Workers:
         for assignment in self._assignments.values():
             at_once = self._roster.runs_beside(assignment.worker)
             assignment.at_once = max(assignment.at_once, at_once)
-        asked = {a.worker for a in self._assignments.values() if a.question == VERSIONS}
+        asked = {a.worker for a in self._assignments.values() if a.question == answers.VERSIONS}
         for address in self._roster.unknown() - asked:
-            self._ask(address, VERSIONS)
+            self._ask(address, answers.VERSIONS)
 
     def _describe_death(self, address: str) -> str:
         """How the code of a network ended its worker, each time that it was tried."""

@@ -35,7 +35,7 @@ from mnist_cli.workflows.shared import data_of, restored, warn_of_leak
 def compare_checkpoints(
     options: CheckpointsOptions, on_event: OnEvent
 ) -> tuple[CheckpointComparison, LabelledImages]:
-    """Let several checkpoints judge the same test images, and test how they differ.
+    """Evaluate checkpoints on the same test images, and test how they differ.
 
     Returns:
         The comparison, and the disputed images that were chosen, in its order.
@@ -82,23 +82,18 @@ def _networks(
 ) -> list[nn.Module]:
     """The networks of all checkpoints.
 
-    Where several custom networks were named, a checkpoint takes the one it was trained as, such as
-    `nets.py:wide`, and the first one if none has that name.
+    A checkpoint of a custom network takes the one of that name, such as `nets.py:wide`, else the
+    first.
     """
     if custom and all(checkpoint.record.model in MODELS for checkpoint in saved):
         raise UsageError("--model is for custom networks, and no checkpoint holds one")
-    by_name = {spec.name: spec for spec in custom}
+    named = {spec.name: spec for spec in custom}
     first = custom[0] if custom else None
-    return [
-        restored(
-            checkpoint,
-            None
-            if checkpoint.record.model in MODELS
-            else by_name.get(checkpoint.record.model, first),
-            on_event,
-        )
+    specs = [
+        None if (name := checkpoint.record.model) in MODELS else named.get(name, first)
         for checkpoint in saved
     ]
+    return [restored(each, spec, on_event) for each, spec in zip(saved, specs, strict=True)]
 
 
 def _check_one_dataset(saved: list[Checkpoint], options: CheckpointsOptions) -> None:
@@ -159,7 +154,7 @@ def _disagreements(paths: tuple[Path, ...], right: NDArray[np.bool_]) -> tuple[D
 def _disputed(
     right: NDArray[np.bool_], options: CheckpointsOptions, on_event: OnEvent
 ) -> NDArray[np.int64]:
-    """Positions of images that some get right and others wrong, as many as asked for."""
+    """Positions of images that only some checkpoints classify correctly, as many as asked for."""
     disputed = np.flatnonzero(right.any(axis=0) & ~right.all(axis=0))
     if len(disputed) < options.show_disagreements:
         few = f"the checkpoints disagree on only {plural(len(disputed), 'image')}"

@@ -11,15 +11,9 @@ from mnist_cli.data import datasets
 from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution.executor import Executor, executing
 from mnist_cli.formatting import plural
+from mnist_cli.schema import events
 from mnist_cli.schema.comparison import LOOKS, CompareResult, Outcome, Run
-from mnist_cli.schema.events import (
-    Notice,
-    OnEvent,
-    PairsLookedAt,
-    RunFailed,
-    RunFinished,
-    TrainingProgress,
-)
+from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import CompareOptions
 from mnist_cli.schema.runs import RunTask
 from mnist_cli.workflows.comparison_state import Comparison, Entrant
@@ -78,7 +72,7 @@ def _train_all(
     def on_progress(task: RunTask, worker: str, epoch: int, step: int, steps: int) -> None:
         name, epochs = task.entry.name, task.entry.protocol.epochs
         seed = _shown_seed(comparison.options, task)
-        on_event(TrainingProgress(name, seed, epoch, epochs, step, steps, worker))
+        on_event(events.TrainingProgress(name, seed, epoch, epochs, step, steps, worker))
 
     try:
         while True:
@@ -94,24 +88,25 @@ def _train_all(
                 _report_runs(done, comparison, executor.slots, on_event)
                 _report_looks(before, comparison.result, on_event)
         if comparison.out_of_time:
-            on_event(Notice(_out_of_time(comparison)))
+            on_event(events.Notice(_out_of_time(comparison)))
         else:
             comparison.journal.finish()
     except (KeyboardInterrupt, Terminated, MnistCliError):
         if comparison.journal.path:
-            on_event(Notice(f"{_journalled(comparison)}; the same command goes on from there"))
+            kept = f"{_journalled(comparison)}; the same command goes on from there"
+            on_event(events.Notice(kept))
         raise
 
 
 def _report_start(comparison: Comparison, slots: int, on_event: OnEvent) -> None:
     for entrant in comparison.entrants.values():
         if entrant.failure:
-            on_event(Notice(f"{entrant.failure}; it is not trained"))
+            on_event(events.Notice(f"{entrant.failure}; it is not trained"))
         for notice in entrant.measured.notices:
-            on_event(Notice(notice))
+            on_event(events.Notice(notice))
     if comparison.journal.path and comparison.journal.runs:
         left = "going on from there" if comparison.pending() else "nothing is left to train"
-        on_event(Notice(f"{_journalled(comparison)}; {left}"))
+        on_event(events.Notice(f"{_journalled(comparison)}; {left}"))
     _report_looks(None, comparison.result, on_event)
     on_event(comparison.left(slots))
 
@@ -124,9 +119,9 @@ def _report_runs(
         name, epochs = task.entry.name, task.entry.protocol.epochs
         if isinstance(outcome, Run):
             seed = _shown_seed(comparison.options, task)
-            on_event(RunFinished(name, seed, epochs, outcome, remaining))
+            on_event(events.RunFinished(name, seed, epochs, outcome, remaining))
         else:
-            on_event(RunFailed(name, task.seed, outcome, remaining))
+            on_event(events.RunFailed(name, task.seed, outcome, remaining))
 
 
 def _report_looks(before: CompareResult | None, result: CompareResult, on_event: OnEvent) -> None:
@@ -134,7 +129,7 @@ def _report_looks(before: CompareResult | None, result: CompareResult, on_event:
     known = set(before.verdicts) if before else set()
     new = tuple(verdict for verdict in result.verdicts if verdict not in known)
     if result.settling and new:
-        on_event(PairsLookedAt(new, result.margin, result.settling))
+        on_event(events.PairsLookedAt(new, result.margin, result.settling))
 
 
 def _shown_seed(options: CompareOptions, task: RunTask) -> int | None:
@@ -164,7 +159,7 @@ def _warn_of_fine_margin(options: CompareOptions, num_test: int, on_event: OnEve
     half_width = expected_half_width(comparisons, seeds, num_test)
     if half_width > options.margin:
         on_event(
-            Notice(
+            events.Notice(
                 f"--margin {options.margin:g} is unlikely to be met with {num_test:,} test images "
                 f"and {seeds} seeds: expect intervals of about ±{half_width:.2g}"
             )

@@ -20,7 +20,7 @@ from mnist_cli.workflows.shared import data_of, restored
 def choose_samples(
     options: SamplesOptions, on_event: OnEvent
 ) -> tuple[SamplesResult, LabelledImages]:
-    """Choose images by seed, label and, with a checkpoint, by whether it gets them wrong.
+    """Choose images by seed, label and, with a checkpoint, by whether its prediction is wrong.
 
     Returns:
         What was chosen, and those images in the same order.
@@ -40,19 +40,10 @@ def choose_samples(
         info, labelled = dataset.info, dataset.train
     predictions = None if model is None else _predictions(model, labelled, device)
 
-    fits = np.ones(len(labelled.labels), dtype=bool)
-    if options.label is not None:
-        fits &= labelled.labels == options.label
-    if predictions is not None and options.errors:
-        fits &= predictions != labelled.labels
-    shuffled = np.random.default_rng(options.seed).permutation(np.flatnonzero(fits))
-    chosen = shuffled[: options.count]
+    chosen = _chosen(options, labelled.labels, predictions)
     if len(chosen) < options.count:
-        on_event(
-            Notice(
-                f"only {len(chosen)} images in the {split} set match ({options.count} requested)"
-            )
-        )
+        only = f"only {len(chosen)} images in the {split} set match"
+        on_event(Notice(f"{only} ({options.count} requested)"))
     result = SamplesResult(
         dataset=info,
         split=str(split),
@@ -68,6 +59,18 @@ def choose_samples(
         output=str(options.output) if options.output else None,
     )
     return result, LabelledImages(labelled.images[chosen], labelled.labels[chosen])
+
+
+def _chosen(
+    options: SamplesOptions, labels: NDArray[np.uint8], predictions: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    """Positions of images with the label and, where that was asked for, a wrong prediction."""
+    fits = np.ones(len(labels), dtype=bool)
+    if options.label is not None:
+        fits &= labels == options.label
+    if predictions is not None and options.errors:
+        fits &= predictions != labels
+    return np.random.default_rng(options.seed).permutation(np.flatnonzero(fits))[: options.count]
 
 
 def _predictions(

@@ -19,15 +19,8 @@ from mnist_cli.schema.options import TrainOptions
 from mnist_cli.schema.protocol import Precision, Schedule
 from mnist_cli.schema.results import EpochResult, TrainResult
 from mnist_cli.system.files import absolute
-from mnist_cli.training.checkpoint import (
-    Checkpoint,
-    collect,
-    digest,
-    load,
-    restore_model,
-    restore_optimizer,
-    save,
-)
+from mnist_cli.training import checkpoint
+from mnist_cli.training.checkpoint import Checkpoint
 from mnist_cli.training.device import environment, resolve_device, resolve_precision, use_threads
 from mnist_cli.training.evaluation import evaluate
 from mnist_cli.training.examples import Examples, to_device
@@ -50,7 +43,7 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     precision = resolve_precision(options.precision, device, cost.mult_adds_per_image)
     if options.model.custom and outputs_probabilities(model):
         on_event(Notice(f"{options.model.name} {PROBABILITIES}"))
-    resumed = load(options.resume) if options.resume else None
+    resumed = checkpoint.load(options.resume) if options.resume else None
     if resumed:
         _check_same_training(options, precision, resumed)
     dataset = datasets.load(data_of(options.data, resumed), on_event)
@@ -59,12 +52,12 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     if resumed:
         _check_same_images(resumed, dataset.info)
         with running(model, f"cannot load {resumed.path}"):
-            restore_model(resumed, model)
-        restore_optimizer(resumed, training.optimizer)
+            checkpoint.restore_model(resumed, model)
+        checkpoint.restore_optimizer(resumed, training.optimizer)
     elif absolute(options.checkpoint).exists():
         on_event(Notice(f"{options.checkpoint} will be replaced; --output FILE writes elsewhere"))
     with running(model, f"cannot save {options.model.name}"):
-        collect(model, training.optimizer)  # what cannot be saved is refused before it is trained
+        checkpoint.collect(model, training.optimizer)  # it fails before the training, not after
     epochs = resumed.record.epochs if resumed else ()
     return _train_and_save(options, training, test, dataset.info, epochs, on_event)
 
@@ -91,7 +84,7 @@ def _train_and_save(
             evaluation = evaluate(model, test)
             epochs.append(fitted.judged(evaluation))
             with running(model, f"cannot save {name}"):
-                tensors, parameters = collect(model, optimizer), count_parameters(model)
+                tensors, parameters = checkpoint.collect(model, optimizer), count_parameters(model)
             record = TrainResult(
                 model=name,
                 parameters=parameters,
@@ -105,10 +98,10 @@ def _train_and_save(
                 test_accuracy=evaluation.test_accuracy,
                 test_loss=evaluation.test_loss,
                 train_seconds=sum(epoch.train_seconds for epoch in epochs),
-                tensors_sha256=digest(tensors),
+                tensors_sha256=checkpoint.digest(tensors),
                 checkpoint=str(path),
             )
-            save(path, record, tensors)
+            checkpoint.save(path, record, tensors)
             result = record
             on_event(EpochFinished(name, options.protocol.epochs, epochs[-1]))
     except (KeyboardInterrupt, Terminated, MnistCliError):
