@@ -170,9 +170,9 @@ def test_workers_that_do_not_fit_are_named(begin: Begin, tmp_path: Path) -> None
     [
         ("nofile.json", "there is no file nofile.json; name one that dask scheduler"),
         ("n" * 300, "there is no file nnn"),
-        ("own.py", "own.py is no file of a scheduler; name the one that it wrote: dask scheduler"),
-        ("list.json", "list.json is no file of a scheduler"),
-        ("bytes.json", "bytes.json is no file of a scheduler"),
+        ("own.py", "own.py is not a scheduler file; name the one written by: dask scheduler"),
+        ("list.json", "list.json is not a scheduler file"),
+        ("bytes.json", "bytes.json is not a scheduler file"),
     ],
 )
 def test_what_is_no_scheduler_is_named(place: str, message: str) -> None:

@@ -191,7 +191,7 @@ def test_resuming_with_another_number_of_threads_is_refused(
     command = ("train", "mlp", "--epochs", 2, "--resume", "mlp.safetensors", "--threads", 1)
     outcome = run_cli(*command)
     assert outcome.code == ExitCode.USAGE
-    assert "was trained otherwise; to resume it give --threads 3" in outcome.err
+    assert "was trained with other settings; to resume it give --threads 3" in outcome.err
 
 
 def test_other_images_of_the_same_name(run_cli: RunCli) -> None:

@@ -170,7 +170,7 @@ def test_an_export_that_is_another_network_is_not_written(
     monkeypatch.setitem(FORMATS, ".pt2", Format(format_.write, run_wrong))
     outcome = run_cli("export", checkpoint, "--output", "net.pt2")
     assert outcome.code == ExitCode.FAILURE
-    assert outcome.err.startswith("error: the export is not the network: ")
+    assert outcome.err.startswith("error: the export does not match the network: ")
     assert list(Path().glob("*net.pt2*")) == []
 
 

@@ -1,4 +1,4 @@
-"""Dask as it is used here: its worker processes are started and ended, or its scheduler found."""
+"""Starts and ends worker processes of Dask, or connects to its scheduler."""
 
 import asyncio
 import atexit
@@ -29,8 +29,8 @@ CLOSE_SECONDS = 2.0
 EXIT_CODE_SECONDS = 1.0
 SCHEDULER_FILE_BYTES = 1 << 20  # a thousand times what one has
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# What a network prints in a worker of ours is no result. Linux kills a worker whose coordinator
-# was killed, though a network's code may not let any other thread of its process run.
+# A worker prints on standard error, as standard output is for results. Linux kills a worker whose
+# parent was killed, even while the code of a network blocks all its threads.
 PRELOAD = """
 import ctypes, os, signal, sys
 os.dup2(2, 1)
@@ -86,12 +86,12 @@ def jobs_that_fit(device: str, threads: int) -> int:
 
 @contextmanager
 def local_client(jobs: int, threads: int) -> Iterator[Any]:
-    """A client of workers on this machine, reached on loopback only, and gone at the end.
+    """Start workers that listen on loopback only, and end them with the context.
 
     Raises:
         MnistCliError: they do not start.
     """
-    # Libraries read these when they are imported, which a worker does before it is asked anything.
+    # Libraries read these when they are imported, which is before the first question.
     variables = dict.fromkeys(THREAD_VARIABLES, threads)
     config = CONFIG | {
         "distributed.nanny.pre-spawn-environ": variables,
@@ -99,7 +99,7 @@ def local_client(jobs: int, threads: int) -> Iterator[Any]:
         "distributed.deploy.lost-worker-timeout": "365 days",
     }
     atexit.unregister(close_clusters)  # it waits for workers that were interrupted at their start
-    logging.disable()  # threads of the engine speak until the process ends
+    logging.disable()  # Dask's threads log until the process ends
     with _loop() as loop, dask.config.set(config):
         try:
             cluster = LocalCluster(
@@ -139,13 +139,13 @@ def cluster_client(place: str) -> Iterator[Any]:
         MnistCliError: the scheduler does not answer.
     """
     address = _address(place)
-    logging.disable()  # a lost scheduler is told in one line
+    logging.disable()  # one line of ours reports a lost scheduler
     with dask.config.set(CONFIG):
         try:
-            # The client itself would wait for long where somebody else listens and says nothing.
+            # The client itself would wait long for another program that never answers.
             asyncio.run(asyncio.wait_for(_greet(address), CONNECT_SECONDS))
             client = Client(address, timeout=CONNECT_SECONDS)
-        except Exception as error:  # of many kinds, where an address is odd
+        except Exception as error:  # an odd address raises errors of many kinds
             raise MnistCliError(
                 f"no scheduler answers at {place}; start one with: dask scheduler"
             ) from error
@@ -157,7 +157,7 @@ def cluster_client(place: str) -> Iterator[Any]:
 
 def _kill_workers() -> None:
     for process in multiprocessing.active_children():
-        process.kill()  # rather than asked, as a network's code may not listen
+        process.kill()  # the code of a network may ignore SIGTERM
 
 
 def _reason(error: BaseException) -> str:
@@ -173,7 +173,7 @@ def _address(place: str) -> str:
                 return str(json.loads(file.read(SCHEDULER_FILE_BYTES))["address"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                f"{place} is no file of a scheduler; name the one that it wrote: "
+                f"{place} is not a scheduler file; name the one written by: "
                 "dask scheduler --scheduler-file s.json"
             ) from error
     if ":" not in place:
@@ -192,11 +192,11 @@ async def _greet(address: str) -> None:
 
 @contextmanager
 def _loop() -> Iterator[Any]:
-    """A thread for the engine; Ctrl-C is for the main process: neither it nor workers see it."""
+    """A thread for Dask; it and the workers block SIGINT, which the main process handles."""
     runner = LoopRunner(asynchronous=False)
     if os.name == "posix":
-        # A process of Python's that frees what killed workers leave, and need not say so. Where it
-        # is first needed, it would unblock signals.
+        # Python's resource tracker frees what killed workers leave. It starts here, without its
+        # warnings, as its start unblocks signals.
         ignored = (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker")
         os.environ["PYTHONWARNINGS"] = ",".join(filter(None, ignored))
         resource_tracker.ensure_running()

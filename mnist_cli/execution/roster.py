@@ -1,4 +1,4 @@
-"""Which workers there are, and which of them train as the others do."""
+"""Which workers are connected, and which of them may train."""
 
 import time
 from math import inf
@@ -21,7 +21,8 @@ class Roster:
         self._at_once = at_once
         self.workers: dict[str, Any] = {}
         """As the scheduler describes them."""
-        self._fit: set[str] = set()
+        self.fit: set[str] = set()
+        """Those that have the right versions."""
         self._refused: set[str] = set()
         self._waits_since = time.monotonic()
         self._waits_for_first = True
@@ -34,7 +35,7 @@ class Roster:
             self.workers = dict(self._client.scheduler_info()["workers"])
         except OSError as error:
             raise self.lost() from error
-        self._fit &= self.workers.keys()
+        self.fit &= self.workers.keys()
         self._refused &= self.workers.keys()
         if self._place is None or self.ready():
             self._waits_since, self._waits_for_first = time.monotonic(), False
@@ -44,8 +45,8 @@ class Roster:
     def lost(self) -> MnistCliError:
         """The error of a scheduler that does not answer any more."""
         return MnistCliError(
-            f"lost the scheduler at {self._place}; what is finished is kept: the same command goes "
-            "on, with a new --cluster or without"
+            f"lost the scheduler at {self._place}; finished runs are kept: the same command "
+            "continues, with a new --cluster or without"
         )
 
     def ready(self) -> list[str]:
@@ -53,34 +54,25 @@ class Roster:
         return [
             address
             for address, described in self.workers.items()
-            if address in self._fit and described["status"] == "running"
+            if address in self.fit and described["status"] == "running"
         ]
 
     def unknown(self) -> set[str]:
-        """The workers of which it is not known whether they fit."""
-        return self.workers.keys() - self._fit - self._refused
-
-    def slots_of(self, address: str) -> int:
-        """How many runs one worker would train at once."""
-        slots: int = self.workers.get(address, {}).get("nthreads", 1)
-        return slots
+        """The workers whose versions are not known yet."""
+        return self.workers.keys() - self.fit - self._refused
 
     def runs_beside(self, address: str) -> int:
         """How many workers the machine of one has, itself included, at least for a while."""
         hosts = [described["host"] for described in self.workers.values()]
         return max(self._at_once, hosts.count(self.workers.get(address, {}).get("host")))
 
-    def accept(self, address: str) -> None:
-        """Ask this worker questions from now on."""
-        self._fit.add(address)
-
     def retire(self, address: str) -> None:
         """Ask a worker nothing more until it is gone."""
-        self._fit.discard(address)
+        self.fit.discard(address)
         self._refused.add(address)
 
     def refuse(self, address: str, reason: str) -> MnistCliError | None:
-        """Ask a worker nothing more; the error if there is no other."""
+        """Ask a worker nothing more; return an error if there is no other worker."""
         self.retire(address)
         if self.workers.keys() <= self._refused:
             return MnistCliError(f"the worker {address} {reason}")

@@ -1,4 +1,4 @@
-"""One run after the other in this process: the same function of its task wherever that is."""
+"""Measures networks and trains runs in this process; a run depends on its task alone."""
 
 import platform
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class Trainer:
         return environment(self.device)
 
     def measure(self, entry: Entry) -> Measurement:
-        """Count what a network costs, and look at two seeds of a custom one for oddities.
+        """Count what a network costs, and check the outputs and first weights of a custom one.
 
         Raises:
             MnistCliError: its code cannot be imported.
@@ -66,7 +66,7 @@ class Trainer:
     def train(
         self, task: RunTask, examples: Examples, test: Examples, on_step: OnStep
     ) -> Run | str:
-        """Train for all epochs or until the target is reached; why it failed, where it does."""
+        """Train for all epochs or until the target is reached; return the run, or why it failed."""
         entry = task.entry
         history, cpu_seconds = [], 0.0
         try:

@@ -157,7 +157,7 @@ class Workers:
                 raise self._error
 
     def _take_messages(self, on_progress: OnProgress, seconds: float) -> list[tuple[Any, Any]]:
-        """What workers answered; waits at most so many seconds for the first message."""
+        """Questions with their outcomes; waits at most `seconds` for the first message."""
         done: list[tuple[Any, Any]] = []
         while not self._error:
             try:
@@ -166,7 +166,7 @@ class Workers:
                 break
             seconds = 0
             assignment = self._assignments.get(message.key)
-            if assignment is None:  # it was given up
+            if assignment is None:  # the question was taken back
                 continue
             if isinstance(message, _Answer):
                 done += self._take_answer(message.key, assignment, message.content)
@@ -178,7 +178,7 @@ class Workers:
         return done
 
     def _take_answer(self, key: str, assignment: _Assignment, answer: Any) -> list[tuple[Any, Any]]:
-        """What an answer means; nothing where the question has to be asked once more."""
+        """A question with its outcome; nothing if it has to be asked again."""
         self._look()  # another worker may have come while the run went on
         del self._assignments[key]
         question = assignment.question
@@ -189,8 +189,9 @@ class Workers:
             return self._ask_again(assignment)
         try:
             if question == answers.VERSIONS:
-                answers.check_versions(answer, self._roster.slots_of(assignment.worker))
-                self._roster.accept(assignment.worker)
+                there = self._roster.workers.get(assignment.worker, {})
+                answers.check_versions(answer, there.get("nthreads", 1))
+                self._roster.fit.add(assignment.worker)
                 return []
             if isinstance(answer, MnistCliError):
                 self._error = answer
@@ -248,14 +249,14 @@ class Workers:
             self._holder = address
 
     def _give_back(self, assignment: _Assignment) -> None:
-        """Have a question asked anew, before all others."""
+        """Put a question back, before all others."""
         if assignment.question != answers.VERSIONS:
             self._questions.appendleft((assignment.question, assignment.deaths))
 
     def _ask_again(self, assignment: _Assignment) -> list[tuple[Any, Any]]:
-        """Repeat a question whose worker was lost; why it failed, where that happens each time.
+        """Repeat a question whose worker was lost, or give up after several tries.
 
-        A question that nobody had begun with did not end its worker.
+        Only a question that had begun may have ended its worker.
         """
         if assignment.began is not None:
             assignment.deaths += 1
@@ -308,14 +309,14 @@ class Workers:
             self._ask(address, answers.VERSIONS)
 
     def _describe_death(self, address: str) -> str:
-        """How the code of a network ended its worker, each time that it was tried."""
+        """How the code of a network ended its worker in each try."""
         each_time = f"in each of {TRIES} tries"
         if address in self._out_of_memory:
-            return f"its worker process was ended {each_time}, as it exceeded its memory limit"
+            return f"its worker process exceeded its memory limit {each_time}"
         if self._place:
             return f"its worker process at {address} was ended {each_time}"
         how = exit_of(address)
-        hint = "; a system that runs out of memory does so" if how == "SIGKILL" else ""
+        hint = "; the system does this when it runs out of memory" if how == "SIGKILL" else ""
         return f"its worker process was ended {f'({how}) ' if how else ''}{each_time}{hint}"
 
     # Dask calls these in threads of its own.

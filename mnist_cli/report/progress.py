@@ -45,7 +45,7 @@ def reporter(quiet: bool = False) -> Iterator[OnEvent]:
     if quiet:
         yield lambda event: None
     elif _on_terminal():
-        # Drawn only when something was reported: no thread takes time from the training.
+        # Drawn on events only: a thread that refreshes the bars would slow the training.
         with Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -54,7 +54,7 @@ def reporter(quiet: bool = False) -> Iterator[OnEvent]:
             TextColumn("{task.fields[status]}", markup=False),
             console=Console(stderr=True),
             auto_refresh=False,
-            transient=True,  # what is known at the end is shown below it
+            transient=True,  # the result takes their place
         ) as bars:
             on_event = _Bars(bars)
             on_event(events.Waiting(STARTING))

@@ -29,7 +29,7 @@ from mnist_cli.training.checkpoint import Checkpoint, load
 from mnist_cli.training.device import environment, place, resolve_device
 from mnist_cli.training.evaluation import predict, score
 from mnist_cli.training.examples import to_device
-from mnist_cli.workflows.shared import data_of, restored, warn_of_leak
+from mnist_cli.workflows.shared import choose_data, restore_network, warn_of_leak
 
 
 def compare_checkpoints(
@@ -48,7 +48,7 @@ def compare_checkpoints(
     saved = [load(path) for path in options.checkpoints]
     models = _networks(saved, options.models, on_event)
     _check_one_dataset(saved, options)
-    data, trained_on = data_of(options.data, saved[0]), saved[0].record.dataset
+    data, trained_on = choose_data(options.data, saved[0]), saved[0].record.dataset
     dataset, images = datasets.load_test(data, on_event, trained_on)
     test = to_device(images, device)
     evaluated, predictions = [], []
@@ -93,7 +93,7 @@ def _networks(
         None if (name := checkpoint.record.model) in MODELS else named.get(name, first)
         for checkpoint in saved
     ]
-    return [restored(each, spec, on_event) for each, spec in zip(saved, specs, strict=True)]
+    return [restore_network(each, spec, on_event) for each, spec in zip(saved, specs, strict=True)]
 
 
 def _check_one_dataset(saved: list[Checkpoint], options: CheckpointsOptions) -> None:

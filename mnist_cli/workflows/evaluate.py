@@ -11,7 +11,7 @@ from mnist_cli.training.checkpoint import load
 from mnist_cli.training.device import environment, place, resolve_device
 from mnist_cli.training.evaluation import evaluate, per_class
 from mnist_cli.training.examples import to_device
-from mnist_cli.workflows.shared import data_of, restored, warn_of_leak
+from mnist_cli.workflows.shared import choose_data, restore_network, warn_of_leak
 
 
 def evaluate_checkpoint(
@@ -27,9 +27,9 @@ def evaluate_checkpoint(
     """
     device = resolve_device(device_name)
     saved = load(path)
-    model = restored(saved, custom, on_event)
+    model = restore_network(saved, custom, on_event)
     record = saved.record
-    dataset, test = datasets.load_test(data_of(data, saved), on_event, record.dataset)
+    dataset, test = datasets.load_test(choose_data(data, saved), on_event, record.dataset)
     warn_of_leak(record, dataset, on_event)
     evaluation = evaluate(place(model, device), to_device(test, device))
     measured = {

@@ -19,7 +19,7 @@ from mnist_cli.training.checkpoint import load
 from mnist_cli.training.device import place, resolve_device
 from mnist_cli.training.evaluation import predict
 from mnist_cli.training.examples import images_to_device
-from mnist_cli.workflows.shared import restored
+from mnist_cli.workflows.shared import restore_network
 
 Image28 = NDArray[np.uint8]
 
@@ -52,7 +52,7 @@ def predict_pictures(
     """
     device = resolve_device(device_name)
     saved = load(checkpoint)
-    model = restored(saved, custom, on_event)
+    model = restore_network(saved, custom, on_event)
     if custom and outputs_probabilities(model):
         on_event(Notice(f"{saved.record.model} {PROBABILITIES}"))
     read = list(_read(pictures, raw=raw))

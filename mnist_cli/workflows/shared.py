@@ -1,4 +1,4 @@
-"""What several commands do alike."""
+"""What several commands share."""
 
 from torch import nn
 
@@ -15,10 +15,10 @@ from mnist_cli.schema.results import TrainResult
 from mnist_cli.training.checkpoint import Checkpoint, restore_model
 
 
-def restored(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> nn.Module:
+def restore_network(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> nn.Module:
     """The network of a checkpoint. A name in a file is looked up, never imported.
 
-    An event says so where the code is not what it was when the network was trained.
+    A notice tells if the code changed since the training.
 
     Raises:
         UsageError: the network is a custom one, and `custom` does not say which, or has other
@@ -43,7 +43,7 @@ def restored(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> 
     return model
 
 
-def data_of(data: DataOptions, saved: Checkpoint | None) -> DataOptions:
+def choose_data(data: DataOptions, saved: Checkpoint | None) -> DataOptions:
     """With a checkpoint, `auto` is the dataset of its training."""
     if saved is None or data.dataset != DatasetName.AUTO:
         return data
@@ -51,7 +51,7 @@ def data_of(data: DataOptions, saved: Checkpoint | None) -> DataOptions:
 
 
 def warn_of_leak(record: TrainResult, dataset: DatasetInfo, on_event: OnEvent) -> None:
-    """Say so where a network is judged on images it was trained on."""
+    """Send a notice if a network is evaluated on images that it was trained on."""
     if dataset.name == DatasetName.MNIST5K and record.dataset.name == DatasetName.MNIST:
         on_event(
             Notice(

@@ -14,7 +14,7 @@ from mnist_cli.training.checkpoint import load
 from mnist_cli.training.device import place, resolve_device
 from mnist_cli.training.evaluation import predict
 from mnist_cli.training.examples import images_to_device
-from mnist_cli.workflows.shared import data_of, restored
+from mnist_cli.workflows.shared import choose_data, restore_network
 
 
 def choose_samples(
@@ -31,8 +31,8 @@ def choose_samples(
     """
     device = resolve_device(options.device)
     saved = load(options.checkpoint) if options.checkpoint else None
-    model = restored(saved, options.model, on_event) if saved else None
-    data, split = data_of(options.data, saved), options.shown_split
+    model = restore_network(saved, options.model, on_event) if saved else None
+    data, split = choose_data(options.data, saved), options.shown_split
     if split == Split.TEST:
         info, labelled = datasets.load_test(data, on_event, saved.record.dataset if saved else None)
     else:

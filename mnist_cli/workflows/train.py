@@ -26,11 +26,11 @@ from mnist_cli.training.evaluation import evaluate
 from mnist_cli.training.examples import Examples, to_device
 from mnist_cli.training.loop import fit
 from mnist_cli.training.state import Training, set_up
-from mnist_cli.workflows.shared import data_of
+from mnist_cli.workflows.shared import choose_data
 
 
 def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
-    """Train one network, evaluate and save it after every epoch, and return the last state.
+    """Train one network, evaluate and save it after every epoch, and return the last record.
 
     Raises:
         UsageError: the device does not exist, or the file to resume is of another training.
@@ -46,7 +46,7 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     resumed = checkpoint.load(options.resume) if options.resume else None
     if resumed:
         _check_same_training(options, precision, resumed)
-    dataset = datasets.load(data_of(options.data, resumed), on_event)
+    dataset = datasets.load(choose_data(options.data, resumed), on_event)
     examples, test = to_device(dataset.train, device), to_device(dataset.test, device)
     training = set_up(model, examples, options.protocol, options.seed, precision)
     if resumed:
@@ -70,7 +70,7 @@ def _train_and_save(
     done: tuple[EpochResult, ...],
     on_event: OnEvent,
 ) -> TrainResult:
-    """Train the epochs after those that are `done`; the file is a whole one after each."""
+    """Train the epochs after those that are `done`, and save the checkpoint after each."""
     epochs, path = list(done), options.checkpoint
     model, optimizer, name = training.model, training.optimizer, options.model.name
     code = code_sha256(options.model)
@@ -114,7 +114,7 @@ def _train_and_save(
 
 
 def _check_same_training(options: TrainOptions, precision: Precision, resumed: Checkpoint) -> None:
-    """Raise UsageError where going on would not be the unbroken training."""
+    """Raise UsageError if the result would differ from that of an uninterrupted training."""
     record, wanted = resumed.record, options.protocol
     # With a one-cycle schedule the rate of every step depends on the number of epochs.
     epochs = record.protocol.epochs if wanted.schedule != Schedule.CONSTANT else wanted.epochs
@@ -132,13 +132,14 @@ def _check_same_training(options: TrainOptions, precision: Precision, resumed: C
             ("--precision", record.precision, precision),
             ("--threads", threads, options.threads or threads),
             ("--seed", record.seed, options.seed),
-            ("--dataset", record.dataset.name, data_of(options.data, resumed).dataset),
+            ("--dataset", record.dataset.name, choose_data(options.data, resumed).dataset),
         )
         if was != now
     ]
     if differences:
         raise UsageError(
-            f"{resumed.path} was trained otherwise; to resume it give {', '.join(differences)}"
+            f"{resumed.path} was trained with other settings; to resume it give "
+            f"{', '.join(differences)}"
         )
     if files := changed_files(record.code, code_sha256(options.model)):
         raise UsageError(
