@@ -17,16 +17,9 @@ from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.execution import engine
 from mnist_cli.execution.engine import cluster_client
 from tests.conftest import run_process, start, write_dataset
-from tests.test_jobs import lines
+from tests.test_jobs import SHADES, lines, wait_for
 
 NET = "from shades import linear\n\n\ndef net():\n    return linear()\n"
-SHADES = """
-from torch import nn
-
-
-def linear():
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-"""
 Begin = Callable[..., subprocess.Popen[bytes]]
 
 
@@ -63,14 +56,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
         for child in family:
             child.kill()
     process.wait(10)
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 60
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 def scheduler(begin: Begin) -> tuple[subprocess.Popen[bytes], Path]:

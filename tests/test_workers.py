@@ -1,7 +1,7 @@
 """Which worker is asked what, and what becomes of its answers: with a made-up engine."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import nullcontext
 from dataclasses import replace
@@ -122,6 +122,18 @@ class Engine:
         for topic, handler in self._topics.items():
             if topic != workers.MEMORY_TOPIC:
                 handler((0.0, report))
+
+    def replace_workers(
+        self, names: Iterator[str], last: Callable[[RunTask], Any] | None = None
+    ) -> Callable[[RunTask], None]:
+        """What a worker does that ends at each run, whereupon the next one joins."""
+
+        def end(task: RunTask) -> None:
+            self.workers.clear()
+            name = next(names)
+            self.join(name, last if last and name == "g" else end)
+
+        return end
 
     def run_out_of_memory(self, address: str) -> None:
         self._topics[workers.MEMORY_TOPIC]((0.0, {"worker": address}))
@@ -258,13 +270,7 @@ def test_workers_that_do_not_fit_are_left_aside() -> None:
 
 def test_a_worker_that_is_lost_each_time_is_the_networks_fault() -> None:
     engine = Engine()
-    names = iter("bcdefg")
-
-    def dies(task: RunTask) -> None:
-        engine.workers.clear()
-        engine.join(next(names), dies)
-
-    engine.join("a", dies)
+    engine.join("a", engine.replace_workers(iter("bcdefg")))
     [outcome] = trained(executor(engine, [])).values()
     assert outcome == "its worker process at d was ended in each of 4 tries"
     assert [address for address, what in engine.asked if what == "train"] == list("abcd")
@@ -272,15 +278,8 @@ def test_a_worker_that_is_lost_each_time_is_the_networks_fault() -> None:
 
 def test_a_worker_that_is_lost_before_it_begins_is_not_the_networks_fault() -> None:
     engine = Engine()
-    names = iter("bcdefgh")
-    engine.silent = set("abcdefg")
-
-    def leaves(task: RunTask) -> None:
-        engine.workers.clear()
-        name = next(names)
-        engine.join(name, good if name == "h" else leaves)
-
-    engine.join("a", leaves)
+    engine.silent = set("abcdef")
+    engine.join("a", engine.replace_workers(iter("bcdefg"), last=good))
     assert trained(executor(engine, [])) == {0: run(0)}
 
 
@@ -337,14 +336,8 @@ def test_what_ended_a_local_worker_is_named(
     code: int, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Engine()
-    names = iter("bcdefg")
     monkeypatch.setattr(LocalNanny, "exit_codes", dict.fromkeys("abcdefg", code))
-
-    def dies(task: RunTask) -> None:
-        engine.workers.clear()
-        engine.join(next(names), dies)
-
-    engine.join("a", dies)
+    engine.join("a", engine.replace_workers(iter("bcdefg")))
     [outcome] = trained(executor(engine, [], at_once=2)).values()
     assert how in str(outcome)
 

@@ -35,13 +35,7 @@ def predict_pictures(
 ) -> tuple[PredictResult, Image28]:
     """Predict the digits in pictures; a picture that cannot be read has a failure instead.
 
-    Args:
-        checkpoint: file of the network.
-        pictures: files and folders; `-` is standard input.
-        custom: the network's code, which custom networks need.
-        device_name: where it computes.
-        on_event: receives notices.
-        raw: whether the pictures are in MNIST's form already.
+    `pictures` are files, folders or `-` for standard input, in MNIST's form already if `raw`.
 
     Returns:
         The result, and the N pictures that were read as the network sees them: uint8 N×28×28.
