@@ -54,7 +54,7 @@ class LocalNanny(Nanny):
         super()._on_worker_exit_sync(exitcode)  # type: ignore[no-untyped-call]
 
 
-def exit_of(address: str) -> str | None:
+def describe_exit(address: str) -> str | None:
     """How a worker process of ours ended, such as `exit status 3` or `SIGKILL`, if it is known."""
     patience = time.monotonic() + EXIT_CODE_SECONDS
     while (code := LocalNanny.exit_codes.get(address)) is None:
@@ -76,7 +76,7 @@ def kill_worker(client: Any, address: str) -> None:
     client.run(kill, workers=[address], nanny=True, wait=False, on_error="ignore")
 
 
-def jobs_that_fit(device: str, threads: int) -> int:
+def count_jobs_that_fit(device: str, threads: int) -> int:
     """A job for each accelerator, or as many as there are cores for their threads."""
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if accelerator and device in {"auto", accelerator.type}:
@@ -100,7 +100,7 @@ def local_client(jobs: int, threads: int) -> Iterator[Any]:
     }
     atexit.unregister(close_clusters)  # it waits for workers that were interrupted at their start
     logging.disable()  # Dask's threads log until the process ends
-    with _loop() as loop, dask.config.set(config):
+    with _run_loop() as loop, dask.config.set(config):
         try:
             cluster = LocalCluster(
                 loop=loop,
@@ -138,7 +138,7 @@ def cluster_client(place: str) -> Iterator[Any]:
         UsageError: there is no such file, or it is another one.
         MnistCliError: the scheduler does not answer.
     """
-    address = _address(place)
+    address = _find_address(place)
     logging.disable()  # one line of ours reports a lost scheduler
     with dask.config.set(CONFIG):
         try:
@@ -166,7 +166,7 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
-def _address(place: str) -> str:
+def _find_address(place: str) -> str:
     if os.path.isfile(place):  # noqa: PTH113 - of any text, however long
         try:
             with open(place, encoding="utf-8") as file:
@@ -191,7 +191,7 @@ async def _greet(address: str) -> None:
 
 
 @contextmanager
-def _loop() -> Iterator[Any]:
+def _run_loop() -> Iterator[Any]:
     """A thread for Dask; it and the workers block SIGINT, which the main process handles."""
     runner = LoopRunner(asynchronous=False)
     if os.name == "posix":

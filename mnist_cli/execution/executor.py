@@ -88,7 +88,7 @@ def executing(options: CompareOptions, on_event: OnEvent) -> Iterator[Executor]:
         return
     from dask.system import CPU_COUNT
 
-    from mnist_cli.execution.engine import cluster_client, jobs_that_fit, local_client
+    from mnist_cli.execution.engine import cluster_client, count_jobs_that_fit, local_client
     from mnist_cli.execution.workers import Workers
 
     if execution.cluster is not None:
@@ -97,7 +97,7 @@ def executing(options: CompareOptions, on_event: OnEvent) -> Iterator[Executor]:
             yield Workers(client, options, threads or 1, on_event, at_once=1)
         return
     threads = threads or CPU_COUNT
-    jobs = execution.jobs or jobs_that_fit(options.device, threads)
+    jobs = execution.jobs or count_jobs_that_fit(options.device, threads)
     on_event(Waiting(f"starting {plural(jobs, 'worker')}"))
     with local_client(jobs, threads) as client:
         yield Workers(client, options, threads, on_event, at_once=jobs)

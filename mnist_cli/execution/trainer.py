@@ -46,14 +46,14 @@ class Trainer:
             MnistCliError: its code cannot be imported.
         """
         custom, name = entry.model.custom, entry.name
-        self._maker(entry.model)
+        self._import_factory(entry.model)
         notices: list[str] = []
         try:
-            model = self._built(entry, seed=0)
+            model = self._build(entry, seed=0)
             cost, _ = count_operations(name, model)
             if custom and building.outputs_probabilities(model):
                 notices.append(f"{name} {building.PROBABILITIES}")
-            if custom and building.same_weights(model, self._built(entry, seed=1)):
+            if custom and building.same_weights(model, self._build(entry, seed=1)):
                 notices.append(
                     f"{name} has the same first weights with every seed: the seeds show less "
                     "than they do for other networks"
@@ -70,7 +70,7 @@ class Trainer:
         entry = task.entry
         history, cpu_seconds = [], 0.0
         try:
-            model = self._built(entry, task.seed)
+            model = self._build(entry, task.seed)
             training = set_up(model, examples, entry.protocol, task.seed, entry.precision)
             for fitted in fit(training, on_step=on_step):
                 cpu_seconds += fitted.cpu_seconds
@@ -96,14 +96,14 @@ class Trainer:
             processor=self.environment.processor,
         )
 
-    def _maker(self, model: ModelSpec) -> Callable[[], Any]:
+    def _import_factory(self, model: ModelSpec) -> Callable[[], Any]:
         if model.name not in self._makers:
             self._makers[model.name] = factory(model)
         return self._makers[model.name]
 
-    def _built(self, entry: Entry, seed: int) -> nn.Module:
+    def _build(self, entry: Entry, seed: int) -> nn.Module:
         name = entry.name
-        model = building.instantiate(name, self._maker(entry.model), seed)
+        model = building.instantiate(name, self._import_factory(entry.model), seed)
         with running(model, f"{name} failed"):
             if name in self._last and building.shares_memory(model, self._last[name]):
                 raise MnistCliError(

@@ -22,7 +22,7 @@ from mnist_cli.data.datasets import Dataset, to_bytes
 from mnist_cli.errors import MnistCliError
 from mnist_cli.execution import answers, worker
 from mnist_cli.execution.answers import Question
-from mnist_cli.execution.engine import exit_of, kill_worker
+from mnist_cli.execution.engine import describe_exit, kill_worker
 from mnist_cli.execution.roster import Roster
 from mnist_cli.networks.bundle import pack
 from mnist_cli.schema.comparison import Run
@@ -288,8 +288,10 @@ class Workers:
     def _is_lost(self, assignment: _Assignment) -> bool:
         """Whether a worker left, or cannot begin any more: it is paused or gets no images."""
         there = self._roster.workers.get(assignment.worker)
-        if there is None or assignment.began is not None:
-            return there is None
+        if there is None:
+            return True
+        if assignment.began is not None:
+            return False
         lacks_images = assignment.holder and assignment.holder not in self._roster.workers
         return bool(lacks_images) or there["status"] != "running"
 
@@ -315,7 +317,7 @@ class Workers:
             return f"its worker process exceeded its memory limit {each_time}"
         if self._place:
             return f"its worker process at {address} was ended {each_time}"
-        how = exit_of(address)
+        how = describe_exit(address)
         hint = "; the system does this when it runs out of memory" if how == "SIGKILL" else ""
         return f"its worker process was ended {f'({how}) ' if how else ''}{each_time}{hint}"
 

@@ -91,11 +91,11 @@ class _Lines:
                     f"{format_seconds(result.train_seconds)}"
                 )
             case events.RunFinished():
-                say(f"{_finished(event)} {_in_brackets(event.remaining)}")
+                say(f"{_describe_run(event)} {_bracket_left(event.remaining)}")
             case events.RunFailed():
-                say(f"{_failed(event)} {_in_brackets(event.remaining)}")
+                say(f"{_describe_failure(event)} {_bracket_left(event.remaining)}")
             case events.PairsLookedAt():
-                for line in _looked_at(event):
+                for line in _describe_looks(event):
                     say(line)
 
 
@@ -125,17 +125,17 @@ class _Bars:
                 self._count(event)
             case events.RunFinished(model, seed, epochs, run, left):
                 if self._has_workers or run.runs_at_once > 1:
-                    self._print(_finished(event))
+                    self._print(_describe_run(event))
                     self._hide_run((model, seed))
                 else:
                     self._finish(model, seed, run.epochs, epochs, run.test_accuracy)
                 self._count(left)
             case events.RunFailed(model, seed, _, left):
-                self._print(_failed(event))
+                self._print(_describe_failure(event))
                 self._hide_run((model, seed), (model, None))
                 self._count(left)
             case events.PairsLookedAt():
-                for line in _looked_at(event):
+                for line in _describe_looks(event):
                     self._print(line)
 
     def _print(self, line: str) -> None:
@@ -144,7 +144,7 @@ class _Bars:
     def _train(self, event: events.TrainingProgress) -> None:
         run, total = (event.model, event.seed), event.epochs * event.steps
         done = (event.epoch - 1) * event.steps + event.step
-        label = f"{_named(*run)} epoch {event.epoch}/{event.epochs}"
+        label = f"{_name_run(*run)} epoch {event.epoch}/{event.epochs}"
         key = event.model
         if event.worker:  # a row for each, as several may train the same network
             self._has_workers = True
@@ -157,14 +157,14 @@ class _Bars:
     def _count(self, left: events.RunsLeft) -> None:
         if left.total > 1:
             title = "all runs" if left.look is None else f"runs up to {left.look} seeds"
-            self._show("", title, left.total - left.left, left.total, status=_left(left))
+            self._show("", title, left.total - left.left, left.total, status=_describe_left(left))
 
     def _finish(
         self, model: str, seed: int | None, epoch: int, epochs: int, accuracy: float
     ) -> None:
         row = self._rows.get(model)  # a fast network may have none yet: it counts epochs then
         total = (row is not None and self._bars.tasks[row].total) or epochs
-        label = f"{_named(model, seed)} epoch {epoch}/{epochs}"
+        label = f"{_name_run(model, seed)} epoch {epoch}/{epochs}"
         status = f"accuracy {format_percent(accuracy)}"
         self._show(model, label, total * epoch / epochs, total, status=status, run=(model, seed))
 
@@ -202,36 +202,36 @@ class _Bars:
             del self._runs[key]
 
 
-def _named(model: str, seed: int | None) -> str:
+def _name_run(model: str, seed: int | None) -> str:
     return model if seed is None else f"{model} seed {seed}"
 
 
-def _finished(event: events.RunFinished) -> str:
+def _describe_run(event: events.RunFinished) -> str:
     run, target = event.run, ""
     if run.reached_target is not None:
         reached = "reached" if run.reached_target else "not reached"
         target = f", {reached} in {plural(run.epochs, 'epoch')}"
     return (
-        f"{_named(event.model, event.seed)}: test loss {format_loss(run.test_loss)}, "
+        f"{_name_run(event.model, event.seed)}: test loss {format_loss(run.test_loss)}, "
         f"test accuracy {format_percent(run.test_accuracy)}, "
         f"{format_seconds(run.train_seconds)}{target}"
     )
 
 
-def _failed(event: events.RunFailed) -> str:
+def _describe_failure(event: events.RunFailed) -> str:
     return f"{event.model} failed: seed {event.seed}: {event.reason}"
 
 
-def _looked_at(event: events.PairsLookedAt) -> list[str]:
+def _describe_looks(event: events.PairsLookedAt) -> list[str]:
     return [phrases.verdict(pair, event.margin, event.settling) for pair in event.verdicts]
 
 
-def _in_brackets(left: events.RunsLeft) -> str:
+def _bracket_left(left: events.RunsLeft) -> str:
     to_look = "" if left.look is None else f" to the look at {left.look} seeds"
-    return f"({_left(left)}{to_look})"
+    return f"({_describe_left(left)}{to_look})"
 
 
-def _left(left: events.RunsLeft) -> str:
+def _describe_left(left: events.RunsLeft) -> str:
     """`7 of 20 runs, about 3 min left`; `at least` where a network has not been timed yet."""
     if not left.total:
         return "no run is left"

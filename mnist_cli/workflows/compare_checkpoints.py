@@ -46,7 +46,7 @@ def compare_checkpoints(
     """
     device = resolve_device(options.device)
     saved = [load(path) for path in options.checkpoints]
-    models = _networks(saved, options.models, on_event)
+    models = _restore_networks(saved, options.models, on_event)
     _check_one_dataset(saved, options)
     data, trained_on = choose_data(options.data, saved[0]), saved[0].record.dataset
     dataset, images = datasets.load_test(data, on_event, trained_on)
@@ -56,15 +56,15 @@ def compare_checkpoints(
         warn_of_leak(checkpoint.record, dataset, on_event)
         logits = predict(place(model, device), test.images)
         predictions.append(logits.argmax(1).numpy())
-        evaluated.append(_evaluated(checkpoint, model, score(logits, test.labels)))
+        evaluated.append(_describe_checkpoint(checkpoint, model, score(logits, test.labels)))
     answers = np.stack(predictions)
     right = answers == images.labels
-    chosen = _disputed(right, options, on_event)
+    chosen = _choose_disputed(right, options, on_event)
     result = CheckpointComparison(
         dataset=dataset,
         environment=environment(device),
         checkpoints=tuple(evaluated),
-        disagreements=_disagreements(options.checkpoints, right),
+        disagreements=_compare_pairs(options.checkpoints, right),
         disputed=tuple(
             DisputedImage(
                 index=int(index),
@@ -77,7 +77,7 @@ def compare_checkpoints(
     return result, LabelledImages(images.images[chosen], images.labels[chosen])
 
 
-def _networks(
+def _restore_networks(
     saved: list[Checkpoint], custom: tuple[ModelSpec, ...], on_event: OnEvent
 ) -> list[nn.Module]:
     """The networks of all checkpoints.
@@ -106,7 +106,7 @@ def _check_one_dataset(saved: list[Checkpoint], options: CheckpointsOptions) -> 
         )
 
 
-def _evaluated(
+def _describe_checkpoint(
     checkpoint: Checkpoint, model: nn.Module, evaluation: Evaluation
 ) -> EvaluatedCheckpoint:
     accuracy = evaluation.test_accuracy
@@ -122,7 +122,7 @@ def _evaluated(
     )
 
 
-def _disagreements(paths: tuple[Path, ...], right: NDArray[np.bool_]) -> tuple[Disagreement, ...]:
+def _compare_pairs(paths: tuple[Path, ...], right: NDArray[np.bool_]) -> tuple[Disagreement, ...]:
     """The exact test for each pair, adjusted over all; `right` is checkpoints × images."""
     pairs = list(combinations(range(len(paths)), 2))
     counts = [
@@ -151,7 +151,7 @@ def _disagreements(paths: tuple[Path, ...], right: NDArray[np.bool_]) -> tuple[D
     return tuple(results)
 
 
-def _disputed(
+def _choose_disputed(
     right: NDArray[np.bool_], options: CheckpointsOptions, on_event: OnEvent
 ) -> NDArray[np.int64]:
     """Positions of images that only some checkpoints classify correctly, as many as asked for."""

@@ -88,12 +88,12 @@ def _train_all(
                 _report_runs(done, comparison, executor.slots, on_event)
                 _report_looks(before, comparison.result, on_event)
         if comparison.out_of_time:
-            on_event(events.Notice(_out_of_time(comparison)))
+            on_event(events.Notice(_describe_time_limit(comparison)))
         else:
             comparison.journal.finish()
     except (KeyboardInterrupt, Terminated, MnistCliError):
         if comparison.journal.path:
-            kept = f"{_journalled(comparison)}; the same command goes on from there"
+            kept = f"{_describe_journal(comparison)}; the same command goes on from there"
             on_event(events.Notice(kept))
         raise
 
@@ -106,7 +106,7 @@ def _report_start(comparison: Comparison, slots: int, on_event: OnEvent) -> None
             on_event(events.Notice(notice))
     if comparison.journal.path and comparison.journal.runs:
         left = "going on from there" if comparison.pending() else "nothing is left to train"
-        on_event(events.Notice(f"{_journalled(comparison)}; {left}"))
+        on_event(events.Notice(f"{_describe_journal(comparison)}; {left}"))
     _report_looks(None, comparison.result, on_event)
     on_event(comparison.left(slots))
 
@@ -136,13 +136,13 @@ def _shown_seed(options: CompareOptions, task: RunTask) -> int | None:
     return None if options.settle is None and options.seeds == 1 else task.seed
 
 
-def _journalled(comparison: Comparison) -> str:
+def _describe_journal(comparison: Comparison) -> str:
     finished = comparison.finished()
     total = finished + len(comparison.pending())
     return f"{comparison.journal.path} has {finished} of {plural(total, 'run')}"
 
 
-def _out_of_time(comparison: Comparison) -> str:
+def _describe_time_limit(comparison: Comparison) -> str:
     verdicts = comparison.result.verdicts
     open_pairs = len([v for v in verdicts if v.outcome == Outcome.OPEN])
     state = f"{plural(open_pairs, 'pair')} not settled yet" if open_pairs else "some runs were left"

@@ -51,7 +51,7 @@ def predict_pictures(
         on_event(Notice(f"{saved.record.model} {PROBABILITIES}"))
     read = list(_read(pictures, raw=raw))
     images = [image for _, image in read if not isinstance(image, str)]
-    seen = np.stack([*images, np.zeros((28, 28), np.uint8)])[:-1]  # there may be none
+    seen = np.array(images, np.uint8).reshape(-1, 28, 28)  # there may be none
     rows = iter(_probabilities(place(model, device), images_to_device(seen, device)))
     result = PredictResult(
         checkpoint=str(checkpoint),

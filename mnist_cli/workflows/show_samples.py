@@ -38,9 +38,9 @@ def choose_samples(
     else:
         dataset = datasets.load(data, on_event)
         info, labelled = dataset.info, dataset.train
-    predictions = None if model is None else _predictions(model, labelled, device)
+    predictions = None if model is None else _predict(model, labelled, device)
 
-    chosen = _chosen(options, labelled.labels, predictions)
+    chosen = _choose(options, labelled.labels, predictions)
     if len(chosen) < options.count:
         only = f"only {len(chosen)} images in the {split} set match"
         on_event(Notice(f"{only} ({options.count} requested)"))
@@ -61,7 +61,7 @@ def choose_samples(
     return result, LabelledImages(labelled.images[chosen], labelled.labels[chosen])
 
 
-def _chosen(
+def _choose(
     options: SamplesOptions, labels: NDArray[np.uint8], predictions: NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
     """Positions of images with the label and, where that was asked for, a wrong prediction."""
@@ -73,7 +73,7 @@ def _chosen(
     return np.random.default_rng(options.seed).permutation(np.flatnonzero(fits))[: options.count]
 
 
-def _predictions(
+def _predict(
     model: torch.nn.Module, labelled: LabelledImages, device: torch.device
 ) -> NDArray[np.int64]:
     images = images_to_device(labelled.images, device)
