@@ -19,7 +19,7 @@ from mnist_cli.schema.options import DataOptions, TrainOptions
 from mnist_cli.schema.protocol import Recipe, Settings
 from mnist_cli.training import checkpoint, recipes
 from mnist_cli.workflows.train import train_network
-from tests.conftest import RunCli
+from tests.conftest import RunCli, write_dataset
 
 MNIST5K_SHA256 = "116356584b3a172cab8e864640b2d802a262359680d07ff969c0d6dc617f0a6b"
 FAST = ("--dataset", "mnist5k", "--quiet")
@@ -142,17 +142,8 @@ def test_a_resumed_training_equals_an_unbroken_one(run_cli: RunCli, network: str
 
 def test_resuming_takes_the_dataset_of_the_checkpoint(run_cli: RunCli) -> None:
     run_cli("train", "mlp", "--epochs", 1, *FAST)
-    resumed = run_cli(
-        "train",
-        "mlp",
-        "--epochs",
-        2,
-        "--resume",
-        "mlp.safetensors",
-        "--output",
-        "2.safetensors",
-        "--json",
-    )
+    files = ("--resume", "mlp.safetensors", "--output", "2.safetensors")
+    resumed = run_cli("train", "mlp", "--epochs", 2, *files, "--json")
     assert resumed.json["dataset"]["name"] == "mnist5k"
     assert len(resumed.json["epochs"]) == 2
 
@@ -195,8 +186,6 @@ def test_resuming_with_another_number_of_threads_is_refused(
 
 
 def test_other_images_of_the_same_name(run_cli: RunCli) -> None:
-    from tests.conftest import write_dataset
-
     for folder in ("data", "other"):
         write_dataset(Path(folder, "KMNIST"))
     images = Path("other", "KMNIST", "raw", "train-images-idx3-ubyte")
@@ -336,8 +325,6 @@ def test_a_failed_save_claims_nothing(run_cli: RunCli, monkeypatch: pytest.Monke
 
 
 def test_a_home_folder_is_expanded(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.conftest import write_dataset
-
     write_dataset(Path("home", "KMNIST"))
     monkeypatch.setenv("HOME", str(Path("home").resolve()))
     monkeypatch.setenv("USERPROFILE", str(Path("home").resolve()))
@@ -437,8 +424,6 @@ def test_offline_mnist_fails_with_the_ways_out(
 def test_the_data_folder_comes_from_the_environment(
     run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.conftest import write_dataset
-
     write_dataset(Path("elsewhere", "KMNIST"))
     monkeypatch.setenv("MNIST_CLI_DATA_DIR", "elsewhere")
     outcome = run_cli("train", "mlp", "--dataset", "kmnist", "--epochs", 1, "--json")

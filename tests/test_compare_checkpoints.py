@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from mnist_cli.errors import ExitCode
-from tests.conftest import RunCli
+from tests.conftest import RunCli, write_dataset
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 OWN = """
@@ -126,21 +126,9 @@ def test_what_does_not_fit(run_cli: RunCli, files: tuple[str, str]) -> None:
 def test_training_on_different_images_needs_a_word(
     run_cli: RunCli, files: tuple[str, str], tmp_path: Path
 ) -> None:
-    from tests.conftest import write_dataset
-
     write_dataset(Path("data", "KMNIST"))
-    run_cli(
-        "train",
-        "mlp",
-        "--dataset",
-        "kmnist",
-        "--data-dir",
-        "data",
-        "--output",
-        "k.safetensors",
-        "--epochs",
-        1,
-    )
+    data = ("--dataset", "kmnist", "--data-dir", "data")
+    run_cli("train", "mlp", *data, "--output", "k.safetensors", "--epochs", 1)
     refused = run_cli("compare", files[0], "k.safetensors")
     assert refused.code == ExitCode.USAGE
     assert "trained on kmnist and mnist5k; say with --dataset" in refused.err
