@@ -268,6 +268,23 @@ def test_workers_that_do_not_fit_are_left_aside() -> None:
     assert {address for address, what in engine.asked if what == "train"} == {"fit"}
 
 
+def test_a_worker_that_comes_back_is_checked_again() -> None:
+    engine, events = Engine(), list[Event]()
+    engine.join("a", good)
+    made = executor(engine, events)
+    trained(made)
+    del engine.workers["a"]
+    made._look()
+    engine.join("a", good, versions=engine.versions | {"torch": "1.0"})
+    engine.join("b", good, "b")
+    trained(made, 2)
+    assert "the worker a has torch 1.0, not " in texts(events)[-1]
+    engine.workers.clear()
+    made._look()
+    engine.join("a", good)
+    assert trained(made) == {0: run(0)}
+
+
 def test_a_worker_that_is_lost_each_time_is_the_networks_fault() -> None:
     engine = Engine()
     engine.join("a", engine.replace_workers(iter("bcdefg")))

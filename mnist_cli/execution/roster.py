@@ -85,7 +85,6 @@ class Roster:
         if time.monotonic() - self._waits_since < patience:
             return
         self._waits_since = inf  # it is told once
-        self._waits_for_first = False
         states = ", ".join(sorted({described["status"] for described in self.workers.values()}))
         state = f"no worker is connected to {place}"
         if self.workers:
