@@ -17,16 +17,9 @@ from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.execution import engine
 from mnist_cli.execution.engine import cluster_client
 from tests.conftest import run_process, start, write_dataset
-from tests.test_jobs import lines
+from tests.test_jobs import SHADES, lines, wait_for
 
 NET = "from shades import linear\n\n\ndef net():\n    return linear()\n"
-SHADES = """
-from torch import nn
-
-
-def linear():
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-"""
 Begin = Callable[..., subprocess.Popen[bytes]]
 
 
@@ -63,14 +56,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
         for child in family:
             child.kill()
     process.wait(10)
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 60
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 def scheduler(begin: Begin) -> tuple[subprocess.Popen[bytes], Path]:
@@ -170,9 +155,9 @@ def test_workers_that_do_not_fit_are_named(begin: Begin, tmp_path: Path) -> None
     [
         ("nofile.json", "there is no file nofile.json; name one that dask scheduler"),
         ("n" * 300, "there is no file nnn"),
-        ("own.py", "own.py is no file of a scheduler; name the one that it wrote: dask scheduler"),
-        ("list.json", "list.json is no file of a scheduler"),
-        ("bytes.json", "bytes.json is no file of a scheduler"),
+        ("own.py", "own.py is not a scheduler file; name the one written by: dask scheduler"),
+        ("list.json", "list.json is not a scheduler file"),
+        ("bytes.json", "bytes.json is not a scheduler file"),
     ],
 )
 def test_what_is_no_scheduler_is_named(place: str, message: str) -> None:

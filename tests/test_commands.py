@@ -1,6 +1,7 @@
 """The five commands, run in this process on the bundled images."""
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.events import EpochFinished
 from mnist_cli.schema.options import DataOptions, TrainOptions
 from mnist_cli.schema.protocol import Recipe, Settings
-from mnist_cli.training import recipes
+from mnist_cli.training import checkpoint, recipes
 from mnist_cli.workflows.train import train_network
-from tests.conftest import RunCli
+from tests.conftest import RunCli, write_dataset
 
 MNIST5K_SHA256 = "116356584b3a172cab8e864640b2d802a262359680d07ff969c0d6dc617f0a6b"
 FAST = ("--dataset", "mnist5k", "--quiet")
@@ -141,17 +142,8 @@ def test_a_resumed_training_equals_an_unbroken_one(run_cli: RunCli, network: str
 
 def test_resuming_takes_the_dataset_of_the_checkpoint(run_cli: RunCli) -> None:
     run_cli("train", "mlp", "--epochs", 1, *FAST)
-    resumed = run_cli(
-        "train",
-        "mlp",
-        "--epochs",
-        2,
-        "--resume",
-        "mlp.safetensors",
-        "--output",
-        "2.safetensors",
-        "--json",
-    )
+    files = ("--resume", "mlp.safetensors", "--output", "2.safetensors")
+    resumed = run_cli("train", "mlp", "--epochs", 2, *files, "--json")
     assert resumed.json["dataset"]["name"] == "mnist5k"
     assert len(resumed.json["epochs"]) == 2
 
@@ -177,6 +169,35 @@ def test_resuming_another_training_is_refused(
     assert (outcome.code, outcome.out) == (ExitCode.USAGE, "")
     assert message in outcome.err
     assert Path("mlp.safetensors").read_bytes() == before
+
+
+def test_resuming_with_another_number_of_threads_is_refused(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_cli("train", "mlp", "--epochs", 1, *FAST)
+    saved = checkpoint.load(Path("mlp.safetensors"))
+    trained_in = replace(saved.record.environment, threads=3)
+    other = replace(saved, record=replace(saved.record, environment=trained_in))
+    monkeypatch.setattr(checkpoint, "load", lambda path: other)
+    command = ("train", "mlp", "--epochs", 2, "--resume", "mlp.safetensors", "--threads", 1)
+    outcome = run_cli(*command)
+    assert outcome.code == ExitCode.USAGE
+    assert "was trained with other settings; to resume it give --threads 3" in outcome.err
+
+
+def test_other_images_of_the_same_name(run_cli: RunCli) -> None:
+    for folder in ("data", "other"):
+        write_dataset(Path(folder, "KMNIST"))
+    images = Path("other", "KMNIST", "raw", "train-images-idx3-ubyte")
+    images.write_bytes(images.read_bytes()[:-1] + b"!")
+    run_cli("train", "mlp", "--epochs", 1, "--dataset", "kmnist", "--data-dir", "data", "--quiet")
+    evaluated = run_cli("eval", "mlp.safetensors", "--data-dir", "data", "--json").json
+    assert (evaluated["dataset"]["name"], evaluated["num_samples"]) == ("kmnist", 20)
+    resumed = ("--epochs", 2, "--resume", "mlp.safetensors", "--data-dir")
+    refused = run_cli("train", "mlp", *resumed, "other")
+    assert refused.code == ExitCode.USAGE
+    assert "mlp.safetensors was trained on other images called kmnist" in refused.err
+    assert run_cli("train", "mlp", *resumed, "data").code == ExitCode.OK
 
 
 def test_replacing_a_checkpoint_is_announced(run_cli: RunCli) -> None:
@@ -304,8 +325,6 @@ def test_a_failed_save_claims_nothing(run_cli: RunCli, monkeypatch: pytest.Monke
 
 
 def test_a_home_folder_is_expanded(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.conftest import write_dataset
-
     write_dataset(Path("home", "KMNIST"))
     monkeypatch.setenv("HOME", str(Path("home").resolve()))
     monkeypatch.setenv("USERPROFILE", str(Path("home").resolve()))
@@ -405,8 +424,6 @@ def test_offline_mnist_fails_with_the_ways_out(
 def test_the_data_folder_comes_from_the_environment(
     run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.conftest import write_dataset
-
     write_dataset(Path("elsewhere", "KMNIST"))
     monkeypatch.setenv("MNIST_CLI_DATA_DIR", "elsewhere")
     outcome = run_cli("train", "mlp", "--dataset", "kmnist", "--epochs", 1, "--json")
@@ -453,8 +470,10 @@ def test_eval_warns_of_images_seen_in_training(
     with monkeypatch.context() as context:
         context.setattr(datasets, "load", pretend)
         run_cli("train", "mlp", "--epochs", 1, *FAST)
-    outcome = run_cli("eval", "mlp.safetensors", "--dataset", "mnist5k")
-    assert "says nothing about new images" in outcome.err
+    Path("copy.safetensors").write_bytes(Path("mlp.safetensors").read_bytes())
+    for command in (("eval",), ("compare", "copy.safetensors")):
+        outcome = run_cli(*command, "mlp.safetensors", "--dataset", "mnist5k")
+        assert "says nothing about new images" in outcome.err
 
 
 def test_a_custom_checkpoint_needs_its_code_named(run_cli: RunCli, own_network: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from mnist_cli.errors import ExitCode
-from tests.conftest import RunCli
+from tests.conftest import RunCli, write_dataset
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 OWN = """
@@ -99,6 +99,12 @@ def test_custom_networks_are_named(run_cli: RunCli, files: tuple[str, str]) -> N
     accuracies = [row["test_accuracy"] for row in outcome.json["checkpoints"]]
     alone = run_cli("eval", "two.safetensors", "--model", "own.py:two", "--json").json
     assert accuracies[1] == alone["test_accuracy"]
+    # Under another file name, the first one is taken.
+    Path("own.py").rename("moved.py")
+    models = ("--model", "moved.py:one", "--model", "moved.py:two")
+    moved = run_cli("compare", "one.safetensors", files[0], *models, "--json")
+    assert moved.code == ExitCode.OK
+    assert moved.json["checkpoints"][0]["test_accuracy"] == accuracies[0]
 
 
 def test_what_does_not_fit(run_cli: RunCli, files: tuple[str, str]) -> None:
@@ -120,21 +126,9 @@ def test_what_does_not_fit(run_cli: RunCli, files: tuple[str, str]) -> None:
 def test_training_on_different_images_needs_a_word(
     run_cli: RunCli, files: tuple[str, str], tmp_path: Path
 ) -> None:
-    from tests.conftest import write_dataset
-
     write_dataset(Path("data", "KMNIST"))
-    run_cli(
-        "train",
-        "mlp",
-        "--dataset",
-        "kmnist",
-        "--data-dir",
-        "data",
-        "--output",
-        "k.safetensors",
-        "--epochs",
-        1,
-    )
+    data = ("--dataset", "kmnist", "--data-dir", "data")
+    run_cli("train", "mlp", *data, "--output", "k.safetensors", "--epochs", 1)
     refused = run_cli("compare", files[0], "k.safetensors")
     assert refused.code == ExitCode.USAGE
     assert "trained on kmnist and mnist5k; say with --dataset" in refused.err

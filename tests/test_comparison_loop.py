@@ -204,7 +204,9 @@ def test_a_run_that_would_end_too_late_is_not_begun(
     results, told = compare(Made(swinging), "mlp", "cnn", settle=settle)
     assert sum(len(row.runs) for row in results[-1].models) == runs
     assert texts(told)[-1].startswith("--time-limit leaves no time for another run: some runs were")
-    assert not Path(str(results[-1].journal)).read_text().endswith('{"finished": true}\n')
+    lines = Path(str(results[-1].journal)).read_text().splitlines()
+    assert len(lines) == 1 + runs
+    assert not any('"finished": true' in line for line in lines)
 
 
 def test_open_pairs_are_counted_when_time_is_up(compare: Compare) -> None:
@@ -268,6 +270,16 @@ def test_the_failure_with_the_first_seed_counts(compare: Compare, *, last_first:
     assert sorted(failed) == [(seed, f"reason {seed}") for seed in (1, 2, 3)]
 
 
+def test_seeds_after_the_one_that_failed_do_not_count(compare: Compare) -> None:
+    def unlucky(name: str, seed: int) -> Outcome:
+        return "bad" if seed == 1 else steady(name, seed)
+
+    made = Made(unlucky, order=lambda count: count - 1, slots_after=lambda ended: 4)
+    [row] = compare(made, "mlp", seeds=4)[0][-1].models
+    assert row.failure == "seed 1: bad"
+    assert [run.seed for run in row.runs] == [0]
+
+
 def test_a_network_that_failed_gets_no_other_seed(compare: Compare) -> None:
     made = Made(lambda name, seed: "bad" if name == "mlp" else steady(name, seed))
     compare(made, "mlp", "cnn", seeds=3)
@@ -325,3 +337,8 @@ def test_a_margin_that_is_too_fine_is_told_before_any_run(compare: Compare) -> N
     assert texts(told)[0].startswith("--margin 0.0001 is unlikely to be met with 1,000 test images")
     _, told = compare(Made(steady), "mlp", "cnn", seeds=5, margin=0.5)
     assert not [text for text in texts(told) if "--margin" in text]
+    # Each of ten looks has a wider interval than one look at the end.
+    _, told = compare(Made(steady), "mlp", "cnn", seeds=10, margin=0.0035)
+    assert not [text for text in texts(told) if "--margin" in text]
+    _, told = compare(Made(steady), "mlp", "cnn", settle=SettleOptions(10), margin=0.0035)
+    assert "expect intervals of about ±0.0052" in texts(told)[0]

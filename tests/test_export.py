@@ -11,9 +11,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from mnist_cli.errors import ExitCode
+from mnist_cli.errors import ExitCode, MnistCliError
 from mnist_cli.networks.article import MLP
 from mnist_cli.networks.formats import FORMATS, Format
+from mnist_cli.workflows.export import _check
 from tests.conftest import RunCli
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
@@ -169,8 +170,15 @@ def test_an_export_that_is_another_network_is_not_written(
     monkeypatch.setitem(FORMATS, ".pt2", Format(format_.write, run_wrong))
     outcome = run_cli("export", checkpoint, "--output", "net.pt2")
     assert outcome.code == ExitCode.FAILURE
-    assert outcome.err.startswith("error: the export is not the network: ")
+    assert outcome.err.startswith("error: the export does not match the network: ")
     assert list(Path().glob("*net.pt2*")) == []
+
+
+def test_another_class_is_another_network_though_the_logits_are_close() -> None:
+    expected = torch.eye(10)[:1] * 5e-5
+    with pytest.raises(MnistCliError, match="1 test image in another class, logits differ by up"):
+        _check(lambda batch: expected.flip(1), expected, images(1))
+    assert _check(lambda batch: expected * 2, expected, images(1)) == pytest.approx(5e-5)
 
 
 class Wrong(nn.Module):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,14 @@ def test_networks_that_end_or_hold_their_process_fail_alone() -> None:
     assert "Traceback" not in outcome.err
 
 
+def wait_for(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 60
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
 def begun(*arguments: str) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
     """A comparison whose workers hang, and its processes but for the first."""
     command = ("compare", "own.py:Hangs", "mlp", *DATA, "--seeds", "2", "--jobs", "2")
@@ -193,8 +202,7 @@ def test_no_worker_is_left_whatever_ends_the_command(number: signal.Signals) -> 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_network_that_lets_no_thread_run_ends_with_the_command(number: signal.Signals) -> None:
     process = start("compare", "own.py:HoldsPython", "mlp", *DATA, "--jobs", "2", "--json")
-    wait_for(lambda: list(Path().glob("held-*")))
-    [held] = Path().glob("held-*")
+    [held] = wait_for(lambda: list(Path().glob("held-*")))
     if number == signal.SIGTERM:
         assert process.stderr is not None
         while "mlp" not in process.stderr.readline():
@@ -286,13 +294,6 @@ def test_workers_share_the_accelerators_out(
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: there)
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
     assert worker.device_of(device, name) == expected
-
-
-def wait_for(condition: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`compare --from`: exports of one comparison put together, or refused with what differs."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.report import cautions, phrases
 from mnist_cli.schema.comparison import CompareResult, Settling
 from mnist_cli.schema.protocol import Protocol
+from mnist_cli.schema.record import to_json
+from mnist_cli.workflows.compare_exports import put_together
 from tests.conftest import RunCli, write_dataset
 from tests.made_up import MACHINE, comparison, network, resealed
 
@@ -50,6 +53,18 @@ def test_the_whole_is_that_of_one_machine(run_cli: RunCli) -> None:
     assert (both["journal"], both["wall_seconds"]) == (None, None)
     Path("whole.json").write_text(json.dumps(both))
     assert run_cli("compare", "--from", "whole.json").code == ExitCode.OK
+
+
+@pytest.mark.parametrize("seeds", [4, 5])
+def test_a_baseline_needs_five_seeds_together(seeds: int) -> None:
+    base = Path("base.json")
+    for path, first_seed, count in ((base, 0, 5), (A, 0, 3), (B, 3, seeds - 3)):
+        path.write_text(resealed(json.loads(to_json(export(first_seed, *[0.95] * count)))))
+    few = pytest.raises(UsageError, match="--baseline needs 5 seeds or more")
+    with few if seeds < 5 else nullcontext():
+        both = put_together([A, B], base)
+        assert both.baseline
+        assert [change.identical for change in both.baseline.changes] == [True, True]
 
 
 def test_times_of_several_machines_are_left_out() -> None:

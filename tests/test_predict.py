@@ -8,10 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from mnist_cli.data.mnist5k import read_mnist5k
-from mnist_cli.errors import ExitCode
+from mnist_cli.errors import ExitCode, MnistCliError
+from mnist_cli.workflows.predict import _probabilities
 from tests.conftest import RunCli
 
 FAST = ("--epochs", 6, "--dataset", "mnist5k", "--quiet")
@@ -137,6 +140,16 @@ def test_custom_networks_are_named(run_cli: RunCli) -> None:
     judged = run_cli("predict", "soft.safetensors", "1.png", "--model", "nets.py:soft")
     assert judged.code == ExitCode.OK
     assert "seems to end in softmax" in judged.err
+
+
+def test_outputs_of_which_some_are_not_finite_are_an_error() -> None:
+    class Divides(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.flatten(1)[:, :10] / images.amax((1, 2, 3))[:, None]
+
+    black_and_white = torch.stack([torch.zeros(1, 28, 28), torch.ones(1, 28, 28)])
+    with pytest.raises(MnistCliError, match="the network's outputs are not finite"):
+        _probabilities(Divides(), black_and_white)
 
 
 @pytest.mark.parametrize("name", ["new\nline.png", "back\\slash.png", "[bold]x.png", "é漢.png"])

@@ -2,6 +2,7 @@
 
 import io
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -161,6 +162,21 @@ def test_a_row_for_each_worker() -> None:
         assert rows() == ["worker 0: mlp seed 1 epoch 1/2", "all runs"]
         show(RunFailed("mlp", 1, "out of luck", left))
         assert rows() == ["all runs"]
+
+
+def test_a_run_that_shared_its_machine_has_no_row_of_its_own() -> None:
+    left = RunsLeft(4, 3, 4, at_least=False)
+    rows, text = bars_after(RunFinished("mlp", 0, 2, replace(RUN, runs_at_once=2), left))
+    assert rows == [("all runs", 1, 4)]
+    assert "mlp seed 0: test loss 0.0812" in text
+
+
+def test_the_row_of_a_failed_run_goes_though_it_has_no_seed() -> None:
+    with Progress(console=Console(file=io.StringIO()), auto_refresh=False) as bars:
+        show = progress._Bars(bars)
+        show(events.TrainingProgress("mlp", None, 1, 2, 1, 10))
+        show(RunFailed("mlp", 0, "out of luck", RunsLeft(1, 0, 0, at_least=False)))
+        assert not [task for task in bars.tasks if task.visible]
 
 
 def test_what_is_waited_for_is_shown_until_something_happens() -> None:

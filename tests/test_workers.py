@@ -1,34 +1,40 @@
 """Which worker is asked what, and what becomes of its answers: with a made-up engine."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from distributed import KilledWorker
 
 import mnist_cli
 from mnist_cli.comparison.mistakes import encode
+from mnist_cli.data import datasets
 from mnist_cli.data.datasets import Dataset, LabelledImages
-from mnist_cli.errors import MnistCliError
-from mnist_cli.execution import worker, workers
+from mnist_cli.errors import MnistCliError, Terminated
+from mnist_cli.execution import engine as engine_module
+from mnist_cli.execution import roster, worker, workers
 from mnist_cli.execution.answers import read_answer
 from mnist_cli.execution.engine import LocalNanny
 from mnist_cli.execution.executor import InProcess
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema.comparison import Run
-from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.datasets import DatasetInfo, DatasetName
 from mnist_cli.schema.events import Event, Notice
-from mnist_cli.schema.options import CompareOptions, Entry, ExecutionOptions
+from mnist_cli.schema.options import CompareOptions, DataOptions, Entry, ExecutionOptions
 from mnist_cli.schema.protocol import Precision, Settings
 from mnist_cli.schema.record import to_json
 from mnist_cli.schema.results import EpochResult, ModelSummary
 from mnist_cli.schema.runs import Measurement, RunTask, WorkerAnswer
 from mnist_cli.training.recipes import protocol_of
-from tests.conftest import made_images
+from tests.conftest import made_images, write_dataset
 from tests.made_up import MACHINE
 
 COST = ModelSummary("mlp", 64, 100, 100, 6400, 0.1, 0.1, 0.1, 0.3, ())
@@ -48,6 +54,9 @@ def run(seed: int, right: int = 15) -> Run:
     return Run(seed, 2, accuracy, 0.5, 2.0, None, history, encode(LABELS, answers), threads=1)
 
 
+LONGER = (*run(0).history, EpochResult(3, 0.5, 0.5, 0.75, 1.0))
+
+
 class Engine:
     """In place of Dask's client: `workers` answer as their functions say, or never (None)."""
 
@@ -58,6 +67,10 @@ class Engine:
         self.answers: dict[str, Callable[[RunTask], Any]] = {}
         self.versions = {"mnist_cli": mnist_cli.__version__, "torch": torch.__version__}
         self.asked: list[tuple[str, str]] = []
+        self.seeds: list[int] = []
+        self.looks = 0
+        self.silent: set[str] = set()
+        """Workers that do not report that they begin."""
         self.killed: list[str] = []
         self.needs_images: set[str] = set()
         self.measures = True
@@ -74,6 +87,8 @@ class Engine:
         self._topics[topic] = handler
 
     def scheduler_info(self) -> dict[str, Any]:
+        self.looks += 1
+        assert self.looks < 1000, "a question is waited for that nobody answers"
         return {"workers": {address: dict(each) for address, each in self.workers.items()}}
 
     def submit(self, function: Any, *arguments: Any, workers: list[str], **named: Any) -> Any:
@@ -87,7 +102,8 @@ class Engine:
         if function.__name__ == "found":
             made.answer = self.workers[address].get("versions", self.versions)
             return made
-        self.tell(address, made.key)
+        if address not in self.silent:
+            self.tell(address, made.key)
         if function is worker.environment:
             made.answer = to_json(WorkerAnswer(environment=MACHINE))
         elif function is worker.measure:
@@ -96,7 +112,9 @@ class Engine:
         elif address in self.needs_images and arguments[-1] is None:
             made.answer = to_json(WorkerAnswer(needs_images=True))
         else:
-            made.answer = self.answers[address](pickle.loads(arguments[1]))
+            task = pickle.loads(arguments[1])
+            self.seeds.append(task.seed)
+            made.answer = self.answers[address](task)
         return made
 
     def tell(self, address: str, key: str, *steps: int) -> None:
@@ -104,6 +122,18 @@ class Engine:
         for topic, handler in self._topics.items():
             if topic != workers.MEMORY_TOPIC:
                 handler((0.0, report))
+
+    def replace_workers(
+        self, names: Iterator[str], last: Callable[[RunTask], Any] | None = None
+    ) -> Callable[[RunTask], None]:
+        """What a worker does that ends at each run, whereupon the next one joins."""
+
+        def end(task: RunTask) -> None:
+            self.workers.clear()
+            name = next(names)
+            self.join(name, last if last and name == "g" else end)
+
+        return end
 
     def run_out_of_memory(self, address: str) -> None:
         self._topics[workers.MEMORY_TOPIC]((0.0, {"worker": address}))
@@ -135,7 +165,7 @@ class Future:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(workers, "EXIT_CODE_SECONDS", 0)
+    monkeypatch.setattr(engine_module, "EXIT_CODE_SECONDS", 0)
 
 
 def executor(
@@ -210,7 +240,7 @@ def test_a_worker_that_answers_rubbish_is_left_aside(rubbish: Any) -> None:
     while not texts(events):
         made.wait(lambda *told: None)
     [text] = texts(events)
-    assert text.startswith("the worker rogue answered what it was not asked")
+    assert text.startswith("the worker rogue gave an invalid answer")
     assert text.endswith("; it is not used")
     # The only other one takes over.
     engine.join("honest", good, "b")
@@ -218,7 +248,7 @@ def test_a_worker_that_answers_rubbish_is_left_aside(rubbish: Any) -> None:
     assert trained(made, 3) == {seed: run(seed) for seed in range(3)}
     # Without another it is an error.
     del engine.workers["honest"]
-    with pytest.raises(MnistCliError, match="the worker rogue answered what it was not asked"):
+    with pytest.raises(MnistCliError, match="the worker rogue gave an invalid answer"):
         trained(executor(engine, []))
 
 
@@ -238,18 +268,65 @@ def test_workers_that_do_not_fit_are_left_aside() -> None:
     assert {address for address, what in engine.asked if what == "train"} == {"fit"}
 
 
+def test_a_worker_that_comes_back_is_checked_again() -> None:
+    engine, events = Engine(), list[Event]()
+    engine.join("a", good)
+    made = executor(engine, events)
+    trained(made)
+    del engine.workers["a"]
+    made._look()
+    engine.join("a", good, versions=engine.versions | {"torch": "1.0"})
+    engine.join("b", good, "b")
+    trained(made, 2)
+    assert "the worker a has torch 1.0, not " in texts(events)[-1]
+    engine.workers.clear()
+    made._look()
+    engine.join("a", good)
+    assert trained(made) == {0: run(0)}
+
+
 def test_a_worker_that_is_lost_each_time_is_the_networks_fault() -> None:
     engine = Engine()
-    names = iter("bcdefg")
-
-    def dies(task: RunTask) -> None:
-        engine.workers.clear()
-        engine.join(next(names), dies)
-
-    engine.join("a", dies)
+    engine.join("a", engine.replace_workers(iter("bcdefg")))
     [outcome] = trained(executor(engine, [])).values()
     assert outcome == "its worker process at d was ended in each of 4 tries"
     assert [address for address, what in engine.asked if what == "train"] == list("abcd")
+
+
+def test_a_worker_that_is_lost_before_it_begins_is_not_the_networks_fault() -> None:
+    engine = Engine()
+    engine.silent = set("abcdef")
+    engine.join("a", engine.replace_workers(iter("bcdefg"), last=good))
+    assert trained(executor(engine, [])) == {0: run(0)}
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        KilledWorker("key", None, 1),  # type: ignore[arg-type]
+        OSError("closed"),
+    ],
+)
+def test_the_engines_own_errors_are_no_answers(lost: Exception) -> None:
+    engine, events = Engine(), list[Event]()
+    answers = iter([lost, good(RunTask(ENTRY, 0, None)), good(RunTask(ENTRY, 1, None))])
+    engine.join("a", lambda task: next(answers))
+    assert trained(executor(engine, events), 2) == {seed: run(seed) for seed in range(2)}
+    assert engine.seeds == [0, 0, 1]  # it is asked anew before all others
+    assert texts(events) == []
+
+
+def test_a_question_that_cannot_begin_goes_to_another_worker() -> None:
+    engine = Engine()
+
+    def pauses(task: RunTask) -> None:
+        engine.workers["a"]["status"] = "paused"
+        engine.join("b", good, "b")
+
+    engine.silent = {"a"}
+    engine.join("a", pauses)
+    assert trained(executor(engine, [])) == {0: run(0)}
+    assert [address for address, what in engine.asked if what == "train"] == ["a", "b"]
 
 
 def test_a_memory_limit_is_named() -> None:
@@ -262,27 +339,22 @@ def test_a_memory_limit_is_named() -> None:
 
     engine.join("a", grows)
     [outcome] = trained(executor(engine, [])).values()
-    assert outcome == (
-        "its worker process was ended in each of 4 tries, as it exceeded its memory limit"
-    )
+    assert outcome == "its worker process exceeded its memory limit in each of 4 tries"
 
 
 @pytest.mark.parametrize(
     ("code", "how"),
-    [(-9, "(SIGKILL) in each of 4 tries; a system that"), (3, "(exit status 3) in each of 4")],
+    [
+        (-9, "(SIGKILL) in each of 4 tries; the system"),
+        (3, "(exit status 3) in each of 4"),
+    ],
 )
 def test_what_ended_a_local_worker_is_named(
     code: int, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Engine()
-    names = iter("bcdefg")
     monkeypatch.setattr(LocalNanny, "exit_codes", dict.fromkeys("abcdefg", code))
-
-    def dies(task: RunTask) -> None:
-        engine.workers.clear()
-        engine.join(next(names), dies)
-
-    engine.join("a", dies)
+    engine.join("a", engine.replace_workers(iter("bcdefg")))
     [outcome] = trained(executor(engine, [], at_once=2)).values()
     assert how in str(outcome)
 
@@ -300,9 +372,12 @@ def test_a_paused_worker_gets_no_run() -> None:
 def test_a_run_that_takes_too_long_is_ended_with_its_worker() -> None:
     engine = Engine()
     engine.join("a", lambda task: None)
-    [outcome] = trained(executor(engine, [], limit=0.01)).values()
+    made = executor(engine, [], limit=0.01)
+    [outcome] = trained(made).values()
     assert outcome == "it took longer than --run-limit"
     assert engine.killed == ["a"]
+    made._look()  # it is not gone yet
+    assert [what for _, what in engine.asked].count("found") == 1
 
 
 def test_measuring_has_a_limit_too() -> None:
@@ -328,6 +403,24 @@ def test_images_go_to_those_who_lack_them_and_again_where_they_are_lost() -> Non
     assert [address for address, what in engine.asked if what == "hold"] == ["a", "b"]
 
 
+def test_a_run_that_waits_for_lost_images_is_asked_for_anew() -> None:
+    engine = Engine()
+    engine.needs_images = {"a", "b"}
+    engine.join("a", good)
+    made = executor(engine, [])
+    trained(made)
+
+    def leaves(task: RunTask) -> None:
+        engine.silent.clear()
+        engine.join("b", good)
+        del engine.workers["a"]
+
+    engine.silent = {"b"}  # as it waits for the images of the other
+    engine.join("a", lambda task: None)
+    engine.join("b", leaves)
+    assert trained(made, 2) == {seed: run(seed) for seed in range(2)}
+
+
 def test_a_lost_scheduler_is_named_after_what_is_finished() -> None:
     engine = Engine()
 
@@ -344,7 +437,7 @@ def test_a_lost_scheduler_is_named_after_what_is_finished() -> None:
     while not (done := made.wait(lambda *told: None)):
         pass
     assert [task.seed for task, _ in done] == [0]
-    with pytest.raises(MnistCliError, match="lost the scheduler at tcp://s:1; what is finished"):
+    with pytest.raises(MnistCliError, match="lost the scheduler at tcp://s:1; finished runs"):
         made.wait(lambda *told: None)
 
 
@@ -404,7 +497,7 @@ def test_it_is_told_once_that_no_worker_is_there(monkeypatch: pytest.MonkeyPatch
     made._look()  # its nanny may start it anew
     [text] = texts(events)
     assert text.startswith("no worker is connected to tcp://s:1; waiting for one (dask worker tcp")
-    monkeypatch.setattr(workers, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(roster, "PATIENCE_SECONDS", 0)
     made._look()
     assert texts(events) == [text, text]
     engine.join("a", good, status="paused")
@@ -424,6 +517,7 @@ def test_it_is_told_once_that_no_worker_is_there(monkeypatch: pytest.MonkeyPatch
         (0.76, {"reached_target": False}, True),
         (0.76, {"reached_target": True}, False),
         (0.75, {"epochs": 1, "reached_target": True, "history": run(0).history[:1]}, True),
+        (0.75, {"epochs": 3, "reached_target": True, "history": LONGER}, False),
         (0.76, {"epochs": 1, "reached_target": False, "history": run(0).history[:1]}, False),
         (None, {"epochs": 1, "history": run(0).history[:1]}, False),
     ],
@@ -446,3 +540,38 @@ def test_a_run_takes_as_long_as_all_its_epochs() -> None:
     assert isinstance(made, Run)
     assert len(made.history) == 2
     assert made.train_seconds == sum(epoch.train_seconds for epoch in made.history)
+
+
+def test_a_worker_takes_images_of_its_disk_only_if_they_are_the_same() -> None:
+    for folder in ("same", "other"):
+        write_dataset(Path(folder, "KMNIST"))
+    images = Path("other", "KMNIST", "raw", "t10k-images-idx3-ubyte")
+    images.write_bytes(images.read_bytes()[:-1] + b"!")
+    dataset = datasets.load(DataOptions(DatasetName.KMNIST, Path("same")), print)
+
+    def found(folder: str, given: worker.ImageBytes | None = None) -> Dataset | None:
+        return worker._images(worker.Job("t", "cpu", 1, folder, {}), dataset.info, given)
+
+    for read in (found("same"), found("other", datasets.to_bytes(dataset))):
+        assert read is not None
+        assert read.info == dataset.info
+    assert found("other") is None
+
+
+@pytest.mark.parametrize("state", ["executing", "cancelled", None])
+def test_a_run_ends_where_it_was_cancelled(
+    state: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    tasks = {"key": SimpleNamespace(state=state)} if state else {}
+    there = SimpleNamespace(
+        name="w",
+        get_current_task=lambda: "key",
+        state=SimpleNamespace(tasks=tasks),
+        log_event=lambda topic, report: told.append((topic, report)),
+    )
+    monkeypatch.setattr(worker, "get_worker", lambda: there)
+    with nullcontext() if state == "executing" else pytest.raises(Terminated):
+        worker._report("topic", 1, 2, 3)
+    report = ("topic", {"key": "key", "name": "w", "steps": (1, 2, 3)})
+    assert told == ([report] if state == "executing" else [])

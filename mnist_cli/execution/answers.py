@@ -1,4 +1,4 @@
-"""What workers answer, checked against what they were asked: nothing else enters a comparison."""
+"""Checks that the answer of a worker fits its question before it enters a comparison."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -18,7 +18,7 @@ Outcome = Environment | Measurement | Run | str
 
 
 def versions() -> Callable[[], dict[str, str]]:
-    """For a worker. A function within another travels as bytecode: mnist-cli may not be there."""
+    """What a worker runs; it is sent as bytecode, as mnist-cli may be missing there."""
 
     def found() -> dict[str, str]:
         from importlib import import_module
@@ -35,7 +35,7 @@ def versions() -> Callable[[], dict[str, str]]:
 
 
 def check_versions(answer: Any, slots: int) -> None:
-    """Raise ValueError if a worker would train otherwise than the others, or several at once."""
+    """Raise ValueError if a worker has other versions, or would train several runs at once."""
     ours = versions()()
     theirs = answer if isinstance(answer, dict) else dict.fromkeys(ours, "an unknown version")
     for package, version in ours.items():
@@ -52,17 +52,17 @@ def check_versions(answer: Any, slots: int) -> None:
 
 
 def read_answer(question: Question, answer: Any, num_test: int, threads: int) -> Outcome | None:
-    """What a worker says; None where it needs the images first.
+    """Check and unpack an answer; None if the worker needs the images first.
 
     Raises:
-        ValueError: it is no answer to `question`; the message goes on after "the worker".
+        ValueError: it does not fit `question`; the message continues after "the worker".
     """
     try:
         read = from_json(WorkerAnswer, answer)
         if isinstance(question, RunTask) and read.run:
             _check_run(question, read.run, num_test, threads)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"answered what it was not asked ({str(error)[:200]})") from error
+        raise ValueError(f"gave an invalid answer ({str(error)[:200]})") from error
     if question == ENVIRONMENT and read.environment:
         return read.environment
     if isinstance(question, Entry) and (read.measurement or read.failure):
@@ -71,7 +71,7 @@ def read_answer(question: Question, answer: Any, num_test: int, threads: int) ->
         return read.run or read.failure
     if isinstance(question, RunTask) and read.needs_images:
         return None
-    raise ValueError("answered what it was not asked")
+    raise ValueError("gave an invalid answer")
 
 
 def _check_run(task: RunTask, run: Run, num_test: int, threads: int) -> None:

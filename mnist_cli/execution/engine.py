@@ -1,4 +1,4 @@
-"""Dask as it is used here: its worker processes are started and ended, or its scheduler found."""
+"""Starts and ends worker processes of Dask, or connects to its scheduler."""
 
 import asyncio
 import atexit
@@ -7,12 +7,15 @@ import logging
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any, ClassVar
 
 import dask
+import torch
+from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, Nanny
 from distributed.comm.core import connect
 from distributed.deploy.spec import close_clusters
@@ -23,10 +26,11 @@ from mnist_cli.errors import MnistCliError, UsageError
 
 CONNECT_SECONDS = 6.0
 CLOSE_SECONDS = 2.0
+EXIT_CODE_SECONDS = 1.0
 SCHEDULER_FILE_BYTES = 1 << 20  # a thousand times what one has
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# What a network prints in a worker of ours is no result. Linux kills a worker whose coordinator
-# was killed, though a network's code may not let any other thread of its process run.
+# A worker prints on standard error, as standard output is for results. Linux kills a worker whose
+# parent was killed, even while the code of a network blocks all its threads.
 PRELOAD = """
 import ctypes, os, signal, sys
 os.dup2(2, 1)
@@ -50,14 +54,44 @@ class LocalNanny(Nanny):
         super()._on_worker_exit_sync(exitcode)  # type: ignore[no-untyped-call]
 
 
+def describe_exit(address: str) -> str | None:
+    """How a worker process of ours ended, such as `exit status 3` or `SIGKILL`, if it is known."""
+    patience = time.monotonic() + EXIT_CODE_SECONDS
+    while (code := LocalNanny.exit_codes.get(address)) is None:
+        if time.monotonic() > patience:
+            return None
+        time.sleep(0.02)  # the scheduler may know before the nanny does
+    return f"exit status {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def kill_worker(client: Any, address: str) -> None:
+    """End a worker process; its nanny starts another."""
+
+    def kill(dask_worker: Any) -> None:  # it travels as bytecode to where its nanny is
+        import os
+        import signal
+
+        os.kill(dask_worker.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    client.run(kill, workers=[address], nanny=True, wait=False, on_error="ignore")
+
+
+def count_jobs_that_fit(device: str, threads: int) -> int:
+    """A job for each accelerator, or as many as there are cores for their threads."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator and device in {"auto", accelerator.type}:
+        return torch.accelerator.device_count()
+    return max(1, CPU_COUNT // threads)
+
+
 @contextmanager
 def local_client(jobs: int, threads: int) -> Iterator[Any]:
-    """A client of workers on this machine, reached on loopback only, and gone at the end.
+    """Start workers that listen on loopback only, and end them with the context.
 
     Raises:
         MnistCliError: they do not start.
     """
-    # Libraries read these when they are imported, which a worker does before it is asked anything.
+    # Libraries read these when they are imported, which is before the first question.
     variables = dict.fromkeys(THREAD_VARIABLES, threads)
     config = CONFIG | {
         "distributed.nanny.pre-spawn-environ": variables,
@@ -65,8 +99,8 @@ def local_client(jobs: int, threads: int) -> Iterator[Any]:
         "distributed.deploy.lost-worker-timeout": "365 days",
     }
     atexit.unregister(close_clusters)  # it waits for workers that were interrupted at their start
-    logging.disable()  # threads of the engine speak until the process ends
-    with _loop() as loop, dask.config.set(config):
+    logging.disable()  # Dask's threads log until the process ends
+    with _run_loop() as loop, dask.config.set(config):
         try:
             cluster = LocalCluster(
                 loop=loop,
@@ -104,14 +138,14 @@ def cluster_client(place: str) -> Iterator[Any]:
         UsageError: there is no such file, or it is another one.
         MnistCliError: the scheduler does not answer.
     """
-    address = _address(place)
-    logging.disable()  # a lost scheduler is told in one line
+    address = _find_address(place)
+    logging.disable()  # one line of ours reports a lost scheduler
     with dask.config.set(CONFIG):
         try:
-            # The client itself would wait for long where somebody else listens and says nothing.
+            # The client itself would wait long for another program that never answers.
             asyncio.run(asyncio.wait_for(_greet(address), CONNECT_SECONDS))
             client = Client(address, timeout=CONNECT_SECONDS)
-        except Exception as error:  # of many kinds, where an address is odd
+        except Exception as error:  # an odd address raises errors of many kinds
             raise MnistCliError(
                 f"no scheduler answers at {place}; start one with: dask scheduler"
             ) from error
@@ -123,7 +157,7 @@ def cluster_client(place: str) -> Iterator[Any]:
 
 def _kill_workers() -> None:
     for process in multiprocessing.active_children():
-        process.kill()  # rather than asked, as a network's code may not listen
+        process.kill()  # the code of a network may ignore SIGTERM
 
 
 def _reason(error: BaseException) -> str:
@@ -132,14 +166,14 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
-def _address(place: str) -> str:
+def _find_address(place: str) -> str:
     if os.path.isfile(place):  # noqa: PTH113 - of any text, however long
         try:
             with open(place, encoding="utf-8") as file:
                 return str(json.loads(file.read(SCHEDULER_FILE_BYTES))["address"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                f"{place} is no file of a scheduler; name the one that it wrote: "
+                f"{place} is not a scheduler file; name the one written by: "
                 "dask scheduler --scheduler-file s.json"
             ) from error
     if ":" not in place:
@@ -157,12 +191,12 @@ async def _greet(address: str) -> None:
 
 
 @contextmanager
-def _loop() -> Iterator[Any]:
-    """A thread for the engine; Ctrl-C is for the main process: neither it nor workers see it."""
+def _run_loop() -> Iterator[Any]:
+    """A thread for Dask; it and the workers block SIGINT, which the main process handles."""
     runner = LoopRunner(asynchronous=False)
     if os.name == "posix":
-        # A process of Python's that frees what killed workers leave, and need not say so. Where it
-        # is first needed, it would unblock signals.
+        # Python's resource tracker frees what killed workers leave. It starts here, without its
+        # warnings, as its start unblocks signals.
         ignored = (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker")
         os.environ["PYTHONWARNINGS"] = ",".join(filter(None, ignored))
         resource_tracker.ensure_running()

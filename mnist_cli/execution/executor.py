@@ -1,4 +1,4 @@
-"""Who trains the runs of a comparison: this process, or worker processes here and elsewhere."""
+"""What trains the runs of a comparison: this process, or worker processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +6,9 @@ from typing import Protocol
 
 from mnist_cli.data.datasets import Dataset
 from mnist_cli.execution.trainer import Trainer
+from mnist_cli.formatting import plural
 from mnist_cli.schema.comparison import Run
-from mnist_cli.schema.events import OnEvent
+from mnist_cli.schema.events import OnEvent, Waiting
 from mnist_cli.schema.options import CompareOptions, Entry
 from mnist_cli.schema.results import Environment
 from mnist_cli.schema.runs import Measurement, OnProgress, RunTask
@@ -15,11 +16,11 @@ from mnist_cli.training.examples import Examples, to_device
 
 
 class Executor(Protocol):
-    """Trains runs, `slots` of them at once; in which order they finish is its affair."""
+    """Trains runs, `slots` of them at once; they may finish in any order."""
 
     @property
     def slots(self) -> int:
-        """How many runs are trained at once; it changes where workers come and go."""
+        """How many runs are trained at once; it changes when workers join or leave."""
 
     def environment(self) -> Environment:
         """The machine that trains, or one of them."""
@@ -80,18 +81,23 @@ class InProcess:
 
 @contextmanager
 def executing(options: CompareOptions, on_event: OnEvent) -> Iterator[Executor]:
-    """Whoever trains runs as `options` say; all processes that it started end with the context.
-
-    Raises:
-        UsageError: the device is not on this machine.
-        MnistCliError: no scheduler answers, or workers do not start.
-    """
-    execution = options.execution
+    """The executor that `options` ask for; processes that it started end with the context."""
+    execution, threads = options.execution, options.execution.run_threads
     if execution.in_process:
-        yield InProcess(options.device, execution.run_threads)
+        yield InProcess(options.device, threads)
         return
-    from mnist_cli.execution.workers import cluster_workers, local_workers
+    from dask.system import CPU_COUNT
 
-    workers = local_workers if execution.cluster is None else cluster_workers
-    with workers(options, on_event) as executor:
-        yield executor
+    from mnist_cli.execution.engine import cluster_client, count_jobs_that_fit, local_client
+    from mnist_cli.execution.workers import Workers
+
+    if execution.cluster is not None:
+        on_event(Waiting(f"connecting to {execution.cluster}"))
+        with cluster_client(execution.cluster) as client:
+            yield Workers(client, options, threads or 1, on_event, at_once=1)
+        return
+    threads = threads or CPU_COUNT
+    jobs = execution.jobs or count_jobs_that_fit(options.device, threads)
+    on_event(Waiting(f"starting {plural(jobs, 'worker')}"))
+    with local_client(jobs, threads) as client:
+        yield Workers(client, options, threads, on_event, at_once=jobs)

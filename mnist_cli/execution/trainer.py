@@ -1,4 +1,4 @@
-"""One run after the other in this process: the same function of its task wherever that is."""
+"""Measures networks and trains runs in this process; a run depends on its task alone."""
 
 import platform
 from collections.abc import Callable
@@ -9,13 +9,7 @@ from torch import nn
 
 from mnist_cli.comparison import mistakes
 from mnist_cli.errors import MnistCliError
-from mnist_cli.networks.building import (
-    PROBABILITIES,
-    instantiate,
-    outputs_probabilities,
-    same_weights,
-    shares_memory,
-)
+from mnist_cli.networks import building
 from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.importing import factory
 from mnist_cli.networks.isolation import running
@@ -46,20 +40,20 @@ class Trainer:
         return environment(self.device)
 
     def measure(self, entry: Entry) -> Measurement:
-        """Count what a network costs, and look at two seeds of a custom one for oddities.
+        """Count what a network costs, and check the outputs and first weights of a custom one.
 
         Raises:
             MnistCliError: its code cannot be imported.
         """
         custom, name = entry.model.custom, entry.name
-        self._maker(entry.model)
+        self._import_factory(entry.model)
         notices: list[str] = []
         try:
-            model = self._built(entry, seed=0)
+            model = self._build(entry, seed=0)
             cost, _ = count_operations(name, model)
-            if custom and outputs_probabilities(model):
-                notices.append(f"{name} {PROBABILITIES}")
-            if custom and same_weights(model, self._built(entry, seed=1)):
+            if custom and building.outputs_probabilities(model):
+                notices.append(f"{name} {building.PROBABILITIES}")
+            if custom and building.same_weights(model, self._build(entry, seed=1)):
                 notices.append(
                     f"{name} has the same first weights with every seed: the seeds show less "
                     "than they do for other networks"
@@ -72,11 +66,11 @@ class Trainer:
     def train(
         self, task: RunTask, examples: Examples, test: Examples, on_step: OnStep
     ) -> Run | str:
-        """Train for all epochs or until the target is reached; why it failed, where it does."""
+        """Train for all epochs or until the target is reached; return the run, or why it failed."""
         entry = task.entry
         history, cpu_seconds = [], 0.0
         try:
-            model = self._built(entry, task.seed)
+            model = self._build(entry, task.seed)
             training = set_up(model, examples, entry.protocol, task.seed, entry.precision)
             for fitted in fit(training, on_step=on_step):
                 cpu_seconds += fitted.cpu_seconds
@@ -102,16 +96,16 @@ class Trainer:
             processor=self.environment.processor,
         )
 
-    def _maker(self, model: ModelSpec) -> Callable[[], Any]:
+    def _import_factory(self, model: ModelSpec) -> Callable[[], Any]:
         if model.name not in self._makers:
             self._makers[model.name] = factory(model)
         return self._makers[model.name]
 
-    def _built(self, entry: Entry, seed: int) -> nn.Module:
+    def _build(self, entry: Entry, seed: int) -> nn.Module:
         name = entry.name
-        model = instantiate(name, self._maker(entry.model), seed)
+        model = building.instantiate(name, self._import_factory(entry.model), seed)
         with running(model, f"{name} failed"):
-            if name in self._last and shares_memory(model, self._last[name]):
+            if name in self._last and building.shares_memory(model, self._last[name]):
                 raise MnistCliError(
                     f"{name} returns the same weights or buffers each time; "
                     "it must make new ones, or no seed starts anew"

@@ -1,8 +1,7 @@
-"""What a worker process does when the coordinator asks: it measures networks and trains runs.
+"""What a worker process does when it is asked: it measures networks and trains runs.
 
-Arguments are pickled here and there rather than by the engine: what cannot be read is an error
-then, where the engine would let a run wait for ever. Answers are JSON, so that whoever asked can
-check them.
+This program pickles the arguments, as Dask would let a run wait for ever if a worker cannot
+unpickle them. Answers are JSON, so that they can be checked.
 """
 
 import os
@@ -81,7 +80,7 @@ def measure(job: bytes, entry: bytes) -> str:
 
 
 def train(job: bytes, task: bytes, info: bytes, images: ImageBytes | None) -> str:
-    """A run, or why it failed; that it needs the images where they are neither here nor given."""
+    """Train a run; the answer is the run, why it failed, or that the images are missing."""
     comparison = _comparison(job)
     asked: RunTask = pickle.loads(task)
     if comparison.examples is None:
@@ -101,7 +100,7 @@ def train(job: bytes, task: bytes, info: bytes, images: ImageBytes | None) -> st
 
 
 def hold(images: ImageBytes) -> ImageBytes:
-    """The images as a result, which is computed again where the worker that has it is lost."""
+    """Return the images; Dask sends them to other workers, or calls this again."""
     return images
 
 
@@ -109,8 +108,8 @@ def device_of(device: str, worker: int | str) -> str:
     """Which device a worker trains on: `device` as it was asked for, or one accelerator of several.
 
     Workers that this program starts have the numbers 0, 1, ... as names: of two GPUs, the first
-    worker takes cuda:0 and the second cuda:1. A worker that somebody else started has a text as its
-    name, and sees the GPUs that CUDA_VISIBLE_DEVICES leaves it.
+    worker takes cuda:0 and the second cuda:1. A worker of a cluster has a text as its name, and
+    sees the GPUs that CUDA_VISIBLE_DEVICES leaves it.
     """
     kind = torch.accelerator.current_accelerator(check_available=True)
     if isinstance(worker, int) and kind and device in {"auto", kind.type} and kind.type != "mps":
@@ -124,7 +123,7 @@ def label(name: int | str) -> str:
 
 
 def _comparison(job: bytes) -> _Comparison:
-    """The comparison at hand. Code is imported anew when it begins."""
+    """The comparison of a job; its code is imported when the first question arrives."""
     global _current  # noqa: PLW0603 - a worker process works for one at a time
     shared: Job = pickle.loads(job)
     _report(shared.topic)  # that it begins
@@ -135,10 +134,10 @@ def _comparison(job: bytes) -> _Comparison:
 
 
 def _images(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dataset | None:
-    """The dataset with the right hash: from this machine's disk, or as it was given."""
+    """The dataset with the right hash: from the disk of this machine, else from `images`."""
     for folder in (job.data_dir, os.environ.get("MNIST_CLI_DATA_DIR"), None):
         options = DataOptions(DatasetName(info.name), Path(folder) if folder else None)
-        with suppress(MnistCliError):  # a damaged copy is none
+        with suppress(MnistCliError):  # a damaged copy counts as missing
             dataset = datasets.load_local(options)
             if dataset and dataset.info == info:
                 return dataset

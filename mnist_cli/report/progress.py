@@ -9,13 +9,11 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
-    ProgressColumn,
-    Task,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.text import Text
 
 from mnist_cli.formatting import (
     format_bytes,
@@ -26,20 +24,8 @@ from mnist_cli.formatting import (
     plural,
 )
 from mnist_cli.report import phrases
-from mnist_cli.schema.comparison import Run
-from mnist_cli.schema.events import (
-    DownloadProgress,
-    EpochFinished,
-    Event,
-    Notice,
-    OnEvent,
-    PairsLookedAt,
-    RunFailed,
-    RunFinished,
-    RunsLeft,
-    TrainingProgress,
-    Waiting,
-)
+from mnist_cli.schema import events
+from mnist_cli.schema.events import Event, OnEvent
 from mnist_cli.system.streams import say, visible
 
 STARTING = "starting"
@@ -47,10 +33,7 @@ WAITING = "waiting"  # the key of a row
 
 
 def show_sign_of_life(quiet: bool = False) -> None:
-    """Fill the time until a reporter is there, in which large libraries are imported.
-
-    The next line on the terminal takes its place: all that may follow are longer.
-    """
+    """Show that the command runs while large libraries are imported; the next line replaces it."""
     if not quiet and _on_terminal():
         sys.stderr.write(f"{STARTING}\r")
         sys.stderr.flush()
@@ -62,19 +45,19 @@ def reporter(quiet: bool = False) -> Iterator[OnEvent]:
     if quiet:
         yield lambda event: None
     elif _on_terminal():
-        # Drawn only when something was reported: no thread takes time from the training.
+        # Drawn on events only: a thread that refreshes the bars would slow the training.
         with Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            _Percentage(),
+            TaskProgressColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[status]}", markup=False),
             console=Console(stderr=True),
             auto_refresh=False,
-            transient=True,  # what is known at the end is shown below it
+            transient=True,  # the result takes their place
         ) as bars:
             on_event = _Bars(bars)
-            on_event(Waiting(STARTING))
+            on_event(events.Waiting(STARTING))
             yield on_event
     else:
         yield _Lines()
@@ -82,13 +65,6 @@ def reporter(quiet: bool = False) -> Iterator[OnEvent]:
 
 def _on_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-
-
-class _Percentage(ProgressColumn):
-    """How much is done, where it is known how much there is."""
-
-    def render(self, task: Task) -> Text:
-        return Text("" if task.total is None else f"{task.percentage:>3.0f} %")
 
 
 class _Lines:
@@ -99,14 +75,14 @@ class _Lines:
 
     def __call__(self, event: Event) -> None:
         match event:
-            case Notice(text):
+            case events.Notice(text):
                 say(f"notice: {text}")
-            case Waiting(text):
+            case events.Waiting(text):
                 say(text)
-            case DownloadProgress(file, _, total) if file not in self._announced:
+            case events.DownloadProgress(file, _, total) if file not in self._announced:
                 self._announced.add(file)
                 say(f"downloading {file}" + (f" ({format_bytes(total)})" if total else ""))
-            case EpochFinished(model, epochs, result):
+            case events.EpochFinished(model, epochs, result):
                 say(
                     f"{model}: epoch {result.epoch}/{epochs}, "
                     f"train loss {format_loss(result.train_loss)}, "
@@ -114,12 +90,12 @@ class _Lines:
                     f"test accuracy {format_percent(result.test_accuracy)}, "
                     f"{format_seconds(result.train_seconds)}"
                 )
-            case RunFinished():
-                say(f"{_finished(event)} {_in_brackets(event.remaining)}")
-            case RunFailed():
-                say(f"{_failed(event)} {_in_brackets(event.remaining)}")
-            case PairsLookedAt():
-                for line in _looked_at(event):
+            case events.RunFinished():
+                say(f"{_describe_run(event)} {_bracket_left(event.remaining)}")
+            case events.RunFailed():
+                say(f"{_describe_failure(event)} {_bracket_left(event.remaining)}")
+            case events.PairsLookedAt():
+                for line in _describe_looks(event):
                     say(line)
 
 
@@ -135,41 +111,40 @@ class _Bars:
     def __call__(self, event: Event) -> None:
         self._hide(WAITING)
         match event:
-            case Notice(text):
+            case events.Notice(text):
                 self._print(f"notice: {text}")
-            case Waiting(text):
+            case events.Waiting(text):
                 self._show(WAITING, text, 0, None)
-            case DownloadProgress(file, done, total):
+            case events.DownloadProgress(file, done, total):
                 self._show(file, f"downloading {file}", done, total)
-            case TrainingProgress():
+            case events.TrainingProgress():
                 self._train(event)
-            case EpochFinished(model, epochs, result):
-                # The bar of a fast network may not have been drawn yet: count in epochs then.
+            case events.EpochFinished(model, epochs, result):
                 self._finish(model, None, result.epoch, epochs, result.test_accuracy)
-            case RunsLeft():
+            case events.RunsLeft():
                 self._count(event)
-            case RunFinished(model, seed, epochs, run, left):
+            case events.RunFinished(model, seed, epochs, run, left):
                 if self._has_workers or run.runs_at_once > 1:
-                    self._print(_finished(event))
+                    self._print(_describe_run(event))
                     self._hide_run((model, seed))
                 else:
                     self._finish(model, seed, run.epochs, epochs, run.test_accuracy)
                 self._count(left)
-            case RunFailed(model, seed, _, left):
-                self._print(_failed(event))
+            case events.RunFailed(model, seed, _, left):
+                self._print(_describe_failure(event))
                 self._hide_run((model, seed), (model, None))
                 self._count(left)
-            case PairsLookedAt():
-                for line in _looked_at(event):
+            case events.PairsLookedAt():
+                for line in _describe_looks(event):
                     self._print(line)
 
     def _print(self, line: str) -> None:
         self._bars.console.print(visible(line), markup=False, highlight=False)
 
-    def _train(self, event: TrainingProgress) -> None:
+    def _train(self, event: events.TrainingProgress) -> None:
         run, total = (event.model, event.seed), event.epochs * event.steps
         done = (event.epoch - 1) * event.steps + event.step
-        label = f"{_named(*run)} epoch {event.epoch}/{event.epochs}"
+        label = f"{_name_run(*run)} epoch {event.epoch}/{event.epochs}"
         key = event.model
         if event.worker:  # a row for each, as several may train the same network
             self._has_workers = True
@@ -179,17 +154,17 @@ class _Bars:
                 self._hide_run(run)  # of a worker that was lost
         self._show(key, label, done, total, run=run)
 
-    def _count(self, left: RunsLeft) -> None:
+    def _count(self, left: events.RunsLeft) -> None:
         if left.total > 1:
             title = "all runs" if left.look is None else f"runs up to {left.look} seeds"
-            self._show("", title, left.total - left.left, left.total, status=_left(left))
+            self._show("", title, left.total - left.left, left.total, status=_describe_left(left))
 
     def _finish(
         self, model: str, seed: int | None, epoch: int, epochs: int, accuracy: float
     ) -> None:
-        row = self._rows.get(model)
+        row = self._rows.get(model)  # a fast network may have none yet: it counts epochs then
         total = (row is not None and self._bars.tasks[row].total) or epochs
-        label = f"{_named(model, seed)} epoch {epoch}/{epochs}"
+        label = f"{_name_run(model, seed)} epoch {epoch}/{epochs}"
         status = f"accuracy {format_percent(accuracy)}"
         self._show(model, label, total * epoch / epochs, total, status=status, run=(model, seed))
 
@@ -203,7 +178,7 @@ class _Bars:
         status: str | None = None,
         run: tuple[str, int | None] | None = None,
     ) -> None:
-        """Draw the row `key`; its clock and status begin anew where it shows another run."""
+        """Draw the row `key`; its clock and status are reset when it shows another run."""
         if key not in self._rows:
             self._rows[key] = self._bars.add_task(visible(label), total=total, status="")
         elif run and self._runs.get(key) != run:
@@ -227,42 +202,37 @@ class _Bars:
             del self._runs[key]
 
 
-def _named(model: str, seed: int | None) -> str:
+def _name_run(model: str, seed: int | None) -> str:
     return model if seed is None else f"{model} seed {seed}"
 
 
-def _finished(event: RunFinished) -> str:
-    run = event.run
+def _describe_run(event: events.RunFinished) -> str:
+    run, target = event.run, ""
+    if run.reached_target is not None:
+        reached = "reached" if run.reached_target else "not reached"
+        target = f", {reached} in {plural(run.epochs, 'epoch')}"
     return (
-        f"{_named(event.model, event.seed)}: test loss {format_loss(run.test_loss)}, "
+        f"{_name_run(event.model, event.seed)}: test loss {format_loss(run.test_loss)}, "
         f"test accuracy {format_percent(run.test_accuracy)}, "
-        f"{format_seconds(run.train_seconds)}{_target(run)}"
+        f"{format_seconds(run.train_seconds)}{target}"
     )
 
 
-def _failed(event: RunFailed) -> str:
+def _describe_failure(event: events.RunFailed) -> str:
     return f"{event.model} failed: seed {event.seed}: {event.reason}"
 
 
-def _target(run: Run) -> str:
-    if run.reached_target is None:
-        return ""
-    return (
-        f", {'reached' if run.reached_target else 'not reached'} in {plural(run.epochs, 'epoch')}"
-    )
-
-
-def _looked_at(event: PairsLookedAt) -> list[str]:
+def _describe_looks(event: events.PairsLookedAt) -> list[str]:
     return [phrases.verdict(pair, event.margin, event.settling) for pair in event.verdicts]
 
 
-def _in_brackets(left: RunsLeft) -> str:
+def _bracket_left(left: events.RunsLeft) -> str:
     to_look = "" if left.look is None else f" to the look at {left.look} seeds"
-    return f"({_left(left)}{to_look})"
+    return f"({_describe_left(left)}{to_look})"
 
 
-def _left(left: RunsLeft) -> str:
-    """`7 of 20 runs, about 3 min left`; honest where not every network has been timed yet."""
+def _describe_left(left: events.RunsLeft) -> str:
+    """`7 of 20 runs, about 3 min left`; `at least` where a network has not been timed yet."""
     if not left.total:
         return "no run is left"
     done = f"{left.total - left.left} of {plural(left.total, 'run')}"

@@ -29,13 +29,13 @@ from mnist_cli.training.checkpoint import Checkpoint, load
 from mnist_cli.training.device import environment, place, resolve_device
 from mnist_cli.training.evaluation import predict, score
 from mnist_cli.training.examples import to_device
-from mnist_cli.workflows.shared import data_of, restored, warn_of_leak
+from mnist_cli.workflows.shared import choose_data, restore_network, warn_of_leak
 
 
 def compare_checkpoints(
     options: CheckpointsOptions, on_event: OnEvent
 ) -> tuple[CheckpointComparison, LabelledImages]:
-    """Let several checkpoints judge the same test images, and test how they differ.
+    """Evaluate checkpoints on the same test images, and test how they differ.
 
     Returns:
         The comparison, and the disputed images that were chosen, in its order.
@@ -46,9 +46,9 @@ def compare_checkpoints(
     """
     device = resolve_device(options.device)
     saved = [load(path) for path in options.checkpoints]
-    models = _networks(saved, options.models, on_event)
+    models = _restore_networks(saved, options.models, on_event)
     _check_one_dataset(saved, options)
-    data, trained_on = data_of(options.data, saved[0]), saved[0].record.dataset
+    data, trained_on = choose_data(options.data, saved[0]), saved[0].record.dataset
     dataset, images = datasets.load_test(data, on_event, trained_on)
     test = to_device(images, device)
     evaluated, predictions = [], []
@@ -56,15 +56,15 @@ def compare_checkpoints(
         warn_of_leak(checkpoint.record, dataset, on_event)
         logits = predict(place(model, device), test.images)
         predictions.append(logits.argmax(1).numpy())
-        evaluated.append(_evaluated(checkpoint, model, score(logits, test.labels)))
+        evaluated.append(_describe_checkpoint(checkpoint, model, score(logits, test.labels)))
     answers = np.stack(predictions)
     right = answers == images.labels
-    chosen = _disputed(right, options, on_event)
+    chosen = _choose_disputed(right, options, on_event)
     result = CheckpointComparison(
         dataset=dataset,
         environment=environment(device),
         checkpoints=tuple(evaluated),
-        disagreements=_disagreements(options.checkpoints, right),
+        disagreements=_compare_pairs(options.checkpoints, right),
         disputed=tuple(
             DisputedImage(
                 index=int(index),
@@ -77,28 +77,23 @@ def compare_checkpoints(
     return result, LabelledImages(images.images[chosen], images.labels[chosen])
 
 
-def _networks(
+def _restore_networks(
     saved: list[Checkpoint], custom: tuple[ModelSpec, ...], on_event: OnEvent
 ) -> list[nn.Module]:
     """The networks of all checkpoints.
 
-    Where several custom networks were named, a checkpoint takes the one it was trained as, such as
-    `nets.py:wide`, and the first one if none has that name.
+    A checkpoint of a custom network takes the one of that name, such as `nets.py:wide`, else the
+    first.
     """
     if custom and all(checkpoint.record.model in MODELS for checkpoint in saved):
         raise UsageError("--model is for custom networks, and no checkpoint holds one")
-    by_name = {spec.name: spec for spec in custom}
+    named = {spec.name: spec for spec in custom}
     first = custom[0] if custom else None
-    return [
-        restored(
-            checkpoint,
-            None
-            if checkpoint.record.model in MODELS
-            else by_name.get(checkpoint.record.model, first),
-            on_event,
-        )
+    specs = [
+        None if (name := checkpoint.record.model) in MODELS else named.get(name, first)
         for checkpoint in saved
     ]
+    return [restore_network(each, spec, on_event) for each, spec in zip(saved, specs, strict=True)]
 
 
 def _check_one_dataset(saved: list[Checkpoint], options: CheckpointsOptions) -> None:
@@ -111,7 +106,7 @@ def _check_one_dataset(saved: list[Checkpoint], options: CheckpointsOptions) -> 
         )
 
 
-def _evaluated(
+def _describe_checkpoint(
     checkpoint: Checkpoint, model: nn.Module, evaluation: Evaluation
 ) -> EvaluatedCheckpoint:
     accuracy = evaluation.test_accuracy
@@ -127,7 +122,7 @@ def _evaluated(
     )
 
 
-def _disagreements(paths: tuple[Path, ...], right: NDArray[np.bool_]) -> tuple[Disagreement, ...]:
+def _compare_pairs(paths: tuple[Path, ...], right: NDArray[np.bool_]) -> tuple[Disagreement, ...]:
     """The exact test for each pair, adjusted over all; `right` is checkpoints × images."""
     pairs = list(combinations(range(len(paths)), 2))
     counts = [
@@ -156,10 +151,10 @@ def _disagreements(paths: tuple[Path, ...], right: NDArray[np.bool_]) -> tuple[D
     return tuple(results)
 
 
-def _disputed(
+def _choose_disputed(
     right: NDArray[np.bool_], options: CheckpointsOptions, on_event: OnEvent
 ) -> NDArray[np.int64]:
-    """Positions of images that some get right and others wrong, as many as asked for."""
+    """Positions of images that only some checkpoints classify correctly, as many as asked for."""
     disputed = np.flatnonzero(right.any(axis=0) & ~right.all(axis=0))
     if len(disputed) < options.show_disagreements:
         few = f"the checkpoints disagree on only {plural(len(disputed), 'image')}"

@@ -11,7 +11,7 @@ from mnist_cli.schema.options import LEAST_RUNS
 
 
 def put_together(paths: Sequence[Path], baseline_file: Path | None) -> CompareResult:
-    """What the runs of all exports say, and what changed since a baseline if there is one.
+    """Merge exports into one comparison, and compare it with a baseline if there is one.
 
     Raises:
         UsageError: the exports are not of one comparison, or the baseline does not fit.

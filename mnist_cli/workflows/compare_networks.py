@@ -11,19 +11,12 @@ from mnist_cli.data import datasets
 from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution.executor import Executor, executing
 from mnist_cli.formatting import plural
+from mnist_cli.schema import events
 from mnist_cli.schema.comparison import LOOKS, CompareResult, Outcome, Run
-from mnist_cli.schema.events import (
-    Notice,
-    OnEvent,
-    PairsLookedAt,
-    RunFailed,
-    RunFinished,
-    TrainingProgress,
-)
+from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import CompareOptions
-from mnist_cli.schema.runs import OnProgress, RunTask
-from mnist_cli.workflows.comparison_state import Comparison
-from mnist_cli.workflows.entrant import Entrant
+from mnist_cli.schema.runs import RunTask
+from mnist_cli.workflows.comparison_state import Comparison, Entrant
 
 
 def compare_networks(
@@ -34,14 +27,18 @@ def compare_networks(
     The runs go seed by seed, so that a machine that slows down does so for all networks. A run
     depends on its network, protocol, seed and data, and not on what ran before it. Runs in the
     journal are not repeated. A network that fails has the reason in its row, and no further runs.
-    Where entries are to be settled, seeds go on for those that are not, until there is none left,
-    no time, or the most seeds were used.
+    With `settle`, networks get more seeds until each pair is settled, or until there is no time or
+    the most seeds were used.
 
     Raises:
         UsageError: the device does not exist, or the journal or the baseline do not fit.
         MnistCliError: a network cannot be imported, or the data, journal or baseline fail.
     """
     started = clock()
+
+    def elapsed() -> float:
+        return clock() - started
+
     earlier = baseline.load_baseline(options.baseline) if options.baseline else None
     with executing(options, on_event) as executor:
         environment = executor.environment()
@@ -55,13 +52,12 @@ def compare_networks(
         most = LOOKS[-1] if options.settle else options.seeds
         seeds = range(options.seed, options.seed + most)
         rows = [entrant.row((), {}) for entrant in entrants]
-        settling = f"until settled from {options.seed} on"
-        how_many = settling if options.settle else "fixed"
+        how_many = f"until settled from {options.seed} on" if options.settle else "fixed"
         kind = conditions(rows, dataset.info, environment, options.target, how_many)
         with journal.opened(options.journal, kind, seeds, on_event) as kept:
             executor.hand_over(dataset)
             comparison = Comparison(
-                options, dataset.info, environment, entrants, kept, earlier, started, clock
+                options, dataset.info, environment, entrants, kept, earlier, elapsed
             )
             yield from _train_all(comparison, executor, on_event)
 
@@ -72,7 +68,12 @@ def _train_all(
     """Do the pending runs, as many at once as there are slots; the journal keeps each."""
     _report_start(comparison, executor.slots, on_event)
     yield comparison.result
-    on_progress = _progress(comparison.options, on_event)
+
+    def on_progress(task: RunTask, worker: str, epoch: int, step: int, steps: int) -> None:
+        name, epochs = task.entry.name, task.entry.protocol.epochs
+        seed = _shown_seed(comparison.options, task)
+        on_event(events.TrainingProgress(name, seed, epoch, epochs, step, steps, worker))
+
     try:
         while True:
             for task in comparison.begin_runs(executor.slots):
@@ -87,42 +88,40 @@ def _train_all(
                 _report_runs(done, comparison, executor.slots, on_event)
                 _report_looks(before, comparison.result, on_event)
         if comparison.out_of_time:
-            on_event(Notice(_out_of_time(comparison)))
+            on_event(events.Notice(_describe_time_limit(comparison)))
         else:
             comparison.journal.finish()
     except (KeyboardInterrupt, Terminated, MnistCliError):
         if comparison.journal.path:
-            on_event(Notice(f"{_journalled(comparison)}; the same command goes on from there"))
+            kept = f"{_describe_journal(comparison)}; the same command goes on from there"
+            on_event(events.Notice(kept))
         raise
 
 
 def _report_start(comparison: Comparison, slots: int, on_event: OnEvent) -> None:
     for entrant in comparison.entrants.values():
         if entrant.failure:
-            on_event(Notice(f"{entrant.failure}; it is not trained"))
+            on_event(events.Notice(f"{entrant.failure}; it is not trained"))
         for notice in entrant.measured.notices:
-            on_event(Notice(notice))
+            on_event(events.Notice(notice))
     if comparison.journal.path and comparison.journal.runs:
         left = "going on from there" if comparison.pending() else "nothing is left to train"
-        on_event(Notice(f"{_journalled(comparison)}; {left}"))
+        on_event(events.Notice(f"{_describe_journal(comparison)}; {left}"))
     _report_looks(None, comparison.result, on_event)
     on_event(comparison.left(slots))
 
 
 def _report_runs(
-    done: Sequence[tuple[RunTask, Run | str]],
-    comparison: Comparison,
-    slots: int,
-    on_event: OnEvent,
+    done: Sequence[tuple[RunTask, Run | str]], comparison: Comparison, slots: int, on_event: OnEvent
 ) -> None:
     remaining = comparison.left(slots)
     for task, outcome in done:
         name, epochs = task.entry.name, task.entry.protocol.epochs
         if isinstance(outcome, Run):
             seed = _shown_seed(comparison.options, task)
-            on_event(RunFinished(name, seed, epochs, outcome, remaining))
+            on_event(events.RunFinished(name, seed, epochs, outcome, remaining))
         else:
-            on_event(RunFailed(name, task.seed, outcome, remaining))
+            on_event(events.RunFailed(name, task.seed, outcome, remaining))
 
 
 def _report_looks(before: CompareResult | None, result: CompareResult, on_event: OnEvent) -> None:
@@ -130,31 +129,20 @@ def _report_looks(before: CompareResult | None, result: CompareResult, on_event:
     known = set(before.verdicts) if before else set()
     new = tuple(verdict for verdict in result.verdicts if verdict not in known)
     if result.settling and new:
-        on_event(PairsLookedAt(new, result.margin, result.settling))
-
-
-def _progress(options: CompareOptions, on_event: OnEvent) -> OnProgress:
-    """What an executor calls during a run."""
-
-    def report(task: RunTask, worker: str, epoch: int, step: int, steps: int) -> None:
-        name, epochs = task.entry.name, task.entry.protocol.epochs
-        seed = _shown_seed(options, task)
-        on_event(TrainingProgress(name, seed, epoch, epochs, step, steps, worker))
-
-    return report
+        on_event(events.PairsLookedAt(new, result.margin, result.settling))
 
 
 def _shown_seed(options: CompareOptions, task: RunTask) -> int | None:
     return None if options.settle is None and options.seeds == 1 else task.seed
 
 
-def _journalled(comparison: Comparison) -> str:
+def _describe_journal(comparison: Comparison) -> str:
     finished = comparison.finished()
     total = finished + len(comparison.pending())
     return f"{comparison.journal.path} has {finished} of {plural(total, 'run')}"
 
 
-def _out_of_time(comparison: Comparison) -> str:
+def _describe_time_limit(comparison: Comparison) -> str:
     verdicts = comparison.result.verdicts
     open_pairs = len([v for v in verdicts if v.outcome == Outcome.OPEN])
     state = f"{plural(open_pairs, 'pair')} not settled yet" if open_pairs else "some runs were left"
@@ -171,7 +159,7 @@ def _warn_of_fine_margin(options: CompareOptions, num_test: int, on_event: OnEve
     half_width = expected_half_width(comparisons, seeds, num_test)
     if half_width > options.margin:
         on_event(
-            Notice(
+            events.Notice(
                 f"--margin {options.margin:g} is unlikely to be met with {num_test:,} test images "
                 f"and {seeds} seeds: expect intervals of about ±{half_width:.2g}"
             )

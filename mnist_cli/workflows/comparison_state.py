@@ -1,19 +1,75 @@
-"""How far a comparison is: which runs are under way and to come, and what the others say."""
+"""How far a comparison is: its networks, the runs under way and to come, and the result."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from statistics import median
 
 from mnist_cli.comparison import baseline
 from mnist_cli.comparison.analysis import analyse
 from mnist_cli.comparison.journal import Journal
 from mnist_cli.comparison.sequential import seeds_needed
-from mnist_cli.schema.comparison import LOOKS, SCHEMA_VERSION, CompareResult, Run, Settling
+from mnist_cli.networks.identity import code_sha256
+from mnist_cli.schema.comparison import (
+    LOOKS,
+    SCHEMA_VERSION,
+    CompareResult,
+    ModelRuns,
+    Run,
+    Settling,
+)
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import RunsLeft
-from mnist_cli.schema.options import LEAST_RUNS, CompareOptions
+from mnist_cli.schema.options import LEAST_RUNS, CompareOptions, Entry
 from mnist_cli.schema.results import Environment
-from mnist_cli.schema.runs import RunTask
-from mnist_cli.workflows.entrant import Entrant
+from mnist_cli.schema.runs import Measurement, RunTask
+
+
+class Entrant:
+    """A network in a comparison: what it costs, how long it takes, and why it failed."""
+
+    def __init__(self, entry: Entry, measured: Measurement) -> None:
+        self.name = entry.name
+        self.measured = measured
+        self.failure = measured.failure
+        self.run_seconds: list[float] = []  # with all that is around a run, such as evaluation
+        self._entry = entry
+        self._code = code_sha256(entry.model)
+        self._failed_seed: int | None = None
+
+    def task(self, seed: int, target: float | None) -> RunTask:
+        """A run of this network, in the number format that was decided for all of its runs."""
+        assert self.measured.precision is not None  # one that cannot be measured is not trained
+        return RunTask(replace(self._entry, precision=self.measured.precision), seed, target)
+
+    def fail(self, seed: int, reason: str) -> None:
+        """Note why a run failed; of several, the one with the first seed counts."""
+        if self._failed_seed is None or seed < self._failed_seed:
+            self._failed_seed, self.failure = seed, f"seed {seed}: {reason}"
+
+    @property
+    def usual_seconds(self) -> float | None:
+        """How long a run takes; None before the first."""
+        return median(self.run_seconds) if self.run_seconds else None
+
+    def row(self, seeds: Sequence[int], finished: Mapping[tuple[str, int], Run]) -> ModelRuns:
+        """This network's part of the result: the same for any order in which runs finish."""
+        cost, precision = self.measured.cost, self.measured.precision
+        before = [seed for seed in seeds if self._failed_seed is None or seed < self._failed_seed]
+        return ModelRuns(
+            model=self.name,
+            parameters=cost.parameters if cost else None,
+            total_parameters=cost.total_parameters if cost else None,
+            mult_adds=cost.mult_adds if cost else None,
+            protocol=self._entry.protocol,
+            precision=str(precision) if precision else None,
+            runs=tuple(
+                finished[self.name, seed] for seed in before if (self.name, seed) in finished
+            ),
+            failure=self.failure,
+            network=self._entry.model.name,
+            varied=dict(self._entry.varied),
+            code=self._code,
+        )
 
 
 class Comparison:
@@ -30,10 +86,9 @@ class Comparison:
         entrants: Sequence[Entrant],
         journal: Journal,
         earlier: CompareResult | None,
-        started: float,
-        clock: Callable[[], float] = time.monotonic,
+        elapsed: Callable[[], float],
     ) -> None:
-        """`started` is what `clock`, which counts seconds, said when the command began."""
+        """`earlier` is the baseline; `elapsed` tells the seconds since the command began."""
         self.options = options
         self.entrants = {entrant.name: entrant for entrant in entrants}
         self.journal = journal
@@ -41,9 +96,8 @@ class Comparison:
         self._dataset = dataset
         self._environment = environment
         self._baseline = earlier
-        self._started = started
-        self._clock = clock
-        self._running: dict[tuple[str, int], float] = {}  # since when
+        self._elapsed = elapsed
+        self._running: dict[tuple[str, int], float] = {}  # with when it began
         self.result = self._analyse()
 
     @property
@@ -61,43 +115,35 @@ class Comparison:
                 continue
             self.out_of_time = self._too_late_for(entrant)
             if not self.out_of_time:
-                self._running[entrant.name, seed] = self._clock()
+                self._running[entrant.name, seed] = self._elapsed()
                 tasks.append(entrant.task(seed, self.options.target))
         return tasks
 
     def record(self, done: Sequence[tuple[RunTask, Run | str]]) -> None:
-        """Take runs that ended, with why those that failed did; `result` knows them then.
-
-        Raises:
-            MnistCliError: the journal cannot be written.
-        """
+        """Add runs that ended to the journal and the result; a text is why one failed."""
         for task, outcome in done:
             entrant = self.entrants[task.entry.name]
-            seconds = self._clock() - self._running.pop((entrant.name, task.seed))
+            seconds = self._elapsed() - self._running.pop((entrant.name, task.seed))
             if isinstance(outcome, Run):
-                entrant.took(seconds)
+                entrant.run_seconds.append(seconds)
             else:
-                entrant.failed(task.seed, outcome)
+                entrant.fail(task.seed, outcome)
         self.journal.add_all([(task.entry.name, run) for task, run in done if isinstance(run, Run)])
         self.result = self._analyse()
 
     def pending(self) -> list[tuple[Entrant, int]]:
-        """The runs that are not finished, in their order: all, or those until the next look."""
+        """The runs that are not finished, seed by seed: all, or those until the next look."""
         needed = self._needed()
-        return [
+        runs = [
             (entrant, self.options.seed + position)
             for position in range(max(needed.values()))
             for entrant in self.entrants.values()
-            if position < needed[entrant.name]
-            and not entrant.failure
-            and (entrant.name, self.options.seed + position) not in self.journal.runs
+            if position < needed[entrant.name] and not entrant.failure
         ]
+        return [run for run in runs if (run[0].name, run[1]) not in self.journal.runs]
 
     def left(self, slots: int) -> RunsLeft:
-        """How many runs, and how long they take: at least, where some were never timed.
-
-        `slots` of them are trained at once.
-        """
+        """How many runs, and how long they take where `slots` are trained at once."""
         times = [entrant.usual_seconds for entrant, _ in self.pending()]
         known = [seconds for seconds in times if seconds is not None]
         look = max(self._needed().values()) if self.options.settle and times else None
@@ -127,7 +173,7 @@ class Comparison:
                 models=tuple(entrant.row(seeds, self.journal.runs) for entrant in entrants),
                 settling=Settling(settle.max_seeds) if settle else None,
                 margin=self.options.margin,
-                wall_seconds=self._clock() - self._started,
+                wall_seconds=self._elapsed(),
             )
         )
         if self.options.baseline and self._baseline:
@@ -137,9 +183,7 @@ class Comparison:
     def _too_late_for(self, entrant: Entrant) -> bool:
         """Whether a run of `entrant` would probably end after the time limit."""
         limit = self.options.settle.time_limit if self.options.settle else None
-        if limit is None:
-            return False
-        return self._clock() - self._started + (entrant.usual_seconds or 0) > limit
+        return limit is not None and self._elapsed() + (entrant.usual_seconds or 0) > limit
 
     def _needed(self) -> dict[str, int]:
         """How many seeds each network needs for now."""

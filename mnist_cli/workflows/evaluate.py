@@ -11,7 +11,7 @@ from mnist_cli.training.checkpoint import load
 from mnist_cli.training.device import environment, place, resolve_device
 from mnist_cli.training.evaluation import evaluate, per_class
 from mnist_cli.training.examples import to_device
-from mnist_cli.workflows.shared import data_of, restored, warn_of_leak
+from mnist_cli.workflows.shared import choose_data, restore_network, warn_of_leak
 
 
 def evaluate_checkpoint(
@@ -27,26 +27,20 @@ def evaluate_checkpoint(
     """
     device = resolve_device(device_name)
     saved = load(path)
-    model = restored(saved, custom, on_event)
+    model = restore_network(saved, custom, on_event)
     record = saved.record
-    dataset, test = datasets.load_test(data_of(data, saved), on_event, record.dataset)
+    dataset, test = datasets.load_test(choose_data(data, saved), on_event, record.dataset)
     warn_of_leak(record, dataset, on_event)
     evaluation = evaluate(place(model, device), to_device(test, device))
+    measured = {
+        "dataset": dataset,
+        "environment": environment(device),
+        "test_accuracy": evaluation.test_accuracy,
+        "test_loss": evaluation.test_loss,
+        "checkpoint": str(path),
+    }
     return EvalResult(
-        model=record.model,
-        parameters=record.parameters,
-        dataset=dataset,
-        environment=environment(device),
-        protocol=record.protocol,
-        code=record.code,
-        precision=record.precision,
-        seed=record.seed,
-        epochs=record.epochs,
-        test_accuracy=evaluation.test_accuracy,
-        test_loss=evaluation.test_loss,
-        train_seconds=record.train_seconds,
-        tensors_sha256=record.tensors_sha256,
-        checkpoint=str(path),
+        **(vars(record) | measured),
         trained_on=record.dataset.name,
         trained_in=record.environment,
         num_samples=evaluation.num_samples,

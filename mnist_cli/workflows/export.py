@@ -23,9 +23,9 @@ from mnist_cli.system.files import write
 from mnist_cli.training.checkpoint import load
 from mnist_cli.training.evaluation import BATCH_SIZE, predict
 from mnist_cli.training.examples import images_to_device
-from mnist_cli.workflows.shared import data_of, restored
+from mnist_cli.workflows.shared import choose_data, restore_network
 
-TOLERANCE = 1e-4  # of a logit; another order of summing makes differences of about 1e-5
+TOLERANCE = 1e-4  # of a logit; a different summation order changes it by about 1e-5
 
 
 def export_network(
@@ -42,9 +42,9 @@ def export_network(
             the export is another network; the file cannot be written.
     """
     saved = load(checkpoint)
-    model = restored(saved, custom, on_event)
+    model = restore_network(saved, custom, on_event)
     record = saved.record
-    dataset, test = datasets.load_test(data_of(data, saved), on_event, record.dataset)
+    dataset, test = datasets.load_test(choose_data(data, saved), on_event, record.dataset)
     images = images_to_device(test.images, torch.device("cpu"))
     written = FORMATS[output.suffix.lower()]
     with running(model, "the network cannot be exported"), _silent():
@@ -66,7 +66,7 @@ def export_network(
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without what torch's exporters print, log and warn, of their own code or before they fail."""
+    """Suppress what torch's exporters print, log and warn."""
     logging.disable()
     try:
         with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
@@ -78,14 +78,14 @@ def _silent() -> Iterator[None]:
 
 @torch.inference_mode()
 def _check(run: Run, expected: torch.Tensor, images: torch.Tensor) -> float:
-    """The largest difference of the logits; raises MnistCliError where it is another network."""
+    """The largest difference of the logits; raises MnistCliError if a prediction differs."""
     logits = torch.cat([run(batch) for batch in images.split(BATCH_SIZE)])
     difference = float((logits - expected).abs().max())
     others = int((logits.argmax(1) != expected.argmax(1)).sum())
     if others or not difference <= TOLERANCE:
         raise MnistCliError(
-            f"the export is not the network: {plural(others, 'test image')} in another class, "
-            f"logits differ by up to {difference:.2g}; nothing was written; "
-            "choose another format"
+            f"the export does not match the network: {plural(others, 'test image')} in another "
+            f"class, logits differ by up to {difference:.2g}; nothing was written; choose another "
+            "format"
         )
     return difference

@@ -1,4 +1,4 @@
-"""`predict`: a person's pictures, brought to MNIST's form."""
+"""`predict`: digits in a person's pictures, converted to MNIST's form."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from mnist_cli.training.checkpoint import load
 from mnist_cli.training.device import place, resolve_device
 from mnist_cli.training.evaluation import predict
 from mnist_cli.training.examples import images_to_device
-from mnist_cli.workflows.shared import restored
+from mnist_cli.workflows.shared import restore_network
 
 Image28 = NDArray[np.uint8]
 
@@ -33,18 +33,12 @@ def predict_pictures(
     *,
     raw: bool,
 ) -> tuple[PredictResult, Image28]:
-    """Let a checkpoint judge pictures; one that cannot be read has a failure instead.
+    """Predict the digits in pictures; a picture that cannot be read has a failure instead.
 
-    Args:
-        checkpoint: file of the network.
-        pictures: files and folders; `-` is standard input.
-        custom: the network's code, which custom networks need.
-        device_name: where it computes.
-        on_event: told what a person should know.
-        raw: whether the pictures are in MNIST's form already.
+    `pictures` are files, folders or `-` for standard input, in MNIST's form already if `raw`.
 
     Returns:
-        The result, and the N pictures that were judged as the network sees them: uint8 N×28×28.
+        The result, and the N pictures that were read as the network sees them: uint8 N×28×28.
 
     Raises:
         UsageError: the network is a custom one and was not named, or there is no such device.
@@ -52,12 +46,12 @@ def predict_pictures(
     """
     device = resolve_device(device_name)
     saved = load(checkpoint)
-    model = restored(saved, custom, on_event)
+    model = restore_network(saved, custom, on_event)
     if custom and outputs_probabilities(model):
         on_event(Notice(f"{saved.record.model} {PROBABILITIES}"))
     read = list(_read(pictures, raw=raw))
     images = [image for _, image in read if not isinstance(image, str)]
-    seen = np.stack([*images, np.zeros((28, 28), np.uint8)])[:-1]  # there may be none
+    seen = np.array(images, np.uint8).reshape(-1, 28, 28)  # there may be none
     rows = iter(_probabilities(place(model, device), images_to_device(seen, device)))
     result = PredictResult(
         checkpoint=str(checkpoint),
@@ -66,7 +60,7 @@ def predict_pictures(
         pictures=tuple(
             PictureResult(name, failure=image)
             if isinstance(image, str)
-            else _judged(name, next(rows))
+            else _predicted(name, next(rows))
             for name, image in read
         ),
     )
@@ -75,7 +69,7 @@ def predict_pictures(
 
 def _read(pictures: Iterable[Path], *, raw: bool) -> Iterator[tuple[str, Image28 | str]]:
     """Each picture's name, with its 28×28 pixels or why it has none."""
-    bring = as_it_is if raw else to_mnist_form
+    convert = as_it_is if raw else to_mnist_form
     for path in pictures:
         try:
             files = files_of(path)
@@ -84,7 +78,7 @@ def _read(pictures: Iterable[Path], *, raw: bool) -> Iterator[tuple[str, Image28
             continue
         for file in files:
             try:
-                yield _readable(file), bring(read_picture(file))
+                yield _readable(file), convert(read_picture(file))
             except MnistCliError as error:
                 yield _readable(file), _readable(error)
             except ValueError as error:
@@ -106,7 +100,7 @@ def _probabilities(model: nn.Module, images: Tensor) -> Tensor:
     return probabilities
 
 
-def _judged(name: str, probabilities: Tensor) -> PictureResult:
+def _predicted(name: str, probabilities: Tensor) -> PictureResult:
     most, prediction = probabilities.max(0)
     return PictureResult(
         picture=name,

@@ -1,4 +1,4 @@
-"""What several commands do alike."""
+"""What several commands share."""
 
 from torch import nn
 
@@ -8,27 +8,17 @@ from mnist_cli.networks.identity import changed_files, code_sha256
 from mnist_cli.networks.isolation import running
 from mnist_cli.networks.registry import MODELS, call_of
 from mnist_cli.schema.datasets import DatasetInfo, DatasetName
-from mnist_cli.schema.events import Notice, OnEvent, TrainingProgress
+from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import DataOptions
 from mnist_cli.schema.results import TrainResult
 from mnist_cli.training.checkpoint import Checkpoint, restore_model
-from mnist_cli.training.loop import OnStep
 
 
-def reporting(name: str, seed: int | None, epochs: int, on_event: OnEvent) -> OnStep:
-    """What the training loop calls, to tell the progress of a network as an event."""
-
-    def report(epoch: int, step: int, steps: int) -> None:
-        on_event(TrainingProgress(name, seed, epoch, epochs, step, steps))
-
-    return report
-
-
-def restored(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> nn.Module:
+def restore_network(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> nn.Module:
     """The network of a checkpoint. A name in a file is looked up, never imported.
 
-    An event says so where the code is not what it was when the network was trained.
+    A notice tells if the code changed since the training.
 
     Raises:
         UsageError: the network is a custom one, and `custom` does not say which, or has other
@@ -53,7 +43,7 @@ def restored(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> 
     return model
 
 
-def data_of(data: DataOptions, saved: Checkpoint | None) -> DataOptions:
+def choose_data(data: DataOptions, saved: Checkpoint | None) -> DataOptions:
     """With a checkpoint, `auto` is the dataset of its training."""
     if saved is None or data.dataset != DatasetName.AUTO:
         return data
@@ -61,7 +51,7 @@ def data_of(data: DataOptions, saved: Checkpoint | None) -> DataOptions:
 
 
 def warn_of_leak(record: TrainResult, dataset: DatasetInfo, on_event: OnEvent) -> None:
-    """Say so where a network is judged on images it was trained on."""
+    """Send a notice if a network is evaluated on images that it was trained on."""
     if dataset.name == DatasetName.MNIST5K and record.dataset.name == DatasetName.MNIST:
         on_event(
             Notice(

@@ -14,13 +14,13 @@ from mnist_cli.training.checkpoint import load
 from mnist_cli.training.device import place, resolve_device
 from mnist_cli.training.evaluation import predict
 from mnist_cli.training.examples import images_to_device
-from mnist_cli.workflows.shared import data_of, restored
+from mnist_cli.workflows.shared import choose_data, restore_network
 
 
 def choose_samples(
     options: SamplesOptions, on_event: OnEvent
 ) -> tuple[SamplesResult, LabelledImages]:
-    """Choose images by seed, label and, with a checkpoint, by whether it gets them wrong.
+    """Choose images by seed, label and, with a checkpoint, by whether its prediction is wrong.
 
     Returns:
         What was chosen, and those images in the same order.
@@ -31,28 +31,19 @@ def choose_samples(
     """
     device = resolve_device(options.device)
     saved = load(options.checkpoint) if options.checkpoint else None
-    model = restored(saved, options.model, on_event) if saved else None
-    data, split = data_of(options.data, saved), options.shown_split
+    model = restore_network(saved, options.model, on_event) if saved else None
+    data, split = choose_data(options.data, saved), options.shown_split
     if split == Split.TEST:
         info, labelled = datasets.load_test(data, on_event, saved.record.dataset if saved else None)
     else:
         dataset = datasets.load(data, on_event)
         info, labelled = dataset.info, dataset.train
-    predictions = None if model is None else _predictions(model, labelled, device)
+    predictions = None if model is None else _predict(model, labelled, device)
 
-    fits = np.ones(len(labelled.labels), dtype=bool)
-    if options.label is not None:
-        fits &= labelled.labels == options.label
-    if predictions is not None and options.errors:
-        fits &= predictions != labelled.labels
-    shuffled = np.random.default_rng(options.seed).permutation(np.flatnonzero(fits))
-    chosen = shuffled[: options.count]
+    chosen = _choose(options, labelled.labels, predictions)
     if len(chosen) < options.count:
-        on_event(
-            Notice(
-                f"only {len(chosen)} images in the {split} set match ({options.count} requested)"
-            )
-        )
+        only = f"only {len(chosen)} images in the {split} set match"
+        on_event(Notice(f"{only} ({options.count} requested)"))
     result = SamplesResult(
         dataset=info,
         split=str(split),
@@ -70,7 +61,19 @@ def choose_samples(
     return result, LabelledImages(labelled.images[chosen], labelled.labels[chosen])
 
 
-def _predictions(
+def _choose(
+    options: SamplesOptions, labels: NDArray[np.uint8], predictions: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    """Positions of images with the label and, where that was asked for, a wrong prediction."""
+    fits = np.ones(len(labels), dtype=bool)
+    if options.label is not None:
+        fits &= labels == options.label
+    if predictions is not None and options.errors:
+        fits &= predictions != labels
+    return np.random.default_rng(options.seed).permutation(np.flatnonzero(fits))[: options.count]
+
+
+def _predict(
     model: torch.nn.Module, labelled: LabelledImages, device: torch.device
 ) -> NDArray[np.int64]:
     images = images_to_device(labelled.images, device)

@@ -14,30 +14,23 @@ from mnist_cli.networks.identity import changed_files, code_sha256
 from mnist_cli.networks.isolation import running
 from mnist_cli.networks.registry import MODELS, call_of
 from mnist_cli.schema.datasets import DatasetInfo
-from mnist_cli.schema.events import EpochFinished, Notice, OnEvent
+from mnist_cli.schema.events import EpochFinished, Notice, OnEvent, TrainingProgress
 from mnist_cli.schema.options import TrainOptions
 from mnist_cli.schema.protocol import Precision, Schedule
 from mnist_cli.schema.results import EpochResult, TrainResult
 from mnist_cli.system.files import absolute
-from mnist_cli.training.checkpoint import (
-    Checkpoint,
-    collect,
-    digest,
-    load,
-    restore_model,
-    restore_optimizer,
-    save,
-)
+from mnist_cli.training import checkpoint
+from mnist_cli.training.checkpoint import Checkpoint
 from mnist_cli.training.device import environment, resolve_device, resolve_precision, use_threads
 from mnist_cli.training.evaluation import evaluate
 from mnist_cli.training.examples import Examples, to_device
 from mnist_cli.training.loop import fit
 from mnist_cli.training.state import Training, set_up
-from mnist_cli.workflows.shared import data_of, reporting
+from mnist_cli.workflows.shared import choose_data
 
 
 def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
-    """Train one network, evaluate and save it after every epoch, and return the last state.
+    """Train one network, evaluate and save it after every epoch, and return the last record.
 
     Raises:
         UsageError: the device does not exist, or the file to resume is of another training.
@@ -50,21 +43,21 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     precision = resolve_precision(options.precision, device, cost.mult_adds_per_image)
     if options.model.custom and outputs_probabilities(model):
         on_event(Notice(f"{options.model.name} {PROBABILITIES}"))
-    resumed = load(options.resume) if options.resume else None
+    resumed = checkpoint.load(options.resume) if options.resume else None
     if resumed:
         _check_same_training(options, precision, resumed)
-    dataset = datasets.load(data_of(options.data, resumed), on_event)
+    dataset = datasets.load(choose_data(options.data, resumed), on_event)
     examples, test = to_device(dataset.train, device), to_device(dataset.test, device)
     training = set_up(model, examples, options.protocol, options.seed, precision)
     if resumed:
         _check_same_images(resumed, dataset.info)
         with running(model, f"cannot load {resumed.path}"):
-            restore_model(resumed, model)
-        restore_optimizer(resumed, training.optimizer)
+            checkpoint.restore_model(resumed, model)
+        checkpoint.restore_optimizer(resumed, training.optimizer)
     elif absolute(options.checkpoint).exists():
         on_event(Notice(f"{options.checkpoint} will be replaced; --output FILE writes elsewhere"))
     with running(model, f"cannot save {options.model.name}"):
-        collect(model, training.optimizer)  # what cannot be saved is refused before it is trained
+        checkpoint.collect(model, training.optimizer)  # it fails before the training, not after
     epochs = resumed.record.epochs if resumed else ()
     return _train_and_save(options, training, test, dataset.info, epochs, on_event)
 
@@ -77,18 +70,21 @@ def _train_and_save(
     done: tuple[EpochResult, ...],
     on_event: OnEvent,
 ) -> TrainResult:
-    """Train the epochs after those that are `done`; the file is a whole one after each."""
+    """Train the epochs after those that are `done`, and save the checkpoint after each."""
     epochs, path = list(done), options.checkpoint
     model, optimizer, name = training.model, training.optimizer, options.model.name
     code = code_sha256(options.model)
-    on_step = reporting(name, None, options.protocol.epochs, on_event)
     result: TrainResult | None = None
+
+    def on_step(epoch: int, step: int, steps: int) -> None:
+        on_event(TrainingProgress(name, None, epoch, options.protocol.epochs, step, steps))
+
     try:
         for fitted in fit(training, len(epochs) + 1, on_step):
             evaluation = evaluate(model, test)
             epochs.append(fitted.judged(evaluation))
             with running(model, f"cannot save {name}"):
-                tensors, parameters = collect(model, optimizer), count_parameters(model)
+                tensors, parameters = checkpoint.collect(model, optimizer), count_parameters(model)
             record = TrainResult(
                 model=name,
                 parameters=parameters,
@@ -102,10 +98,10 @@ def _train_and_save(
                 test_accuracy=evaluation.test_accuracy,
                 test_loss=evaluation.test_loss,
                 train_seconds=sum(epoch.train_seconds for epoch in epochs),
-                tensors_sha256=digest(tensors),
+                tensors_sha256=checkpoint.digest(tensors),
                 checkpoint=str(path),
             )
-            save(path, record, tensors)
+            checkpoint.save(path, record, tensors)
             result = record
             on_event(EpochFinished(name, options.protocol.epochs, epochs[-1]))
     except (KeyboardInterrupt, Terminated, MnistCliError):
@@ -118,7 +114,7 @@ def _train_and_save(
 
 
 def _check_same_training(options: TrainOptions, precision: Precision, resumed: Checkpoint) -> None:
-    """Raise UsageError where going on would not be the unbroken training."""
+    """Raise UsageError if the result would differ from that of an uninterrupted training."""
     record, wanted = resumed.record, options.protocol
     # With a one-cycle schedule the rate of every step depends on the number of epochs.
     epochs = record.protocol.epochs if wanted.schedule != Schedule.CONSTANT else wanted.epochs
@@ -136,13 +132,14 @@ def _check_same_training(options: TrainOptions, precision: Precision, resumed: C
             ("--precision", record.precision, precision),
             ("--threads", threads, options.threads or threads),
             ("--seed", record.seed, options.seed),
-            ("--dataset", record.dataset.name, data_of(options.data, resumed).dataset),
+            ("--dataset", record.dataset.name, choose_data(options.data, resumed).dataset),
         )
         if was != now
     ]
     if differences:
         raise UsageError(
-            f"{resumed.path} was trained otherwise; to resume it give {', '.join(differences)}"
+            f"{resumed.path} was trained with other settings; to resume it give "
+            f"{', '.join(differences)}"
         )
     if files := changed_files(record.code, code_sha256(options.model)):
         raise UsageError(

@@ -23,8 +23,8 @@ from rich.table import Table
 
 from mnist_cli.data import datasets
 from mnist_cli.data.datasets import Dataset
-from mnist_cli.execution import worker, workers
-from mnist_cli.execution.executor import Executor, InProcess
+from mnist_cli.execution import worker
+from mnist_cli.execution.executor import Executor, InProcess, executing
 from mnist_cli.networks.registry import MODELS
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import DatasetName
@@ -56,7 +56,7 @@ def main(
     here = InProcess("cpu", 1)
     measured = here.measure(entries)
     here.hand_over(dataset)
-    with workers.local_workers(options, lambda event: None) as several:
+    with executing(options, lambda event: None) as several:
         several.environment()
         several.hand_over(dataset)
         for number in range(rounds + 1):
@@ -101,7 +101,7 @@ def idle(options: CompareOptions, dataset: Dataset) -> None:
     """What the engine and the loop cost, by runs that do nothing."""
     worker.train = nothing  # type: ignore[assignment]
     started = time.perf_counter()
-    with workers.local_workers(options, lambda event: None) as executor:
+    with executing(options, lambda event: None) as executor:
         executor.environment()
         executor.hand_over(dataset)
         executor.submit(RunTask(options.entries[0], 0, None))
