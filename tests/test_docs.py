@@ -37,7 +37,7 @@ def made_small(arguments: list[str]) -> list[str]:
     name, *rest = arguments
     options = [item for item in rest if item.startswith("--")]
     files = any(item.endswith((".safetensors", ".json")) for item in rest if item not in options)
-    small = {"--seeds": "5", "--dataset": "mnist5k"}
+    small = {"--seeds": "2", "--dataset": "mnist5k"}
     if name in TRAINS and "--from" not in options and ("--resume" in options or not files):
         small["--epochs"] = "2" if "--resume" in options else "1"
     if "--until-settled" in options:
@@ -47,7 +47,7 @@ def made_small(arguments: list[str]) -> list[str]:
         if item in small or item == "--jobs":
             value = next(items)
             if item == "--seeds":
-                kept += [item, str(min(int(value), 5))]
+                kept += [item, str(min(int(value), 2))]
         else:
             kept.append(item)
     del small["--seeds"]

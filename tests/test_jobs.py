@@ -125,8 +125,8 @@ def test_any_number_of_jobs_gives_the_same() -> None:
     assert all(row["figures"]["train_seconds_median"] for row in one["models"])
     assert "printed by a network" in shown["2"].err
     again = run_process(
-        *("compare", "mlp", "own.py:net", "tinycnn", *DATA, "--seeds", "2", "--jobs", "2"),
-        *("--journal", "1.jsonl"),
+        *("compare", "mlp", "own.py:net", "tinycnn", *DATA, "--seeds", "2", "--threads", "1"),
+        *("--journal", "2.jsonl"),
     )
     assert "nothing is left to train" in again.err
     assert "The whole comparison took" in again.out
