@@ -135,6 +135,24 @@ def left(told: list[Event]) -> list[RunsLeft]:
     return [event if isinstance(event, RunsLeft) else event.remaining for event in shown]
 
 
+def test_code_that_is_edited_during_a_comparison_is_told(compare: Compare) -> None:
+    code = Path("nets.py")
+
+    def edited(name: str, seed: int) -> Outcome:
+        if seed == 1:
+            code.unlink() if deletes else code.write_text("def net(): return 2")
+        return 0.9
+
+    for deletes in (False, True):
+        code.write_text("def net(): return 1")
+        _, told = compare(Made(edited), "nets.py:net", seeds=1)
+        assert not any("nets.py" in text for text in texts(told)[1:])
+        _, told = compare(Made(edited), "nets.py:net", seeds=2, journal=Path(f"{deletes}.jsonl"))
+        assert texts(told)[-1] == (
+            "nets.py of nets.py:net changed during the comparison, which trained it as it was"
+        )
+
+
 def test_runs_go_seed_by_seed_and_fill_the_slots(compare: Compare) -> None:
     made = Made(steady, slots_after=lambda ended: 2)
     results, told = compare(made, "mlp", "cnn", seeds=3)

@@ -1,10 +1,10 @@
 """Cautions about a comparison: odd runs, and reasons why the 5 % error rate may not hold."""
 
 from collections.abc import Sequence
-from itertools import combinations
 from statistics import median
 
 from mnist_cli.formatting import format_percent, format_runs, format_seconds
+from mnist_cli.report.layout import listed
 from mnist_cli.schema.comparison import CompareResult, Run
 
 SEEDS_ADDED = (
@@ -82,13 +82,13 @@ def _with_accuracy(runs: Sequence[Run]) -> str:
 
 
 def alike(result: CompareResult) -> list[str]:
-    """A line for each pair with equal runs: the setting between them may have no effect."""
-    figures = {
-        model.model: [(run.seed, run.test_accuracy, run.test_loss) for run in model.runs]
-        for model in result.models
-    }
+    """A line for networks with equal runs: the setting between them may have no effect."""
+    names: dict[tuple[tuple[int, float, float], ...], list[str]] = {}
+    for model in result.models:
+        figures = tuple((run.seed, run.test_accuracy, run.test_loss) for run in model.runs)
+        names.setdefault(figures, []).append(model.model)
     return [
-        f"{first} and {second} have the same accuracy and loss with each seed: they do the same"
-        for first, second in combinations(figures, 2)
-        if figures[first] and figures[first] == figures[second]
+        f"{listed(equal)} have the same accuracy and loss with each seed: they do the same"
+        for figures, equal in names.items()
+        if figures and len(equal) > 1
     ]

@@ -10,7 +10,7 @@ from rich.table import Table
 from mnist_cli.formatting import format_loss, format_parameters, format_percent
 from mnist_cli.report import layout, phrases
 from mnist_cli.report.conclusion import conclusion
-from mnist_cli.report.rows import TIME, rows
+from mnist_cli.report.rows import ONE_TIME, TIME, rows
 from mnist_cli.schema.comparison import CheckpointComparison, CompareResult, ModelRuns
 
 INTERVAL_WIDTH = 24
@@ -90,7 +90,7 @@ def _accuracies(result: CompareResult) -> Table:
 
 
 def _costs(result: CompareResult) -> Table:
-    names = ("network", "parameters", "mult-adds", TIME, "images/s")
+    names = ("network", "parameters", "mult-adds", TIME, ONE_TIME, "images/s")
     return _table(rows(result), names, "", _bars(result.models, BAR_WIDTH))
 
 
@@ -102,7 +102,7 @@ def _times(result: CompareResult) -> Table:
         return not (model.figures and model.always_reached_target), times[0] if times else math.inf
 
     models = tuple(sorted(result.models, key=order))
-    names = ("network", "reached", TIME, "epochs", "parameters", "mult-adds")
+    names = ("network", "reached", TIME, ONE_TIME, "epochs", "parameters", "mult-adds")
     return _table(
         rows(replace(result, models=models)),
         names,

@@ -30,6 +30,7 @@ from mnist_cli.system.streams import say, visible
 
 STARTING = "starting"
 WAITING = "waiting"  # the key of a row
+LEAST_WIDTH_WITH_BARS = 110  # a narrower terminal has room for the figures only
 
 
 def show_sign_of_life(quiet: bool = False) -> None:
@@ -45,14 +46,15 @@ def reporter(quiet: bool = False) -> Iterator[OnEvent]:
     if quiet:
         yield lambda event: None
     elif _on_terminal():
+        console = Console(stderr=True)
         # Drawn on events only: a thread that refreshes the bars would slow the training.
         with Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            *([BarColumn(bar_width=24)] if console.width >= LEAST_WIDTH_WITH_BARS else []),
             TaskProgressColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[status]}", markup=False),
-            console=Console(stderr=True),
+            console=console,
             auto_refresh=False,
             transient=True,  # the result takes their place
         ) as bars:

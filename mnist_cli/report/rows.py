@@ -15,7 +15,7 @@ from mnist_cli.formatting import (
 from mnist_cli.report import phrases
 from mnist_cli.schema.comparison import CompareResult, ModelRuns
 
-TIME = "median time (min-max)"
+TIME, ONE_TIME = "median time (min-max)", "time"  # headers for several runs and for one
 
 
 def rows(result: CompareResult) -> list[dict[str, str]]:
@@ -62,7 +62,7 @@ def _row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
         if len(model.runs) > 1:
             time = f"{time} {format_seconds_range(*extremes)}"
     small, quick = (figures.pareto_parameters, figures.pareto_seconds) if figures else (None, None)
-    row[TIME] = f"{time} *" if quick else time
+    row[TIME if len(result.seeds) > 1 else ONE_TIME] = f"{time} *" if quick else time
     speed = figures.images_per_second if figures else None
     row["images/s"] = f"{speed:,.0f}" if speed else "-"
     size = format_parameters(model.parameters, model.total_parameters)

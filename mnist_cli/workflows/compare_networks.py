@@ -91,11 +91,23 @@ def _train_all(
             on_event(events.Notice(_describe_time_limit(comparison)))
         else:
             comparison.journal.finish()
+        _warn_of_changed_code(comparison, on_event)
     except (KeyboardInterrupt, Terminated, MnistCliError):
         if comparison.journal.path:
             kept = f"{_describe_journal(comparison)}; the same command goes on from there"
             on_event(events.Notice(kept))
         raise
+
+
+def _warn_of_changed_code(comparison: Comparison, on_event: OnEvent) -> None:
+    for entrant in comparison.entrants.values():
+        if files := entrant.changed_files():
+            on_event(
+                events.Notice(
+                    f"{', '.join(files)} of {entrant.name} changed during the comparison, which "
+                    "trained it as it was"
+                )
+            )
 
 
 def _report_start(comparison: Comparison, slots: int, on_event: OnEvent) -> None:

@@ -1,6 +1,7 @@
 """How far a comparison is: its networks, the runs under way and to come, and the result."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from statistics import median
 
@@ -8,7 +9,8 @@ from mnist_cli.comparison import baseline
 from mnist_cli.comparison.analysis import analyse
 from mnist_cli.comparison.journal import Journal
 from mnist_cli.comparison.sequential import seeds_needed
-from mnist_cli.networks.identity import code_sha256
+from mnist_cli.errors import MnistCliError
+from mnist_cli.networks.identity import changed_files, code_sha256
 from mnist_cli.schema.comparison import (
     LOOKS,
     SCHEMA_VERSION,
@@ -40,6 +42,13 @@ class Entrant:
         """A run of this network, in the number format that was decided for all of its runs."""
         assert self.measured.precision is not None  # one that cannot be measured is not trained
         return RunTask(replace(self._entry, precision=self.measured.precision), seed, target)
+
+    def changed_files(self) -> list[str]:
+        """Files of its code that are not what they were at the start."""
+        now: dict[str, str] = {}
+        with suppress(OSError, MnistCliError):  # a file is gone
+            now = code_sha256(self._entry.model)
+        return changed_files(self._code, now)
 
     def fail(self, seed: int, reason: str) -> None:
         """Note why a run failed; of several, the one with the first seed counts."""
