@@ -247,8 +247,8 @@ def machines(result: CompareResult) -> list[str]:
 
 
 def duration(result: CompareResult) -> list[str]:
-    """How long the comparison took, if it was trained now."""
-    if result.wall_seconds is None:
+    """How long the comparison took, if it was trained now and to its end."""
+    if result.wall_seconds is None or cautions.is_incomplete(result):
         return []
     return [f"The whole comparison took {format_seconds(result.wall_seconds)}."]
 
