@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.events import Event
 from mnist_cli.schema.protocol import Protocol
 from mnist_cli.schema.record import from_json, to_json
 from mnist_cli.schema.results import Environment, EpochResult, TrainResult
 from mnist_cli.system.files import replacing
 from mnist_cli.training import checkpoint
 from mnist_cli.training.adam import Adam
+from mnist_cli.workflows.shared import warn_of_leak
 
 PATH = Path("net.safetensors")
 
@@ -184,6 +186,25 @@ def test_state_that_is_no_tensor_is_named() -> None:
 
     with pytest.raises(MnistCliError, match=r"cannot save model\._extra_state: its type is int"):
         saved(Counts(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "evaluated_on", "warned"),
+    [
+        ("mnist", "mnist5k", True),
+        ("mnist", "mnist", False),
+        ("mnist5k", "mnist5k", False),
+        ("fashion-mnist", "mnist5k", False),
+    ],
+)
+def test_only_images_of_the_training_are_a_leak(
+    trained_on: str, evaluated_on: str, warned: bool
+) -> None:
+    made = record(saved())
+    made = replace(made, dataset=replace(made.dataset, name=trained_on))
+    events = list[Event]()
+    warn_of_leak(made, replace(made.dataset, name=evaluated_on), events.append)
+    assert len(events) == warned
 
 
 def test_an_epoch_in_the_record_is_plain_json() -> None:

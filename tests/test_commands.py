@@ -135,6 +135,8 @@ def test_a_resumed_training_equals_an_unbroken_one(run_cli: RunCli, network: str
     )
     assert same_tensors("whole.safetensors", "part.safetensors")
     assert resumed.json["checkpoint"] == "part.safetensors"
+    times = [epoch["train_seconds"] for epoch in resumed.json["epochs"]]
+    assert resumed.json["train_seconds"] == pytest.approx(sum(times))
     assert [epoch["train_loss"] for epoch in resumed.json["epochs"]] == [
         epoch["train_loss"] for epoch in unbroken.json["epochs"]
     ]

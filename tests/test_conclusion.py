@@ -120,6 +120,8 @@ def test_while_seeds_are_added_it_says_what_is_left() -> None:
     )
     assert judged("a>b a>c b~c", settling=settling) == f"{given_up} or a --margin."
     assert judged("a>b a>c b~c", settling=settling, margin=0.002) == f"{given_up}."
+    # One open pair that may still be decided needs seeds, whatever becomes of the others.
+    assert judged("a>b a~c b?c", settling=settling).endswith(" yet: more seeds are needed.")
     assert judged("", settling=settling) == (
         "No network is ranked yet: more finished runs are needed."
     )

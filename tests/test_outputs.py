@@ -212,6 +212,30 @@ def test_an_interrupted_comparison_shows_the_runs_that_it_has(
     assert ",0.9," in Path("a.csv").read_text(encoding="utf-8")
 
 
+def test_a_comparison_interrupted_before_its_first_run_shows_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> Iterator[CompareResult]:
+        yield comparison(network("a", ()), network("b", ()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mnist_cli.data.datasets.prefetch", lambda *_: None)
+    monkeypatch.setattr("mnist_cli.workflows.compare_networks.compare_networks", interrupt)
+    options = CompareOptions((Entry(resolve("mlp"), Protocol()),))
+    with pytest.raises(KeyboardInterrupt):
+        compare_networks(options, GateOptions(), ExportOptions(), json=False, quiet=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_network_that_failed_decides_the_exit_code_before_a_gate(run_cli: RunCli) -> None:
+    result = comparison(network("a", (0.9,)), network("b", (), failure="no luck"), seeds=1)
+    Path("now.json").write_text(json_document(result), encoding="utf-8")
+    outcome = run_cli("compare", "--from", "now.json", "--min-accuracy", 0.95)
+    assert "gate not met: a: " in outcome.err
+    assert outcome.err.endswith("error: b failed: no luck\n")
+    assert outcome.code == ExitCode.FAILURE
+
+
 def test_a_dash_is_no_checkpoint(run_cli: RunCli) -> None:
     outcome = run_cli("train", "mlp", "--output", "-", *FAST)
     assert outcome.err == "error: --output needs a file, not standard output\n"

@@ -110,6 +110,14 @@ def test_the_last_seed_is_one_that_torch_takes(seeds: int, seed: int, allowed: b
         _check(options, GateOptions(), ExportOptions(), json=False)
 
 
+@pytest.mark.parametrize(("count", "allowed"), [(256, True), (257, False)])
+def test_as_many_networks_as_a_file_may_hold_are_compared(count: int, allowed: bool) -> None:
+    options = CompareOptions((Entry(resolve("mlp"), Protocol()),) * count)
+    refused = pytest.raises(UsageError, match="at most 256 networks can be compared")
+    with nullcontext() if allowed else refused:
+        _check(options, GateOptions(), ExportOptions(), json=False)
+
+
 def test_every_option_of_compare_arrives(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Any, ...]] = []
     monkeypatch.setattr(compare, "compare_networks", lambda *given, **flags: seen.append(given))

@@ -271,11 +271,15 @@ def test_in_ascii_columns_are_as_wide_as_what_is_shown(monkeypatch: pytest.Monke
 
 
 def judged(
-    only_first: int, only_second: int, better: str | None, pairs: int = 1
+    only_first: int,
+    only_second: int,
+    better: str | None,
+    pairs: int = 1,
+    bounds: tuple[float, float] = (0.001, 0.003),
 ) -> list[RenderableType]:
     pair = Disagreement(
         *("a", "b", only_first, only_second, (only_first - only_second) / 10_000),
-        *(0.001, 0.003, 0.95, 0.004, better),
+        *(*bounds, 0.95, 0.004, better),
     )
     one = EvaluatedCheckpoint("a", "mlp", 3, 25_450, 30_000, 0.97, 0.1, 0.003)
     result = CheckpointComparison(DATASET, MACHINE, (one,), (pair,) * pairs, ())
@@ -291,6 +295,10 @@ def test_checkpoints_and_their_disagreements() -> None:
     assert parts[2] == (
         "a alone is right on 30 images, b alone on 10 images: a is better by 0.20 points "
         "(0.10 to 0.30, p = 0.004)"
+    )
+    # The interval of a second that is better is told from its smaller end as well.
+    assert str(judged(10, 30, "b", bounds=(-0.003, -0.001))[2]).endswith(
+        "b is better by 0.20 points (0.10 to 0.30, p = 0.004)"
     )
     assert "McNemar tests on these images. Neither" in str(parts[3])
     assert "on these images, times 3 for as many pairs. Neither" in str(judged(30, 10, "a", 3)[5])

@@ -378,6 +378,9 @@ def test_a_run_that_takes_too_long_is_ended_with_its_worker() -> None:
     assert engine.killed == ["a"]
     made._look()  # it is not gone yet
     assert [what for _, what in engine.asked].count("found") == 1
+    engine.join("b", good, host="b")
+    assert trained(made) == {0: run(0)}
+    assert [address for address, what in engine.asked if what == "train"] == ["a", "b"]
 
 
 def test_measuring_has_a_limit_too() -> None:
@@ -540,6 +543,18 @@ def test_a_run_takes_as_long_as_all_its_epochs() -> None:
     assert isinstance(made, Run)
     assert len(made.history) == 2
     assert made.train_seconds == sum(epoch.train_seconds for epoch in made.history)
+
+
+def test_a_target_that_is_reached_exactly_ends_a_run() -> None:
+    alone = InProcess("cpu", 1)
+    alone.hand_over(DATASET)
+    alone.submit(RunTask(ENTRY, 0, None))
+    [(_, whole)] = alone.wait(lambda *told: None)
+    assert isinstance(whole, Run)
+    alone.submit(RunTask(ENTRY, 0, whole.history[0].test_accuracy))
+    [(_, early)] = alone.wait(lambda *told: None)
+    assert isinstance(early, Run)
+    assert (early.epochs, early.reached_target) == (1, True)
 
 
 def test_a_worker_takes_images_of_its_disk_only_if_they_are_the_same() -> None:
