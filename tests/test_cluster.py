@@ -82,7 +82,7 @@ def test_a_comparison_on_workers_that_come_and_go(
     monkeypatch.delenv("MNIST_CLI_DATA_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     write_dataset(tmp_path / "cache" / "mnist-cli" / "FashionMNIST")
-    command = ("compare", "mlp", "own.py:net", "--dataset", "fashion-mnist", "--epochs", "150")
+    command = ("compare", "mlp", "own.py:net", "--dataset", "fashion-mnist", "--epochs", "100")
     seeds = ("--seeds", "3", "--threads", "1")
     here = run_process(*command, *seeds, "--journal", "here.jsonl")
     assert here.code == ExitCode.OK, here.err

@@ -58,9 +58,9 @@ def made_small(arguments: list[str]) -> list[str]:
 
 @pytest.fixture
 def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bundled images, a twentieth of them."""
+    """Some of the bundled images: 100 to train with and 50 to test with."""
     (images, labels), (test_images, test_labels) = read_mnist5k()
-    few = (images[::20], labels[::20]), (test_images[::10], test_labels[::10])
+    few = (images[::40], labels[::40]), (test_images[::20], test_labels[::20])
     monkeypatch.setattr(datasets, "read_mnist5k", lambda: few)
 
 

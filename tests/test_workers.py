@@ -590,3 +590,13 @@ def test_a_run_ends_where_it_was_cancelled(
         worker._report("topic", 1, 2, 3)
     report = ("topic", {"key": "key", "name": "w", "steps": (1, 2, 3)})
     assert told == ([report] if state == "executing" else [])
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(0, "exit status 0"), (3, "exit status 3"), (-9, "SIGKILL")]
+)
+def test_how_a_process_ended_is_named(
+    monkeypatch: pytest.MonkeyPatch, code: int, said: str
+) -> None:
+    monkeypatch.setitem(LocalNanny.exit_codes, "a", code)
+    assert engine_module.describe_exit("a") == said
