@@ -16,7 +16,7 @@ import pytest
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.execution import engine
 from mnist_cli.execution.engine import cluster_client
-from tests.conftest import run_process, start, write_dataset
+from tests.conftest import RunCli, run_process, start, write_dataset
 from tests.test_jobs import SHADES, lines, wait_for
 
 NET = "from shades import linear\n\n\ndef net():\n    return linear()\n"
@@ -75,7 +75,7 @@ def worker(begin: Begin, file: Path, threads: int = 1, **variables: str) -> Any:
 
 
 def test_a_comparison_on_workers_that_come_and_go(
-    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begin: Begin, run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("own.py").write_text(NET)
     Path("shades.py").write_text(SHADES)
@@ -84,7 +84,7 @@ def test_a_comparison_on_workers_that_come_and_go(
     write_dataset(tmp_path / "cache" / "mnist-cli" / "FashionMNIST")
     command = ("compare", "mlp", "own.py:net", "--dataset", "fashion-mnist", "--epochs", "100")
     seeds = ("--seeds", "3", "--threads", "1")
-    here = run_process(*command, *seeds, "--journal", "here.jsonl")
+    here = run_cli(*command, *seeds, "--journal", "here.jsonl")
     assert here.code == ExitCode.OK, here.err
 
     # The images and a network with its neighbour are not there: both travel.
@@ -117,7 +117,7 @@ def test_a_comparison_on_workers_that_come_and_go(
     assert err.splitlines()[-1].startswith("error: lost the scheduler at ")
     assert "Traceback" not in err
     assert 1 <= runs("lost.jsonl") < 6
-    again = run_process(*command, *seeds, "--journal", "lost.jsonl")
+    again = run_cli(*command, *seeds, "--journal", "lost.jsonl")
     assert again.code == ExitCode.OK, again.err
     assert "going on from there" in again.err
     assert lines("here.jsonl") == lines("lost.jsonl")

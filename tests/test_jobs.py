@@ -109,10 +109,10 @@ def lines(path: str) -> list[Any]:
     return read
 
 
-def test_any_number_of_jobs_gives_the_same() -> None:
+def test_any_number_of_jobs_gives_the_same(run_cli: RunCli) -> None:
     shown: dict[str, Outcome] = {}
-    for jobs in ("1", "2"):
-        shown[jobs] = run_process(
+    for jobs, run in (("1", run_cli), ("2", run_process)):
+        shown[jobs] = run(
             *("compare", "mlp", "own.py:net", *DATA, "--seeds", "2", "--threads", "1"),
             *("--jobs", jobs, "--journal", f"{jobs}.jsonl", "--json"),
         )
@@ -124,7 +124,7 @@ def test_any_number_of_jobs_gives_the_same() -> None:
     assert all(row["figures"]["train_seconds_median"] is None for row in two["models"])
     assert all(row["figures"]["train_seconds_median"] for row in one["models"])
     assert "printed by a network" in shown["2"].err
-    again = run_process(
+    again = run_cli(
         *("compare", "mlp", "own.py:net", *DATA, "--seeds", "2", "--threads", "1"),
         *("--journal", "2.jsonl"),
     )
