@@ -85,7 +85,7 @@ def _at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | N
         both = one.keys() & other.keys()
         differences = [
             one[seed] - other[seed]
-            for block in _blocks(result.seeds)
+            for block in result.seed_ranges
             for seed in takewhile(both.__contains__, block)
         ]
         resolution = 1 / result.dataset.num_test
@@ -95,17 +95,6 @@ def _at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | N
             )
         )
     return decisions
-
-
-def _blocks(seeds: Sequence[int]) -> list[list[int]]:
-    """Seeds as blocks without gaps, such as 0 to 4 and 10 to 14."""
-    blocks: list[list[int]] = []
-    for seed in seeds:
-        if blocks and seed == blocks[-1][-1] + 1:
-            blocks[-1].append(seed)
-        else:
-            blocks.append([seed])
-    return blocks
 
 
 def number_of_comparisons(networks: int, looks: int = 1) -> int:

@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Mapping
 
-from mnist_cli.report import layout
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import Recipe, Settings
@@ -22,7 +21,7 @@ def repeating(result: CompareResult) -> list[str]:
         for key, value in model.varied.items():
             varied.setdefault(key, {})[str(value)] = None
     options = {key: value for key, value in _settings(result).items() if key not in varied}
-    settling, ranges = result.settling, layout.seed_ranges(result.seeds)
+    settling, ranges = result.settling, result.seed_ranges
     options |= {
         "max-seeds": settling.max_seeds if settling else None,
         "margin": result.margin,

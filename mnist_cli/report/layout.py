@@ -56,20 +56,10 @@ def protocol_line(protocol: Protocol) -> str:
     )
 
 
-def seed_ranges(seeds: Sequence[int]) -> list[range]:
-    """Ascending seeds as ranges without gaps."""
-    known = set(seeds)
-    starts = [seed for seed in seeds if seed - 1 not in known]
-    ends = [seed + 1 for seed in seeds if seed + 1 not in known]
-    return list(map(range, starts, ends))
-
-
-def seeds_line(seeds: Sequence[int]) -> str:
+def seeds_line(ranges: Sequence[range]) -> str:
     """`seed 3`, `seeds 0 to 4`, `seeds 0 to 4 and 10 to 14`."""
-    texts = [
-        f"{part[0]} to {part[-1]}" if len(part) > 1 else f"{part[0]}" for part in seed_ranges(seeds)
-    ]
-    return f"seed{'s' if len(seeds) > 1 else ''} {listed(texts)}"
+    texts = [f"{part[0]} to {part[-1]}" if len(part) > 1 else f"{part[0]}" for part in ranges]
+    return f"seed{'s' if sum(map(len, ranges)) > 1 else ''} {listed(texts)}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -46,7 +46,7 @@ MULT_ADDS = f"Mult-adds are for a batch of {Protocol.batch_size} images."
 
 def headline(result: CompareResult) -> list[str]:
     """The dataset, then the protocol: one line where all networks share it, else a line each."""
-    seeds = layout.seeds_line(result.seeds)
+    seeds = layout.seeds_line(result.seed_ranges)
     most = "at most " if result.target is not None else ""
     lines = [f"{most}{layout.protocol_line(model.protocol)}, {seeds}" for model in result.models]
     if len(set(lines)) > 1:
@@ -113,7 +113,7 @@ def findings(result: CompareResult) -> list[str]:
 
 def sections(result: CompareResult) -> list[Section]:
     """Failures, targets missed, verdicts, changes since a baseline, doubts and odd runs."""
-    # verdicts and changes come with their head, or not at all
+    # The first of these lines is the head of its section; without lines there is no section.
     head, *judged = verdicts(result) or [""]
     since, *changes = _since_baseline(result) or [""]
     found = [

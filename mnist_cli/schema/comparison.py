@@ -283,6 +283,14 @@ class CompareResult(Sealed):
     """Duration of the comparison so far, since it was last started; null for merged exports."""
 
     @property
+    def seed_ranges(self) -> list[range]:
+        """The seeds as ranges without gaps, such as 0 to 4 and 10 to 14."""
+        known = set(self.seeds)
+        starts = [seed for seed in self.seeds if seed - 1 not in known]
+        ends = [seed + 1 for seed in self.seeds if seed + 1 not in known]
+        return list(map(range, starts, ends))
+
+    @property
     def number_of_looks(self) -> int:
         """The number of looks at each pair: 1 for a fixed number of seeds."""
         return len(self.settling.looks) if self.settling else 1
