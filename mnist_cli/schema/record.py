@@ -50,7 +50,7 @@ class Sealed(Record):
 
 def seal(record: S) -> S:
     """The same record with its checksum."""
-    return replace(record, checksum=_checksum(to_json(record)))
+    return replace(record, checksum=_checksum(json.loads(to_json(record), parse_int=float)))
 
 
 def check_seal(text: str | bytes) -> None:
@@ -58,13 +58,14 @@ def check_seal(text: str | bytes) -> None:
 
     It counts all fields of the document, as another version may have written more or fewer.
     """
-    if json.loads(text).get("checksum") != _checksum(text):
+    document = json.loads(text, parse_int=float)
+    if document.get("checksum") != _checksum(document):
         raise ValueError("its checksum is another one, so it was changed")
 
 
-def _checksum(text: str | bytes) -> str:
-    document = json.loads(text, parse_int=float) | {"checksum": ""}
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+def _checksum(document: Mapping[str, Any]) -> str:
+    text = json.dumps({**document, "checksum": ""}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def to_json(record: Any, indent: int | None = None) -> str:
