@@ -17,6 +17,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from mnist_cli.errors import MnistCliError
+from mnist_cli.networks.isolation import running
 from mnist_cli.schema.record import from_json, to_json
 from mnist_cli.schema.results import TrainResult
 from mnist_cli.system.files import read, write
@@ -96,13 +97,14 @@ def load(path: Path) -> Checkpoint:
 def restore_model(checkpoint: Checkpoint, model: nn.Module) -> None:
     """Give `model` the weights of `checkpoint`; raises MnistCliError if they do not fit."""
     weights = _below(checkpoint.tensors, "model.")
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise MnistCliError(
-            f"{checkpoint.path} holds the weights of another network than this "
-            f"{type(model).__name__} ({checkpoint.record.model} when it was trained)"
-        ) from error
+    with running(model, f"cannot load {checkpoint.path}"):  # it may have its own load_state_dict
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise MnistCliError(
+                f"{checkpoint.path} holds the weights of another network than this "
+                f"{type(model).__name__} ({checkpoint.record.model} when it was trained)"
+            ) from error
 
 
 def restore_optimizer(checkpoint: Checkpoint, optimizer: Adam) -> None:

@@ -5,7 +5,6 @@ from torch import nn
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.building import build
 from mnist_cli.networks.identity import changed_files, code_sha256
-from mnist_cli.networks.isolation import running
 from mnist_cli.networks.registry import MODELS, call_of
 from mnist_cli.schema.datasets import DatasetInfo, DatasetName
 from mnist_cli.schema.events import Notice, OnEvent
@@ -36,8 +35,7 @@ def restore_network(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEve
             f"{saved.path} holds {saved.record.model}: name its code with the same arguments"
         )
     model = build(spec, saved.record.seed)
-    with running(model, f"cannot load {saved.path}"):
-        restore_model(saved, model)
+    restore_model(saved, model)
     if files := changed_files(saved.record.code, code_sha256(spec)):
         on_event(Notice(f"{', '.join(files)} changed since {saved.path} was trained"))
     return model

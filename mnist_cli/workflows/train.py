@@ -51,8 +51,7 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     training = set_up(model, examples, options.protocol, options.seed, precision)
     if resumed:
         _check_same_images(resumed, dataset.info)
-        with running(model, f"cannot load {resumed.path}"):
-            checkpoint.restore_model(resumed, model)
+        checkpoint.restore_model(resumed, model)
         checkpoint.restore_optimizer(resumed, training.optimizer)
     elif absolute(options.checkpoint).exists():
         on_event(Notice(f"{options.checkpoint} will be replaced; --output FILE writes elsewhere"))
