@@ -65,8 +65,8 @@ def read_answer(question: Question, answer: Any, num_test: int, threads: int) ->
         raise ValueError(f"gave an invalid answer ({str(error)[:200]})") from error
     if question == ENVIRONMENT and read.environment:
         return read.environment
-    if isinstance(question, Entry) and (read.measurement or read.failure):
-        return read.measurement or read.failure
+    if isinstance(question, Entry) and read.measurement:
+        return read.measurement
     if isinstance(question, RunTask) and (read.run or read.failure):
         return read.run or read.failure
     if isinstance(question, RunTask) and read.needs_images:

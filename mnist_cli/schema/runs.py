@@ -41,5 +41,5 @@ class WorkerAnswer(Record):
     measurement: Measurement | None = None
     run: Run | None = None
     failure: str | None = None
-    """Why a network could not be measured or trained."""
+    """Why a run failed; a measurement has its own."""
     needs_images: bool = False
