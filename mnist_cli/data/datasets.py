@@ -155,7 +155,7 @@ def to_bytes(dataset: Dataset) -> tuple[bytes, bytes, bytes, bytes]:
 
 
 def from_bytes(info: DatasetInfo, packed: tuple[bytes, bytes, bytes, bytes]) -> Dataset:
-    """The dataset that `to_bytes` packed."""
+    """The dataset that `info` describes, from the four byte strings that `to_bytes` returns."""
     arrays = [np.frombuffer(part, np.uint8) for part in packed]
     train, test = (
         LabelledImages(arrays[place].reshape(-1, 28, 28), arrays[place + 1]) for place in (0, 2)

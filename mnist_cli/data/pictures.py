@@ -1,4 +1,4 @@
-"""Reading pictures of a user, without trusting them.
+"""Reading the user's pictures, which may be damaged or made to do harm.
 
 Pillow decodes them. Importing torchvision's transforms would take as long as `import torch`.
 """

@@ -60,7 +60,7 @@ def unpack(spec: ModelSpec, bundle: Bundle, folder: Path) -> ModelSpec:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     base.mkdir(parents=True, exist_ok=True)
     for name, text in bundle.files.items():
-        path = Path(os.path.normpath(base / name))
+        path = base / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
     roots = tuple(os.path.normpath(base / root) for root in bundle.roots)

@@ -82,7 +82,7 @@ def _with_accuracy(runs: Sequence[Run]) -> str:
 
 
 def alike(result: CompareResult) -> list[str]:
-    """A line for networks with equal runs: the setting between them may have no effect."""
+    """A line for each group of networks with equal results, whose settings may have no effect."""
     names: dict[tuple[tuple[int, float, float], ...], list[str]] = {}
     for model in result.models:
         figures = tuple((run.seed, run.test_accuracy, run.test_loss) for run in model.runs)
