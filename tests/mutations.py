@@ -175,6 +175,8 @@ class Tests:
         subprocess.run(contexts, cwd=copied, check=True)
         report = json.loads((copied / "coverage.json").read_text())["files"]
         self.contexts = {copied / name: file["contexts"] for name, file in report.items()}
+        if not any(self._covering(path, None) for path in self.contexts):
+            raise SystemExit("the coverage does not tell which test runs a line")
         self.seconds: defaultdict[str, float] = defaultdict(float)
         for seconds, name in DURATION.findall(out):
             self.seconds[name] += float(seconds)
@@ -239,7 +241,7 @@ class Tests:
         sys.path.insert(0, str(self._folder))
         for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
             del sys.modules[name]  # those of the checkout
-        code = pytest.main(["-n0", "-p", "no:cacheprovider", *LIMIT, *arguments])
+        code = pytest.main(["-n0", "--dist=no", "-p", "no:cacheprovider", *LIMIT, *arguments])
         sys.stdout.flush()
         os._exit(code)
 

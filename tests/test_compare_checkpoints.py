@@ -111,7 +111,7 @@ def test_what_does_not_fit(run_cli: RunCli, files: tuple[str, str]) -> None:
     for arguments, message in (
         ((files[0],), "name two or more checkpoints"),
         ((files[0], files[0]), "name two or more checkpoints to compare, each once"),
-        ((*files, "mlp"), "mlp is no checkpoint"),
+        ((*files, "mlp"), "one kind"),
         ((*files, "--epochs", 5), "--epochs is for training"),
         ((*files, "--recipe", "article"), "--recipe is for training"),
         ((*files, "--export-json", "a.json"), "--export-json is for training"),

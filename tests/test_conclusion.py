@@ -24,7 +24,7 @@ from mnist_cli.schema.comparison import (
 from tests.made_up import comparison, network
 from tests.test_reports import GOOD
 
-FIND_OUT = ": --until-settled adds seeds to find out."
+FIND_OUT = ": --seeds auto adds seeds to find out."
 
 
 def verdict(text: str, mean: float = 0.03, half: float = 0.01, n: int = 5) -> Verdict:

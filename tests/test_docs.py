@@ -37,21 +37,22 @@ def made_small(arguments: list[str]) -> list[str]:
     name, *rest = arguments
     options = [item for item in rest if item.startswith("--")]
     files = any(item.endswith((".safetensors", ".json")) for item in rest if item not in options)
+    exports = bool(rest) and rest[0].endswith(".json")
     small = {"--seeds": "2", "--dataset": "mnist5k"}
-    if name in TRAINS and "--from" not in options and ("--resume" in options or not files):
+    if name in TRAINS and ("--resume" in options or not files):
         small["--epochs"] = "2" if "--resume" in options else "1"
-    if "--until-settled" in options:
+    if "--seeds auto" in " ".join(rest):
         small["--max-seeds"] = "4"
     kept, items = [name], iter(rest)
     for item in items:
         if item in small or item == "--jobs":
             value = next(items)
             if item == "--seeds":
-                kept += [item, str(min(int(value), 2))]
+                kept += [item, value if value == "auto" else str(min(int(value), 2))]
         else:
             kept.append(item)
     del small["--seeds"]
-    if name in {"summary", "predict"} or "--from" in options:
+    if name in {"summary", "predict"} or exports:
         del small["--dataset"]
     return [*kept, *(word for pair in small.items() for word in pair)]
 

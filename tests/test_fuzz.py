@@ -76,7 +76,7 @@ COMMANDS = (
     "compare net.safetensors net.safetensors --show-disagreements --model a.b:C",
     "predict net.safetensors a.png scans - --raw --model nets.py:wide --json",
     "export net.safetensors --output a.pt2 --dataset mnist5k --model nets.py:wide",
-    "compare --from base.json base.json --baseline base.json --export-markdown -",
+    "compare base.json base.json --baseline base.json --export-markdown -",
     "show-samples --count 4 --split test --label 3 --checkpoint net.safetensors --errors",
 )
 WORDS = (

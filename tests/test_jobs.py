@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from mnist_cli.cli.parameters import number_of_jobs
+from mnist_cli.cli.parameters import number_or_auto
 from mnist_cli.errors import ExitCode
 from mnist_cli.execution import worker
 from mnist_cli.execution.executor import InProcess
@@ -136,13 +136,13 @@ def test_any_number_of_jobs_gives_the_same(run_cli: RunCli) -> None:
 def test_networks_that_end_or_hold_their_process_fail_alone() -> None:
     outcome = run_process(
         *("compare", "mlp", "own.py:Killed", "own.py:Hangs", "own.py:leaves", *DATA),
-        *("--jobs", "2", "--run-limit", "2s"),
+        *("--jobs", "2", "--run-timeout", "2s"),
     )
     assert outcome.code == ExitCode.FAILURE
     assert "own.py:Killed failed: seed 0: its worker process was ended (SIGKILL) in each of 4" in (
         outcome.out
     )
-    assert "own.py:Hangs failed: seed 0: it took longer than --run-limit" in outcome.out
+    assert "own.py:Hangs failed: seed 0: it took longer than --run-timeout" in outcome.out
     assert "own.py:leaves cannot be made: SystemExit: it called os._exit(3) (" in outcome.out
     assert "mlp: test loss" in outcome.err
     assert "No times, as the runs shared their machine: --jobs 1 measures them." in outcome.out
@@ -235,7 +235,7 @@ def test_a_worker_that_is_killed_while_it_starts() -> None:
 
 
 def test_seeds_are_added_by_several_workers_too() -> None:
-    command = ("compare", "mlp", "own.py:net", *DATA, "--until-settled", "--max-seeds", "5")
+    command = ("compare", "mlp", "own.py:net", *DATA, "--seeds", "auto", "--max-seeds", "5")
     alone = run_process(*command, "--threads", "1", "--journal", "1.jsonl")
     several = run_process(*command, "--jobs", "2", "--journal", "2.jsonl")
     assert alone.code == several.code == ExitCode.OK
@@ -271,7 +271,7 @@ def test_options_that_do_not_fit(run_cli: RunCli, arguments: tuple[str, ...], me
 
 
 def test_jobs_are_counted() -> None:
-    assert (number_of_jobs("AUTO"), number_of_jobs("64")) == (0, 64)
+    assert list(map(number_or_auto(64), ("AUTO", "64"))) == [0, 64]
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_the_whole_is_that_of_one_machine(run_cli: RunCli) -> None:
     whole = run_cli(*models, "--seeds", 5, "--json").json
     run_cli(*models, "--seeds", 3, "--export-json", A)
     run_cli(*models, "--seeds", 3, "--seed", 2, "--export-json", B)
-    outcome = run_cli("compare", "--from", B, A, "--json", "--plot", "p.svg", "--min-accuracy", 1)
+    outcome = run_cli("compare", B, A, "--json", "--plot", "p.svg", "--min-accuracy", 1)
     assert outcome.code == ExitCode.GATE_NOT_MET, outcome.err
     assert Path("p.svg").exists()
     both = outcome.json
@@ -52,7 +52,7 @@ def test_the_whole_is_that_of_one_machine(run_cli: RunCli) -> None:
     assert both["verdicts"] == whole["verdicts"]
     assert (both["journal"], both["wall_seconds"]) == (None, None)
     Path("whole.json").write_text(json.dumps(both))
-    assert run_cli("compare", "--from", "whole.json").code == ExitCode.OK
+    assert run_cli("compare", "whole.json").code == ExitCode.OK
 
 
 @pytest.mark.parametrize("seeds", [4, 5])
@@ -226,7 +226,7 @@ def _both_orders(one: CompareResult, other: CompareResult) -> list[dict[Path, Co
 def test_what_does_not_fit_on_the_command_line(run_cli: RunCli) -> None:
     A.write_text(resealed(json.loads(json.dumps({"schema_version": 1}))))
     for arguments, code, message in (
-        ((), ExitCode.USAGE, "--from needs the files of --export-json"),
+        ((A, "mlp"), ExitCode.USAGE, "cannot compare mlp (networks) and a.json (exports)"),
         ((A, "--seeds", 3), ExitCode.USAGE, "--seeds is for training"),
         ((A, "--dataset", "mnist"), ExitCode.USAGE, "--dataset is for training"),
         ((A, A), ExitCode.USAGE, "named twice"),
@@ -234,7 +234,7 @@ def test_what_does_not_fit_on_the_command_line(run_cli: RunCli) -> None:
         ((A,), ExitCode.FAILURE, "a.json is no export of compare"),
         (("gone.json",), ExitCode.FAILURE, "cannot read gone.json"),
     ):
-        outcome = run_cli("compare", "--from", *arguments)
+        outcome = run_cli("compare", *arguments)
         assert (outcome.code, outcome.err.count("\n")) == (code, 1)
         assert message in outcome.err
 
@@ -244,7 +244,7 @@ def test_a_report_of_exports_takes_images_from_the_data_folder(run_cli: RunCli) 
     made = ("compare", "mlp", "--dataset", "kmnist", "--data-dir", "data", "--epochs", 1, "--quiet")
     run_cli(*map(str, made), "--export-json", "a.json")
     for folder, is_there in (("data", True), (".", False)):
-        outcome = run_cli("compare", "--from", "a.json", "--report", "a.html", "--data-dir", folder)
+        outcome = run_cli("compare", "a.json", "--report", "a.html", "--data-dir", folder)
         assert outcome.code == ExitCode.OK, outcome.err
         page = Path("a.html").read_text(encoding="utf-8")
         assert ("data:image/png" in page) == is_there

@@ -186,7 +186,7 @@ def test_combined_exports_are_compared_with_the_baseline(run_cli: RunCli) -> Non
     for name, values in accuracies.items():
         result = comparison(network("a", values))
         Path(f"{name}.json").write_text(json_document(result), encoding="utf-8")
-    combine = ("compare", "--from", "now.json", "--quiet")
+    combine = ("compare", "now.json", "--quiet")
     outcome = run_cli(*combine, "--baseline", "then.json", "--fail-on-regression")
     assert outcome.code == ExitCode.GATE_NOT_MET
     assert "a: -2.00 ± " in outcome.out
@@ -230,7 +230,7 @@ def test_a_comparison_interrupted_before_its_first_run_shows_nothing(
 def test_a_network_that_failed_decides_the_exit_code_before_a_gate(run_cli: RunCli) -> None:
     result = comparison(network("a", (0.9,)), network("b", (), failure="no luck"), seeds=1)
     Path("now.json").write_text(json_document(result), encoding="utf-8")
-    outcome = run_cli("compare", "--from", "now.json", "--min-accuracy", 0.95)
+    outcome = run_cli("compare", "now.json", "--min-accuracy", 0.95)
     assert "gate not met: a: " in outcome.err
     assert outcome.err.endswith("error: b failed: no luck\n")
     assert outcome.code == ExitCode.FAILURE

@@ -18,6 +18,7 @@ from mnist_cli.errors import UsageError
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import (
+    AUTO,
     CompareOptions,
     DataOptions,
     Entry,
@@ -96,7 +97,7 @@ def test_a_number_within_its_range(
 @pytest.mark.parametrize(
     ("seeds", "seed", "allowed"),
     [
-        (1, 2**63 - 80, True),  # there is always room for the 80 of --until-settled
+        (1, 2**63 - 80, True),  # there is always room for the 80 of --seeds auto
         (1, 2**63 - 79, False),
         (1000, 2**63 - 1000, True),
         (1000, 2**63 - 999, False),
@@ -124,11 +125,11 @@ def test_every_option_of_compare_arrives(run_cli: RunCli, monkeypatch: pytest.Mo
     exports = [f"--export-{kind}={kind}" for kind in ("json", "csv", "markdown", "latex")]
     run_cli(
         *("compare", "mlp", "--dataset=kmnist", "--data-dir=data", "--recipe=fast", "--epochs=7"),
-        *("--batch-size=32", "--lr=0.5", "--vary=dropout=0.5", "--seed=3", "--until-settled"),
+        *("--batch-size=32", "--lr=0.5", "--vary=dropout=0.5", "--seed=3", "--seeds=auto"),
         *("--max-seeds=10", "--time-limit=2m", "--margin=0.01", *exports, "--plot=p.svg"),
         *("--report=r.html", "--min-accuracy=0.9", "--max-seconds=8", "--baseline=b.json"),
         *("--fail-on-regression", "--device=cuda:1", "--precision=bf16", "--threads=2"),
-        *("--jobs=4", "--cluster=tcp://a:1", "--run-limit=10s", "--journal=j"),
+        *("--jobs=4", "--cluster=tcp://a:1", "--run-timeout=10s", "--journal=j"),
     )
     run_cli("compare", "mlp", "--seeds=4", "--target=0.97", "--data-dir=data")
     settings = Settings(Recipe.FAST, 7, 32, 0.5, 0.5)
@@ -138,7 +139,7 @@ def test_every_option_of_compare_arrives(run_cli: RunCli, monkeypatch: pytest.Mo
     data = DataOptions(DatasetName.KMNIST, Path("data"))
     execution = ExecutionOptions(4, 2, "tcp://a:1", 10)
     options = CompareOptions(
-        *((entry,), data, "cuda:1", 3, 1, SettleOptions(10, 120), 0.01, None, Path("j")),
+        *((entry,), data, "cuda:1", 3, AUTO, SettleOptions(10, 120), 0.01, None, Path("j")),
         *(Path("b.json"), execution),
     )
     paths = map(Path, ("json", "csv", "markdown", "latex", "p.svg", "r.html"))

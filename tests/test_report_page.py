@@ -490,7 +490,7 @@ def test_no_front_where_nothing_is_known_to_compare() -> None:
         ("mlp", "--seed", "7", "--target", "0.5"),
         ("cnn", "--vary", "lr=0.0005,0.001", "--vary", "precision=fp32,bf16", "--seed", "3"),
         ("mlp", "cnn", "--recipe", "fast", "--epochs", "3", "--precision", "fp32"),
-        ("mlp", "cnn", "--until-settled", "--max-seeds", "10", "--margin", "0.002"),
+        ("mlp", "cnn", "--seeds", "auto", "--max-seeds", "10", "--margin", "0.002"),
         ("mlp", "--vary", "recipe=article,fast", "--batch-size", "32", "--target", "0.9"),
     ],
 )
@@ -523,7 +523,7 @@ def test_the_command_asks_for_the_same(
             margin=options.margin,
             settling=Settling(options.settle.max_seeds) if options.settle else None,
         ),
-        seeds=tuple(range(options.seed, options.seed + options.seeds)),
+        seeds=tuple(range(options.seed, options.seed + (options.seeds or 4))),
     )
     import shlex
 
@@ -548,9 +548,7 @@ def test_seeds_with_gaps_take_several_commands() -> None:
         "--seed 10 --seeds 5 --export-json seeds-10-to-14.json",
         "--seed 20 --seeds 1 --export-json seeds-20-to-20.json",
     ]
-    assert last == (
-        "mnist-cli compare --from seeds-0-to-4.json seeds-10-to-14.json seeds-20-to-20.json"
-    )
+    assert last == ("mnist-cli compare seeds-0-to-4.json seeds-10-to-14.json seeds-20-to-20.json")
     assert f"<code>{parts[0]}</code><code>{parts[1]}</code>" in page(result, None)
     two = replace(result, seeds=(0, 1, 10, 11))
     assert phrases.headline(two)[1].endswith(", seeds 0 to 1 and 10 to 11")

@@ -172,7 +172,7 @@ def executor(
     engine: Engine, events: list[Event], limit: float | None = None, *, at_once: int = 1
 ) -> workers.Workers:
     place = None if at_once > 1 else "tcp://s:1"
-    execution = ExecutionOptions(cluster=place, threads=1, run_limit=limit)
+    execution = ExecutionOptions(cluster=place, threads=1, run_timeout=limit)
     options = CompareOptions((ENTRY,), execution=execution)
     made = workers.Workers(engine, options, 1, events.append, at_once=at_once)
     made.hand_over(DATASET)
@@ -374,7 +374,7 @@ def test_a_run_that_takes_too_long_is_ended_with_its_worker() -> None:
     engine.join("a", lambda task: None)
     made = executor(engine, [], limit=0.01)
     [outcome] = trained(made).values()
-    assert outcome == "it took longer than --run-limit"
+    assert outcome == "it took longer than --run-timeout"
     assert engine.killed == ["a"]
     made._look()  # it is not gone yet
     assert [what for _, what in engine.asked].count("found") == 1
@@ -389,7 +389,7 @@ def test_measuring_has_a_limit_too() -> None:
     engine.measures = False
     made = executor(engine, [], limit=0.01)
     [measured] = made.measure((ENTRY,))
-    assert measured.failure == "mlp cannot be measured: it took longer than --run-limit"
+    assert measured.failure == "mlp cannot be measured: it took longer than --run-timeout"
     assert engine.killed == ["a"]
 
 

@@ -1,9 +1,9 @@
 """`mnist-cli compare`: trains networks, or takes checkpoints or exports as they are."""
 
-from collections.abc import Set
-from contextlib import suppress
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,6 +19,8 @@ from mnist_cli.schema.comparison import LOOKS
 from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import (
+    AUTO,
+    MAX_JOBS,
     MAX_SEEDS,
     CheckpointsOptions,
     CompareOptions,
@@ -31,12 +33,29 @@ from mnist_cli.schema.options import (
 from mnist_cli.schema.protocol import Settings
 
 DISAGREEMENTS_SHOWN = 9
+
+
+class Kind(StrEnum):
+    """What the arguments of `compare` are."""
+
+    NETWORKS = "networks"
+    CHECKPOINTS = "checkpoints"
+    EXPORTS = "exports"
+
+
+SUFFIXES = {".safetensors": Kind.CHECKPOINTS, ".json": Kind.EXPORTS}
+# The panels of --help and the parameters that apply without training. A report of exports takes the
+# test images from the data folder.
+TAKEN = {
+    Kind.CHECKPOINTS: {p.DATA, p.CHECKPOINTS, "models", "seed", "device", "json", "quiet"},
+    Kind.EXPORTS: {p.OUTPUT, p.GATES, "models", "data_dir"},
+}
 EXAMPLES = """
 mnist-cli compare --seeds 5
-mnist-cli compare mlp cnn --until-settled --report report.html
+mnist-cli compare mlp cnn --seeds auto --report report.html
 mnist-cli compare mlp --vary lr=0.001,0.003 --seeds 5 --plot lr.svg
 mnist-cli compare mlp --seeds 5 --baseline main.json --fail-on-regression
-mnist-cli compare --from a.json b.json
+mnist-cli compare a.json b.json
 mnist-cli compare mlp.safetensors cnn.safetensors --show-disagreements
 """
 
@@ -47,19 +66,12 @@ def compare(
         list[str] | None,
         p.model_argument(
             metavar="MODELS",
-            help=f"{p.MODEL_HELP} All if omitted. Or checkpoints, FILE.safetensors.",
+            help=f"{p.MODEL_HELP} All if omitted. Or checkpoints, FILE.safetensors; or exports of "
+            "one comparison with different seeds, FILE.json.",
         ),
     ] = None,
     dataset: p.Dataset = DataOptions.dataset,
     data_dir: p.DataDir = None,
-    from_exports: Annotated[
-        bool,
-        p.data_option(
-            "--from",
-            help="Combine files of --export-json, one comparison with different seeds, e.g. a.json "
-            "b.json.",
-        ),
-    ] = False,
     recipe: p.RecipeOption = Settings.recipe,
     epochs: p.Epochs = None,
     batch_size: p.BatchSize = None,
@@ -86,26 +98,19 @@ def compare(
     seeds: Annotated[
         int,
         p.seeds_option(
-            parser=p.whole_number(1, MAX_SEEDS),
-            metavar="N",
-            help="Runs of each network, from --seed on. Five or more tell close networks apart.",
+            parser=p.number_or_auto(MAX_SEEDS),
+            metavar="N|auto",
+            help="Runs of each network, from --seed on; auto is as many as a verdict on each pair "
+            "needs.",
         ),
     ] = CompareOptions.seeds,
-    until_settled: Annotated[
-        bool,
-        p.seeds_option(
-            "--until-settled",
-            help="Add seeds until each pair has a verdict; gives up on pairs that --max-seeds is "
-            "unlikely to decide.",
-        ),
-    ] = False,
     max_seeds: Annotated[
         int,
         p.seeds_option(
             parser=p.whole_number(LOOKS[0], LOOKS[-1]),
             metavar="N",
-            help="Most runs of each network with --until-settled, which looks at pairs after "
-            f"{', '.join(map(str, LOOKS))}.",
+            help="Most runs of each network with --seeds auto, which tests pairs after "
+            f"{', '.join(map(str, LOOKS))}. Gives up on pairs that these are unlikely to decide.",
         ),
     ] = SettleOptions.max_seeds,
     time_limit: Annotated[
@@ -113,7 +118,7 @@ def compare(
         p.seeds_option(
             parser=p.duration,
             metavar="TIME",
-            help="Stop --until-settled after about this long, e.g. 90s, 10m or 1h30m.",
+            help="Stop --seeds auto after about this long, e.g. 90s, 10m or 1h30m.",
         ),
     ] = None,
     margin: Annotated[
@@ -178,18 +183,17 @@ def compare(
     device: p.Device = CompareOptions.device,
     precision: p.PrecisionOption = Settings.precision,
     threads: Annotated[
-        int | None, p.threads_option(show_default="all cores, or 1 for each of several jobs")
+        int | None, p.threads_option(show_default="all cores; 1 with --jobs")
     ] = None,
     jobs: Annotated[
-        int | None,
+        int,
         p.execution_option(
-            parser=p.number_of_jobs,
+            parser=p.number_or_auto(MAX_JOBS),
             metavar="N|auto",
             help="Worker processes that train at the same time; auto is as many as fit. Times are "
             "not reported for runs that shared a machine.",
-            show_default="1",
         ),
-    ] = None,
+    ] = ExecutionOptions.jobs,
     cluster: Annotated[
         str | None,
         p.execution_option(
@@ -197,7 +201,7 @@ def compare(
             help="Train on the workers of this Dask scheduler, e.g. tcp://node1:8786.",
         ),
     ] = None,
-    run_limit: Annotated[
+    run_timeout: Annotated[
         float | None,
         p.execution_option(
             parser=p.duration,
@@ -210,7 +214,7 @@ def compare(
         p.execution_option(
             metavar="FILE",
             help="Keep finished runs in FILE; the same command continues from there.",
-            show_default="a new one in the user state folder",
+            show_default="in the user state folder",
         ),
     ] = None,
     show_disagreements: Annotated[
@@ -225,28 +229,17 @@ def compare(
     ] = None,
 ) -> int:
     """Compare networks, or trained checkpoints: which is better, and how surely?"""
+    names = models or list(registry.MODELS)
+    kind = kind_of(names)
+    varied = parse_varied(vary or ())
+    _check_given(context, kind, varied)
     data = DataOptions(dataset, data_dir)
     gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
     files = ExportOptions(export_json, export_csv, export_markdown, export_latex, plot, report)
-    if from_exports:
-        # A report takes the test images from the folder.
-        _refuse_others(
-            context, {p.OUTPUT, p.GATES}, {"from_exports", "models", "data_dir"}, "exports"
-        )
-        if not models:
-            raise UsageError("--from needs the files of --export-json to combine")
-        paths = list(map(Path, models))
+    if kind == Kind.EXPORTS:
+        paths = list(map(Path, names))
         return compare_exports(paths, data, baseline, gates, files, json=json, quiet=quiet)
-    names = models or list(registry.MODELS)
-    if any(map(is_checkpoint, names)):
-        networks = [name for name in names if not is_checkpoint(name)]
-        if networks:
-            raise UsageError(
-                f"{networks[0]} is no checkpoint: compare checkpoints with each other, or train "
-                "networks"
-            )
-        allowed = {"models", "seed", "device", "json", "quiet"}
-        _refuse_others(context, {p.DATA, p.CHECKPOINTS}, allowed, "checkpoints")
+    if kind == Kind.CHECKPOINTS:
         checkpoints = CheckpointsOptions(
             checkpoints=tuple(map(Path, names)),
             models=tuple(map(registry.resolve, model or ())),
@@ -256,23 +249,19 @@ def compare(
             show_disagreements=DISAGREEMENTS_SHOWN if show_disagreements else 0,
         )
         return _compare_checkpoints(checkpoints, json=json, quiet=quiet)
-    specs, varied = _resolve_once(names), parse_varied(vary or ())
-    _check_given(context, varied, until_settled=until_settled)
     settings = Settings(recipe, epochs, batch_size, lr, precision=precision)
     options = CompareOptions(
-        entries=combine(specs, settings, varied),
+        entries=combine(_resolve_once(names), settings, varied),
         data=data,
         device=device,
         seed=seed,
         seeds=seeds,
-        settle=SettleOptions(max_seeds, time_limit) if until_settled else None,
+        settle=SettleOptions(max_seeds, time_limit) if seeds == AUTO else None,
         margin=margin,
         target=target,
         journal=journal,
         baseline=baseline,
-        execution=ExecutionOptions(
-            ExecutionOptions.jobs if jobs is None else jobs, threads, cluster, run_limit
-        ),
+        execution=ExecutionOptions(jobs, threads, cluster, run_timeout),
     )
     return compare_networks(options, gates, files, json=json, quiet=quiet)
 
@@ -298,13 +287,13 @@ def _compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool
     return ExitCode.OK
 
 
-def is_checkpoint(name: str) -> bool:
-    """Whether an argument of `compare` is a file from `train` rather than a network."""
-    if name.lower() in registry.MODELS or name.endswith(".py"):
-        return False
-    with suppress(OSError):  # the name is too long for a file
-        return name.endswith(".safetensors") or Path(name).is_file()
-    return False
+def kind_of(names: list[str]) -> Kind:
+    """What the arguments of `compare` are; raises UsageError if they are of several kinds."""
+    kinds = {SUFFIXES.get(Path(name).suffix.lower(), Kind.NETWORKS): name for name in names[::-1]}
+    if len(kinds) > 1:
+        mixed = " and ".join(f"{name} ({kind})" for kind, name in kinds.items())
+        raise UsageError(f"cannot compare {mixed} with each other; name one kind")
+    return next(iter(kinds))
 
 
 def _resolve_once(names: list[str]) -> list[ModelSpec]:
@@ -315,39 +304,27 @@ def _resolve_once(names: list[str]) -> list[ModelSpec]:
     return specs
 
 
-def _check_given(context: typer.Context, varied: dict[str, Values], *, until_settled: bool) -> None:
-    """Raise UsageError where options for networks do not go together."""
-    flags = {}
-    for option in _given(context):
-        if option.rich_help_panel == p.CHECKPOINTS:
-            raise UsageError(
-                f"{option.opts[0]} is for checkpoints; name two or more files from train"
-            )
-        flags[option.name] = option.opts[0]
-    for key in varied:
-        if KEYS[key] in flags:
-            raise UsageError(f"{flags[KEYS[key]]} and --vary set the same; drop one")
-    for name in ("seeds", "target") if until_settled else ("max_seeds", "time_limit"):
-        if name in flags and until_settled:
-            raise UsageError(f"{flags[name]} and --until-settled do not go together; drop one")
-        if name in flags:
-            raise UsageError(f"{flags[name]} needs --until-settled")
-
-
-def _refuse_others(
-    context: typer.Context, panels: Set[str], names: Set[str], subjects: str
-) -> None:
-    """Raise UsageError for a given option that is neither in `panels` of --help nor in `names`."""
-    for option in _given(context):
-        if option.rich_help_panel not in panels and option.name not in names:
-            raise UsageError(f"{option.opts[0]} is for training; {subjects} are taken as they are")
-
-
-def _given(context: typer.Context) -> list[Any]:
-    """The parameters that are given on the command line."""
-    return [
-        parameter
+def _check_given(context: typer.Context, kind: Kind, varied: Mapping[str, Values]) -> None:
+    """Raise UsageError for options that do not fit the arguments or each other."""
+    given = {
+        parameter.name: parameter
         for parameter in context.command.params
         if (source := context.get_parameter_source(parameter.name or ""))
         and source.name == "COMMANDLINE"
-    ]
+    }
+    flags = {name: parameter.opts[0] for name, parameter in given.items()}
+    for name, parameter in given.items():
+        panel = getattr(parameter, "rich_help_panel", None)
+        if kind == Kind.NETWORKS and panel == p.CHECKPOINTS:
+            raise UsageError(f"{flags[name]} is for checkpoints; name two or more files from train")
+        if kind != Kind.NETWORKS and name not in TAKEN[kind] and panel not in TAKEN[kind]:
+            raise UsageError(f"{flags[name]} is for training; {kind} are taken as they are")
+    for key in varied:
+        if KEYS[key] in flags:
+            raise UsageError(f"{flags[KEYS[key]]} and --vary set the same; drop one")
+    by_verdicts = context.params["seeds"] == AUTO
+    if by_verdicts and "target" in flags:
+        raise UsageError("--target and --seeds auto do not go together; drop one")
+    for name in ("max_seeds", "time_limit"):
+        if name in flags and not by_verdicts:
+            raise UsageError(f"{flags[name]} needs --seeds auto")

@@ -64,7 +64,7 @@ def compare_exports(
     """Combine exports without training, show the comparison, and return the exit code."""
     if len(set(paths)) < len(paths):
         raise UsageError("an export is named twice; name each once")
-    read = {f"--from {path}": path for path in paths}
+    read = {f"argument {path}": path for path in paths}
     _check_files(files, gates, baseline, exports(files), read, json=json)
     from mnist_cli.workflows.compare_exports import put_together
 
@@ -132,7 +132,7 @@ def _check(
         seeds, option = options.settle.max_seeds, "--max-seeds"
     margin, target = options.margin is not None, options.target is not None
     if options.settle and len(options.entries) < 2:
-        raise UsageError("--until-settled compares networks with each other; name two or more")
+        raise UsageError("--seeds auto compares networks with each other; name two or more")
     if len(options.entries) > MAX_NETWORKS:
         raise UsageError(f"at most {MAX_NETWORKS} networks can be compared; name fewer")
     if options.seed + max(seeds, LOOKS[-1]) - 1 > MAX_SEED:
@@ -142,7 +142,7 @@ def _check(
             f"--baseline needs {option} {LEAST_RUNS} or more, to tell a change from luck"
         )
     if margin and seeds == 1:
-        raise UsageError("--margin needs verdicts; give --seeds 5 or --until-settled too")
+        raise UsageError("--margin needs verdicts; give --seeds 5 or --seeds auto too")
     for name, given in (("--margin", margin), ("--baseline", options.baseline)):
         if given and target:
             raise UsageError(

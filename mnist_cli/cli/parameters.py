@@ -11,7 +11,7 @@ import typer
 
 from mnist_cli.networks.registry import MODELS
 from mnist_cli.schema.datasets import DatasetName
-from mnist_cli.schema.options import MAX_JOBS, MAX_SEED, MAX_THREADS
+from mnist_cli.schema.options import AUTO, MAX_SEED, MAX_THREADS
 from mnist_cli.schema.protocol import MAX_BATCH_SIZE, Precision, Protocol, Recipe
 
 # The panels of --help, in the order of need.
@@ -100,13 +100,18 @@ def duration(text: str) -> float:
     return total
 
 
-def number_of_jobs(text: str) -> int:
-    """Parse a number of jobs, 0 for `auto`; raises ValueError like above."""
-    if text.lower() == "auto":
-        return 0
-    if not text.isdecimal() or not 0 < int(text) <= MAX_JOBS:
-        raise ValueError(f"'{text}' is neither auto nor a number from 1 to {MAX_JOBS}")
-    return int(text)
+def number_or_auto(most: int) -> Callable[[str], int]:
+    """What parses `auto` as AUTO, or a number from 1 to `most`; raises ValueError like above."""
+
+    def parse(value: str | int) -> int:  # a number if it is the default
+        text = str(value)
+        if text.lower() == "auto":
+            return AUTO
+        if not text.isdecimal() or not 0 < int(text) <= most:
+            raise ValueError(f"'{text}' is neither auto nor a number from 1 to {most}")
+        return int(text)
+
+    return parse
 
 
 def device_name(text: str) -> str:

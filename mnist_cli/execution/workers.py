@@ -77,7 +77,7 @@ class Workers:
     ) -> None:
         self._client = client
         self._place = options.execution.cluster
-        self._run_limit = options.execution.run_limit or inf
+        self._run_timeout = options.execution.run_timeout or inf
         self._roster = Roster(client, self._place, on_event, at_once)
         self._threads = threads
         self._topic = f"mnist-cli-{secrets.token_hex(8)}"
@@ -272,7 +272,7 @@ class Workers:
         done: list[tuple[Any, str]] = []
         for key, assignment in list(self._assignments.items()):
             began = assignment.began
-            is_late = began is not None and time.monotonic() - began > self._run_limit
+            is_late = began is not None and time.monotonic() - began > self._run_timeout
             if not (is_late or self._is_lost(assignment)):
                 continue
             del self._assignments[key]
@@ -280,7 +280,7 @@ class Workers:
             if is_late:
                 self._roster.retire(assignment.worker)
                 kill_worker(self._client, assignment.worker)
-                done.append((assignment.question, "it took longer than --run-limit"))
+                done.append((assignment.question, "it took longer than --run-timeout"))
             else:
                 done += self._ask_again(assignment)
         return done

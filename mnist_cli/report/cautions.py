@@ -9,7 +9,7 @@ from mnist_cli.schema.comparison import CompareResult, Run
 
 SEEDS_ADDED = (
     "Seeds were added after results could be seen, so false verdicts are likelier than 5 %; use "
-    "--until-settled for that."
+    "--seeds auto for that."
 )
 TWO_SEEDS = "Two seeds say little about the spread over seeds: give --seeds 5 or more."
 UNFINISHED = "Incomplete: the 5 % error rate applies once all runs are finished."

@@ -13,7 +13,7 @@ def repeating(result: CompareResult) -> list[str]:
     """`mnist-cli compare ...` with the same networks, seeds, images, settings, device and threads.
 
     Seeds with gaps take one command for each range, and one that combines their exports. A time
-    limit is not repeated: --until-settled then runs to its end.
+    limit is not repeated: --seeds auto then runs to its end.
     """
     networks = dict.fromkeys(model.network or model.model for model in result.models)
     varied: dict[str, dict[str, None]] = {}  # the values of each setting, in their order
@@ -31,17 +31,16 @@ def repeating(result: CompareResult) -> list[str]:
         "threads": result.environment.threads,
     }
     words = [word for key in varied for word in ("--vary", f"{key}={','.join(varied[key])}")]
-    words += ["--until-settled"] if settling else []
     words = ["mnist-cli", "compare", *networks, *words, *_words(options)]
     if settling or len(ranges) == 1:
-        count = len(result.seeds) if len(result.seeds) > 1 and not settling else None
+        count = "auto" if settling else len(result.seeds) if len(result.seeds) > 1 else None
         return [shlex.join([*words, *_words({"seed": result.seeds[0] or None, "seeds": count})])]
     files = [f"seeds-{part[0]}-to-{part[-1]}.json" for part in ranges]
     parts = [
         [*words, *_words({"seed": part[0], "seeds": len(part), "export-json": file})]
         for part, file in zip(ranges, files, strict=True)
     ]
-    return list(map(shlex.join, [*parts, ["mnist-cli", "compare", "--from", *files]]))
+    return list(map(shlex.join, [*parts, ["mnist-cli", "compare", *files]]))
 
 
 def _settings(result: CompareResult) -> dict[str, object]:

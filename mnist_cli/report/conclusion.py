@@ -13,7 +13,7 @@ from mnist_cli.schema.options import LEAST_RUNS
 MOST_NAMED = 4  # networks, or pairs of them
 ONE_SEED = (
     "One seed cannot rank: a small difference can be luck. "
-    "Give --seeds 5 for intervals and verdicts, or --until-settled."
+    "Give --seeds 5 for intervals and verdicts, or --seeds auto."
 )
 
 
@@ -110,7 +110,7 @@ def _way_on(result: CompareResult, open_pairs: Sequence[tuple[str, str]]) -> str
     if result.target is not None:
         return ": a new comparison with more --seeds may decide"
     if not result.settling:
-        return ": --until-settled adds seeds to find out"
+        return ": --seeds auto adds seeds to find out"
     given_up = {
         (verdict.first, verdict.second)
         for verdict in result.verdicts

@@ -8,6 +8,7 @@ from mnist_cli.schema.datasets import DatasetName, Split
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import Precision, Protocol
 
+AUTO = 0  # as a number of seeds or jobs: as many as are needed, or as fit
 MAX_SEED = 2**63 - 1  # of torch's generators
 MAX_SEEDS = 1000
 MAX_THREADS = 1024
@@ -78,20 +79,20 @@ class SettleOptions:
 class ExecutionOptions:
     """Who trains the runs of a comparison, each with `threads`.
 
-    One of `jobs` is this process; more are worker processes (0: as many as the machine has room
+    One of `jobs` is this process; more are worker processes (AUTO: as many as the machine has room
     for). `cluster`, an address or a file, names a Dask scheduler with workers instead. A run that
-    takes more than `run_limit` seconds is killed, which needs a worker process.
+    takes more than `run_timeout` seconds is killed, which needs a worker process.
     """
 
     jobs: int = 1
     threads: int | None = None
     cluster: str | None = None
-    run_limit: float | None = None
+    run_timeout: float | None = None
 
     @property
     def in_process(self) -> bool:
         """Whether this process trains."""
-        return self.jobs == 1 and self.cluster is None and self.run_limit is None
+        return self.jobs == 1 and self.cluster is None and self.run_timeout is None
 
     @property
     def run_threads(self) -> int | None:
@@ -104,9 +105,9 @@ class ExecutionOptions:
 class CompareOptions:
     """`compare`: several entries, trained with the same seeds from `seed` on.
 
-    There are `seeds` seeds, or as many as are needed to `settle` the entries. With a `target`, each
-    is trained up to that test accuracy, for its epochs at most. Entries whose accuracies differ by
-    less than `margin`, a fraction, are equivalent.
+    There are `seeds` seeds, or with AUTO as many as are needed to `settle` the entries. With a
+    `target`, each is trained up to that test accuracy, for its epochs at most. Entries whose
+    accuracies differ by less than `margin`, a fraction, are equivalent.
     """
 
     entries: tuple[Entry, ...]

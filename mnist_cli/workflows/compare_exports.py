@@ -1,4 +1,4 @@
-"""`compare --from`: exports of one comparison as one result, without training."""
+"""`compare` with exports: several of one comparison as one result, without training."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -67,7 +67,7 @@ def as_label(text: str) -> str:
 
 
 def point_label(model: ModelRuns) -> str:
-    """A network's name; with --until-settled also its number of seeds, and whether it is open."""
+    """A network's name; with --seeds auto also its number of seeds, and whether it is open."""
     name = as_label(model.model)
     if model.settled is None:
         return name

@@ -1,4 +1,4 @@
-"""`compare --until-settled`, as it is typed: it ends by itself, by a limit or by a signal."""
+"""`compare --seeds auto`, as it is typed: it ends by itself, by a limit or by a signal."""
 
 import json
 import signal
@@ -37,7 +37,7 @@ def own() -> None:
 
 
 def settle(run_cli: RunCli, *arguments: object, exit_code: int = ExitCode.OK) -> str:
-    outcome = run_cli("compare", *map(str, arguments), *map(str, DATA), "--until-settled")
+    outcome = run_cli("compare", *map(str, arguments), *map(str, DATA), "--seeds", "auto")
     assert outcome.code == exit_code, outcome.err
     return outcome.out + outcome.err
 
@@ -129,7 +129,8 @@ def test_ctrl_c_and_on() -> None:
         *CLEAR,
         "cnn",
         *map(str, DATA),
-        "--until-settled",
+        "--seeds",
+        "auto",
         "--journal",
         "runs.jsonl",
     )
@@ -154,19 +155,19 @@ def test_ctrl_c_and_on() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("mlp", "cnn", "--max-seeds", 10), "--max-seeds needs --until-settled"),
-        (("mlp", "cnn", "--time-limit", "10m"), "--time-limit needs --until-settled"),
-        (("mlp", "--until-settled"), "name two or more"),
-        (("--until-settled", "--seeds", 5), "--seeds and --until-settled do not go together"),
-        (("--until-settled", "--target", 0.9), "--target and --until-settled do not go together"),
+        (("mlp", "cnn", "--max-seeds", 10), "--max-seeds needs --seeds auto"),
+        (("mlp", "cnn", "--time-limit", "10m"), "--time-limit needs --seeds auto"),
+        (("mlp", "--seeds=auto"), "name two or more"),
+        (("--seeds", "all"), "'all' is neither auto nor a number from 1 to 1000"),
+        (("--seeds=auto", "--target", 0.9), "--target and --seeds auto do not go together"),
         (("--margin", 0.01), "--margin needs verdicts"),
         (("--margin", 0.01, "--seeds", 5, "--target", 0.9), "--margin compares accuracies"),
         (("--margin", 0), "must be a positive number"),
         (("--margin", 1.5), "must be a fraction, 1 at most"),
-        (("--until-settled", "--max-seeds", 3), "--max-seeds"),
-        (("--until-settled", "--max-seeds", 4, "--baseline", "b.json"), "--max-seeds 5 or more"),
-        (("--until-settled", "--time-limit", "soon"), "'soon' is no time such as 90s, 10m"),
-        (("a.safetensors", "b.safetensors", "--until-settled"), "--until-settled is for training"),
+        (("--seeds=auto", "--max-seeds", 3), "--max-seeds"),
+        (("--seeds=auto", "--max-seeds", 4, "--baseline", "b.json"), "--max-seeds 5 or more"),
+        (("--seeds=auto", "--time-limit", "soon"), "'soon' is no time such as 90s, 10m"),
+        (("a.safetensors", "b.safetensors", "--seeds=auto"), "--seeds is for training"),
     ],
 )
 def test_options_that_do_not_fit(
