@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from mnist_cli.errors import ExitCode, Terminated
-from mnist_cli.system import process, streams
+from mnist_cli.system import cpus, process, streams
 
 
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
     process.get_ready()
     streams.protect()
+    cpus.limit_threads()
     try:
         Path.cwd()
     except OSError:  # torch cannot be imported from a folder that is gone

@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mnist_cli.cli import app
+from mnist_cli.system import cpus
 from tests.idx_format import idx_bytes
 from tests.mirror import Mirror
 
@@ -63,6 +64,7 @@ def isolated(
     monkeypatch.setenv("MNIST_CLI_MIRROR", "http://127.0.0.1:9/")
     for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(cpus, "find_free", lambda: (0.0, os.cpu_count()))  # tests keep all busy
     # The same result when a test imports a custom network from the working directory.
     monkeypatch.setattr(sys, "path", sys.path.copy())
     yield

@@ -120,7 +120,10 @@ def test_an_outlier_is_a_seed_and_not_its_position() -> None:
     result = comparison(row)
     assert figures(result, "a").outlier_seeds == (42,)
     [line] = phrases.findings(result)
-    assert line == "a: seed 42 took 9.00 s, far from the median of 2.10 s; was the machine busy?"
+    start = "a: seed 42 took 9.00 s, far from the median of 2.10 s: if other programs ran, "
+    assert line == f"{start}give --threads 1"
+    alone = replace(result.environment, threads=1)
+    assert phrases.findings(replace(result, environment=alone)) == [f"{start}end them first"]
     assert figures(result, "a").train_seconds_median == 2.1
     assert (figures(result, "a").train_seconds_min, figures(result, "a").train_seconds_max) == (
         2,

@@ -74,6 +74,7 @@ def test_train_json(run_cli: RunCli) -> None:
         "protocol",
         "code",
         "precision",
+        "precision_reason",
         "seed",
         "epochs",
         "test_accuracy",
@@ -561,7 +562,7 @@ def test_precision_is_recorded_and_changes_the_steps_only(run_cli: RunCli) -> No
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
     out = run_cli("compare", "mlp", "tinycnn", "--epochs", 1, "--precision", "bf16", *FAST).out
-    assert "in bf16." in out
+    assert "in bf16 (set by --precision)." in " ".join(out.split())
     assert {value.dtype for value in weights("cnn.safetensors").values()} == {torch.float32}
 
 

@@ -61,7 +61,7 @@ class Made:
         return [
             Measurement(failure=self.failures[entry.name])
             if entry.name in self.failures
-            else Measurement(COST, Precision.FP32, (f"{entry.name} is odd",))
+            else Measurement(COST, Precision.FP32, notices=(f"{entry.name} is odd",))
             for entry in entries
         ]
 

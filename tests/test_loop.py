@@ -17,7 +17,7 @@ from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import DataOptions
 from mnist_cli.schema.protocol import Precision, Protocol, Schedule
 from mnist_cli.training import loop
-from mnist_cli.training.device import resolve_device, resolve_precision
+from mnist_cli.training.device import resolve_device
 from mnist_cli.training.evaluation import evaluate, predict, score
 from mnist_cli.training.examples import Examples, shuffle, to_device
 from mnist_cli.training.loop import fit
@@ -293,32 +293,6 @@ def test_auto_takes_the_accelerator_if_there_is_one(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(torch.accelerator, "current_device_index", lambda i=index: i)
         assert str(resolve_device("auto")) == expected
         assert str(resolve_device("cpu")) == "cpu"
-
-
-@pytest.mark.parametrize(
-    ("capability", "mult_adds", "expected"),
-    [
-        ("avx512_bf16", 19e6, Precision.BF16),
-        ("amx_bf16", 1e6, Precision.BF16),
-        ("avx512_bf16", 0.3e6, Precision.FP32),
-        ("avx2", 19e6, Precision.FP32),
-    ],
-)
-def test_auto_precision_is_a_rule_of_processor_and_size(
-    capability: str, mult_adds: float, expected: Precision, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {capability: True})
-    assert resolve_precision(Precision.AUTO, CPU, mult_adds) is expected
-    for asked in (Precision.FP32, Precision.BF16):
-        assert resolve_precision(asked, CPU, mult_adds) is asked
-
-
-def test_auto_precision_on_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
-    for capability, expected in (((8, 0), Precision.BF16), ((7, 5), Precision.FP32)):
-        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, c=capability: c)
-        cuda = torch.device("cuda", 0)
-        assert resolve_precision(Precision.AUTO, cuda, 19e6) is expected
-        assert resolve_precision(Precision.AUTO, torch.device("mps"), 19e6) is Precision.FP32
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_a_training_has_a_row_for_each_epoch() -> None:
     ]
     assert parts[-2] == (
         "Test accuracy 92.00 %, loss 0.2000, trained in 2.75 s "
-        "on cpu (EPYC, 2 threads), torch 2.15."
+        "on cpu (EPYC, 2 threads), torch 2.15, in fp32."
     )
 
 

@@ -22,6 +22,7 @@ from mnist_cli.schema.options import (
     GateOptions,
 )
 from mnist_cli.schema.protocol import Schedule
+from mnist_cli.system.cpus import start_watching
 from mnist_cli.system.streams import say
 
 
@@ -31,6 +32,7 @@ def compare_networks(
     """Train networks, show the comparison, and return the exit code."""
     _check(options, gates, files, json=json)
     show_sign_of_life(quiet)
+    start_watching()
     from mnist_cli.data.datasets import prefetch
 
     prefetch(options.data)

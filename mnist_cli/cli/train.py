@@ -13,6 +13,7 @@ from mnist_cli.report.network_tables import training_table
 from mnist_cli.report.progress import show_sign_of_life
 from mnist_cli.schema.options import DataOptions, TrainOptions
 from mnist_cli.schema.protocol import Protocol, Settings
+from mnist_cli.system.cpus import start_watching
 from mnist_cli.training.recipes import protocol_of
 
 EXAMPLES = """
@@ -73,6 +74,7 @@ def train(
         outputs.append(Output("--output", options.checkpoint, "checkpoint"))
     check_outputs(outputs, {"--resume": resume}, [spec])
     show_sign_of_life(quiet)
+    start_watching()
     from mnist_cli.data.datasets import prefetch
 
     prefetch(options.data)

@@ -355,6 +355,12 @@ def _check_conditions(path: Path, was: Conditions, now: Conditions) -> None:
             f"the runs in {path} have {plural(threads, 'thread')} each: continue with --threads "
             f"{threads}, or {CHOOSE}"
         )
+    formats = {row.get("precision") for row in was[NETWORKS].values()} - {None}
+    if changed and all(each.key[-1] == "precision" for each in changed) and len(formats) == 1:
+        raise UsageError(
+            f"the runs in {path} were trained in {changed[0].was}: continue with --precision "
+            f"{changed[0].was}, or {CHOOSE}"
+        )
     if changed:
         more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
         raise UsageError(

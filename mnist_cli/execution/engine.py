@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 import dask
 import torch
-from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, Nanny
 from distributed.comm.core import connect
 from distributed.deploy.spec import close_clusters
@@ -23,6 +22,7 @@ from distributed.security import Security
 from distributed.utils import LoopRunner
 
 from mnist_cli.errors import MnistCliError, UsageError
+from mnist_cli.system.cpus import count_allowed
 
 CONNECT_SECONDS = 6.0
 CLOSE_SECONDS = 2.0
@@ -81,7 +81,7 @@ def count_jobs_that_fit(device: str, threads: int) -> int:
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if accelerator and device in {"auto", accelerator.type}:
         return torch.accelerator.device_count()
-    return max(1, CPU_COUNT // threads)
+    return max(1, count_allowed() // threads)
 
 
 @contextmanager

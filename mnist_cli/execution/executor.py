@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+import torch
+
 from mnist_cli.data.datasets import Dataset
 from mnist_cli.execution.trainer import Trainer
 from mnist_cli.formatting import plural
@@ -86,8 +88,6 @@ def executing(options: CompareOptions, on_event: OnEvent) -> Iterator[Executor]:
     if execution.in_process:
         yield InProcess(options.device, threads)
         return
-    from dask.system import CPU_COUNT
-
     from mnist_cli.execution.engine import cluster_client, count_jobs_that_fit, local_client
     from mnist_cli.execution.workers import Workers
 
@@ -96,7 +96,7 @@ def executing(options: CompareOptions, on_event: OnEvent) -> Iterator[Executor]:
         with cluster_client(execution.cluster) as client:
             yield Workers(client, options, threads or 1, on_event, at_once=1)
         return
-    threads = threads or CPU_COUNT
+    threads = threads or torch.get_num_threads()
     jobs = execution.jobs or count_jobs_that_fit(options.device, threads)
     on_event(Waiting(f"starting {plural(jobs, 'worker')}"))
     with local_client(jobs, threads) as client:

@@ -18,10 +18,11 @@ from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import Entry
 from mnist_cli.schema.results import Environment
 from mnist_cli.schema.runs import Measurement, RunTask
-from mnist_cli.training.device import environment, resolve_device, resolve_precision, use_threads
+from mnist_cli.training.device import environment, resolve_device, use_threads
 from mnist_cli.training.evaluation import predict, score
 from mnist_cli.training.examples import Examples
 from mnist_cli.training.loop import OnStep, fit
+from mnist_cli.training.precision import choose_precision
 from mnist_cli.training.state import set_up
 
 
@@ -60,8 +61,8 @@ class Trainer:
                 )
         except MnistCliError as error:
             return Measurement(failure=str(error))
-        precision = resolve_precision(entry.precision, self.device, cost.mult_adds_per_image)
-        return Measurement(cost, precision, tuple(notices))
+        choice = choose_precision(entry.precision, self.device, cost.mult_adds_per_image)
+        return Measurement(cost, *choice, tuple(notices))
 
     def train(
         self, task: RunTask, examples: Examples, test: Examples, on_step: OnStep

@@ -65,9 +65,10 @@ def collapsed(result: CompareResult) -> list[str]:
 
 def slow_runs(result: CompareResult) -> list[str]:
     """A line for each run whose time is far from the median of its network."""
+    way_out = "give --threads 1" if result.environment.threads > 1 else "end them first"
     return [
         f"{model.model}: seed {run.seed} took {format_seconds(run.train_seconds)}, far from the "
-        f"median of {format_seconds(model.figures.times[0])}; was the machine busy?"
+        f"median of {format_seconds(model.figures.times[0])}: if other programs ran, {way_out}"
         for model in result.models
         if model.figures and model.figures.times
         for run in model.runs

@@ -34,14 +34,15 @@ def training_table(result: TrainResult) -> list[RenderableType]:
             format_percent(epoch.test_accuracy),
             format_seconds(epoch.train_seconds),
         )
+    because = f" ({result.precision_reason})" if result.precision_reason else ""
     return [
         layout.title(f"{result.model} on {layout.dataset_line(result.dataset)}"),
-        f"{layout.protocol_line(result.protocol)}, {result.precision}, seed {result.seed}, "
+        f"{layout.protocol_line(result.protocol)}, seed {result.seed}, "
         f"{result.parameters:,} trainable parameters",
         table,
         f"Test accuracy {format_percent(result.test_accuracy)}, "
         f"loss {format_loss(result.test_loss)}, trained in {format_seconds(result.train_seconds)} "
-        f"on {layout.machine_line(result.environment)}.",
+        f"on {layout.machine_line(result.environment)}, in {result.precision}{because}.",
         f"Saved as {result.checkpoint}.",
     ]
 

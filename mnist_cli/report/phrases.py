@@ -210,16 +210,17 @@ def _range(amounts: dict[str, float]) -> str:
 
 
 def trained_on(result: CompareResult) -> str:
-    """The machine and the number formats: `in fp32`, `in fp32 (mlp) and bf16 (strongcnn)`."""
+    """The machine, and the number formats with their reasons, by network if there are several."""
     names: dict[str, list[str]] = {}
     for model in result.models:
         if model.precision:
-            names.setdefault(model.precision, []).append(model.model)
+            because = f" ({model.precision_reason})" if model.precision_reason else ""
+            names.setdefault(f"in {model.precision}{because}", []).append(model.model)
     formats = [
-        name if len(names) == 1 else f"{name} ({', '.join(names[name])})"
-        for name in sorted(names, reverse=True)
+        kind if len(names) == 1 else f"{layout.listed(those)} {kind}"
+        for kind, those in names.items()
     ]
-    suffix = f", in {' and '.join(formats)}" if formats else ""
+    suffix = f", {', '.join(formats)}" if formats else ""
     return f"Trained on {layout.machine_line(result.environment)}{suffix}."
 
 

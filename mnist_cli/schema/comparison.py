@@ -167,6 +167,8 @@ class ModelRuns(Record):
     """The settings that differ from row to row, by their names on the command line."""
     code: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file that a custom network consists of; empty for the article's."""
+    precision_reason: str = ""
+    """Why this number format was chosen; empty in exports of earlier versions."""
     settled: bool | None = None
     """Whether each pair with this network has a verdict; null for a fixed number of seeds."""
 

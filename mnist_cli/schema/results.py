@@ -89,6 +89,8 @@ class TrainResult(Record):
     train_seconds: Seconds
     tensors_sha256: str
     checkpoint: str
+    precision_reason: str = ""
+    """Why this number format was chosen; empty if an earlier version trained."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class ClassResult:
     support: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvalResult(TrainResult):
     """A checkpoint on a test set: the record of its training, with the test figures measured again.
 

@@ -29,6 +29,7 @@ class Measurement:
 
     cost: ModelSummary | None = None
     precision: Precision | None = None
+    precision_reason: str = ""
     notices: tuple[str, ...] = ()
     failure: str | None = None
 

@@ -1,4 +1,4 @@
-"""The device and the number format of a computation, its threads and its memory."""
+"""The device of a computation, its threads and its memory."""
 
 import ctypes
 import platform
@@ -9,10 +9,8 @@ from torch import nn
 
 from mnist_cli import __version__
 from mnist_cli.errors import UsageError
-from mnist_cli.schema.protocol import Precision
 from mnist_cli.schema.results import Environment
 
-BF16_MULT_ADDS = 1e6
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h of glibc
 
 
@@ -36,26 +34,6 @@ def resolve_device(name: str) -> torch.device:
     if wanted.type == "cuda":  # cuDNN's fastest convolutions sum in an order that changes
         torch.backends.cudnn.deterministic = True
     return wanted
-
-
-def resolve_precision(
-    precision: Precision, device: torch.device, mult_adds_per_image: float | None
-) -> Precision:
-    """FP32 or BF16; `auto` is BF16 if the device multiplies it and the network is large enough.
-
-    The rule is fixed, so that the same command gives the same result. Small networks lose more by
-    converting than they gain: on a CPU with AVX-512 BF16, CNN (0.3 M mult-adds an image) hardly
-    gains, and StrongCNN (19 M) takes half the time. A network of unknown size is FP32.
-    """
-    if precision != Precision.AUTO:
-        return precision
-    if device.type == "cpu":
-        capabilities = torch.cpu.get_capabilities()
-        capable = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
-    else:
-        capable = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-    large = mult_adds_per_image is not None and mult_adds_per_image >= BF16_MULT_ADDS
-    return Precision.BF16 if capable and large else Precision.FP32
 
 
 def use_threads(count: int | None) -> None:

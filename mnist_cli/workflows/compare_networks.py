@@ -17,6 +17,7 @@ from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import CompareOptions
 from mnist_cli.schema.runs import RunTask
 from mnist_cli.workflows.comparison_state import Comparison, Entrant
+from mnist_cli.workflows.shared import warn_of_busy_cpus
 
 
 def compare_networks(
@@ -67,6 +68,9 @@ def _train_all(
 ) -> Iterator[CompareResult]:
     """Do the pending runs, as many at once as there are slots; the journal keeps each."""
     _report_start(comparison, executor.slots, on_event)
+    if comparison.options.execution.in_process and comparison.pending():
+        environment = comparison.result.environment
+        warn_of_busy_cpus(environment.device, environment.threads, on_event)
     yield comparison.result
 
     def on_progress(task: RunTask, worker: str, epoch: int, step: int, steps: int) -> None:

@@ -71,6 +71,7 @@ class Entrant:
             mult_adds=cost.mult_adds if cost else None,
             protocol=self._entry.protocol,
             precision=str(precision) if precision else None,
+            precision_reason=self.measured.precision_reason,
             runs=tuple(
                 finished[self.name, seed] for seed in before if (self.name, seed) in finished
             ),

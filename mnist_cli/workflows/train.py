@@ -1,5 +1,7 @@
 """`train`: one network, one seed, saved after every epoch."""
 
+import torch
+
 from mnist_cli.data import datasets
 from mnist_cli.errors import MnistCliError, Terminated, UsageError
 from mnist_cli.formatting import plural
@@ -16,17 +18,18 @@ from mnist_cli.networks.registry import MODELS, call_of
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import EpochFinished, Notice, OnEvent, TrainingProgress
 from mnist_cli.schema.options import TrainOptions
-from mnist_cli.schema.protocol import Precision, Schedule
+from mnist_cli.schema.protocol import Schedule
 from mnist_cli.schema.results import EpochResult, TrainResult
 from mnist_cli.system.files import absolute
 from mnist_cli.training import checkpoint
 from mnist_cli.training.checkpoint import Checkpoint
-from mnist_cli.training.device import environment, resolve_device, resolve_precision, use_threads
+from mnist_cli.training.device import environment, resolve_device, use_threads
 from mnist_cli.training.evaluation import evaluate
 from mnist_cli.training.examples import Examples, to_device
 from mnist_cli.training.loop import fit
+from mnist_cli.training.precision import Choice, choose_precision
 from mnist_cli.training.state import Training, set_up
-from mnist_cli.workflows.shared import choose_data
+from mnist_cli.workflows.shared import choose_data, warn_of_busy_cpus
 
 
 def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
@@ -40,15 +43,16 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     device = resolve_device(options.device)
     model = build(options.model, options.seed)
     cost, _ = count_operations(options.model.name, model)
-    precision = resolve_precision(options.precision, device, cost.mult_adds_per_image)
+    choice = choose_precision(options.precision, device, cost.mult_adds_per_image)
     if options.model.custom and outputs_probabilities(model):
         on_event(Notice(f"{options.model.name} {PROBABILITIES}"))
     resumed = checkpoint.load(options.resume) if options.resume else None
     if resumed:
-        _check_same_training(options, precision, resumed)
+        _check_same_training(options, choice, resumed)
     dataset = datasets.load(choose_data(options.data, resumed), on_event)
     examples, test = to_device(dataset.train, device), to_device(dataset.test, device)
-    training = set_up(model, examples, options.protocol, options.seed, precision)
+    warn_of_busy_cpus(device.type, torch.get_num_threads(), on_event)
+    training = set_up(model, examples, options.protocol, options.seed, choice.precision)
     if resumed:
         _check_same_images(resumed, dataset.info)
         checkpoint.restore_model(resumed, model)
@@ -58,12 +62,13 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     with running(model, f"cannot save {options.model.name}"):
         checkpoint.collect(model, training.optimizer)  # it fails before the training, not after
     epochs = resumed.record.epochs if resumed else ()
-    return _train_and_save(options, training, test, dataset.info, epochs, on_event)
+    return _train_and_save(options, training, choice, test, dataset.info, epochs, on_event)
 
 
 def _train_and_save(
     options: TrainOptions,
     training: Training,
+    choice: Choice,
     test: Examples,
     dataset: DatasetInfo,
     done: tuple[EpochResult, ...],
@@ -91,7 +96,8 @@ def _train_and_save(
                 environment=environment(training.device),
                 protocol=options.protocol,
                 code=code,
-                precision=str(training.precision),
+                precision=str(choice.precision),
+                precision_reason=choice.reason,
                 seed=options.seed,
                 epochs=tuple(epochs),
                 test_accuracy=evaluation.test_accuracy,
@@ -112,7 +118,7 @@ def _train_and_save(
     return result
 
 
-def _check_same_training(options: TrainOptions, precision: Precision, resumed: Checkpoint) -> None:
+def _check_same_training(options: TrainOptions, choice: Choice, resumed: Checkpoint) -> None:
     """Raise UsageError if the result would differ from that of an uninterrupted training."""
     record, wanted = resumed.record, options.protocol
     # With a one-cycle schedule the rate of every step depends on the number of epochs.
@@ -128,7 +134,7 @@ def _check_same_training(options: TrainOptions, precision: Precision, resumed: C
             ("--epochs", epochs, wanted.epochs),
             ("--batch-size", record.protocol.batch_size, wanted.batch_size),
             ("--lr", record.protocol.lr, wanted.lr),
-            ("--precision", record.precision, precision),
+            ("--precision", record.precision, choice.precision),
             ("--threads", threads, options.threads or threads),
             ("--seed", record.seed, options.seed),
             ("--dataset", record.dataset.name, choose_data(options.data, resumed).dataset),

@@ -35,9 +35,10 @@ from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import DataOptions
 from mnist_cli.schema.protocol import Precision, Protocol, Recipe, Settings
 from mnist_cli.training import recipes
-from mnist_cli.training.device import environment, resolve_device, resolve_precision, synchronize
+from mnist_cli.training.device import environment, resolve_device, synchronize
 from mnist_cli.training.evaluation import evaluate
 from mnist_cli.training.examples import Examples, to_device
+from mnist_cli.training.precision import choose_precision
 from tests.benchmarks.rivals import Rival, write_folder
 from tests.benchmarks.training import train_with_engine
 
@@ -74,7 +75,8 @@ class Contest:
         self.spec = registry.resolve(name)
         cost, _ = count_operations(name, build(self.spec, seed=0))
         assert cost.mult_adds_per_image is not None  # known for the article's networks
-        self.precision = resolve_precision(asked, self.device, cost.mult_adds_per_image)
+        self.choice = choose_precision(asked, self.device, cost.mult_adds_per_image)
+        self.precision = self.choice.precision
         self.operations = 3 * 2 * cost.mult_adds_per_image * len(examples.labels)
         self.article: list[float] = []
         self.engine: list[float] = []

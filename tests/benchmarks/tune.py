@@ -24,9 +24,10 @@ from mnist_cli.networks.complexity import count_operations
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import DataOptions
 from mnist_cli.schema.protocol import Precision, Protocol
-from mnist_cli.training.device import environment, resolve_device, resolve_precision
+from mnist_cli.training.device import environment, resolve_device
 from mnist_cli.training.evaluation import evaluate
 from mnist_cli.training.examples import Examples, to_device
+from mnist_cli.training.precision import choose_precision
 from mnist_cli.training.recipes import one_cycle
 from tests.benchmarks.training import train_with_engine
 
@@ -54,7 +55,7 @@ def run(
     spec = registry.resolve(name)
     cost, _ = count_operations(name, build(spec, seed))
     device = train.labels.device
-    precision = resolve_precision(Precision.AUTO, device, cost.mult_adds_per_image)
+    precision = choose_precision(Precision.AUTO, device, cost.mult_adds_per_image).precision
     model, seconds = train_with_engine(spec, protocol, train, seed, precision)
     return seconds, evaluate(model, held_out).test_accuracy
 
