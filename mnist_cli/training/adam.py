@@ -1,7 +1,7 @@
 """Adam (Kingma and Ba 2015, https://arxiv.org/abs/1412.6980) around torch's own fused kernel.
 
 `torch.optim.Adam` computes the same bits but is slower: constructing it imports torch._dynamo and
-sympy, which takes a second, and its `step` around the kernel takes a fifth of the time of a small
+sympy, which takes a second, and its `step` around the kernel takes a third of the time of a small
 network's training step.
 """
 
@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adam import adam
 
-# torch's defaults, and its fused kernel
-OPTIONS: dict[str, Any] = {"beta1": 0.9, "eps": 1e-8, "weight_decay": 0.0, "fused": True}
+# torch's defaults
+OPTIONS: dict[str, Any] = {"beta1": 0.9, "eps": 1e-8, "weight_decay": 0.0}
 OPTIONS |= {"amsgrad": False, "maximize": False}
 
 
@@ -37,18 +36,14 @@ class Adam:
 
         A parameter without a gradient stays as it is, and so does its state.
         """
-        rows = [
-            (parameter, parameter.grad, *state)
-            for parameter, *state in zip(
-                self.parameters, self.averages, self.squares, self.steps, strict=True
-            )
-            if parameter.grad is not None
-        ]
+        gradients = [parameter.grad for parameter in self.parameters]
+        state = (self.averages, self.squares, self.steps)
+        rows = [r for r in zip(self.parameters, gradients, *state, strict=True) if r[1] is not None]
         if rows:
-            parameters, gradients, averages, squares, steps = map(list, zip(*rows, strict=True))
-            maxima: list[Tensor] = []  # of AMSGrad
-            tensors = (parameters, gradients, averages, squares, maxima, steps)
-            adam(*tensors, lr=rate, beta2=self.beta2, **OPTIONS)
+            columns: list[Any] = list(map(list, zip(*rows, strict=True)))
+            torch._foreach_add_(columns[-1], 1)
+            columns.insert(-1, [])  # the maxima of AMSGrad
+            torch._fused_adam_(*columns, lr=rate, beta2=self.beta2, **OPTIONS)
         self.clear_gradients()
 
     def clear_gradients(self) -> None:

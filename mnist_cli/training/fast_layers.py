@@ -139,22 +139,22 @@ def _fill(sequential: nn.Sequential, layers: list[nn.Module]) -> None:
 def _exchange(layers: list[nn.Module]) -> list[nn.Module]:
     for index, (conv, relu, pool) in enumerate(zip(layers, layers[1:], layers[2:], strict=False)):
         fits = _is_poolable(conv) and type(relu) is nn.ReLU and _is_plain_pool(pool)
-        if fits and not _hooked(conv, relu, pool):
+        if fits and not has_hooks(conv, relu, pool):
             layers[index : index + 3] = PooledConv(conv), relu, nn.Identity()  # type: ignore[arg-type]
     for index, (first, second) in enumerate(pairwise(layers)):
-        if type(first) is nn.ReLU and type(second) is nn.MaxPool2d and not _hooked(first, second):
+        if type(first) is nn.ReLU and type(second) is nn.MaxPool2d and not has_hooks(first, second):
             # ReLU and a maximum commute; after the pooling, ReLU has a quarter of the work.
             layers[index : index + 2] = second, first
     return [
-        _cheaper(layer) if type(layer) is nn.Dropout and not _hooked(layer) else layer
+        _cheaper(layer) if type(layer) is nn.Dropout and not has_hooks(layer) else layer
         for layer in layers
     ]
 
 
-def _hooked(*layers: nn.Module) -> bool:
+def has_hooks(*layers: nn.Module | Tensor) -> bool:
     """Whether one of `layers` has a hook, which would see other values after an exchange."""
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return any(getattr(layer, kind) for layer in layers for kind in kinds)
+    return any(getattr(layer, kind, None) for layer in layers for kind in kinds)
 
 
 def _is_poolable(layer: nn.Module) -> bool:
