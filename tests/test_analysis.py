@@ -146,9 +146,7 @@ def test_with_a_target_the_faster_network_is_better() -> None:
     [verdict] = result.verdicts
     assert (verdict.better, verdict.measure) == ("b", Measure.TRAIN_SECONDS)
     heading, line, *_ = phrases.findings(result)
-    assert heading.startswith(
-        "Differences in the mean time of networks that always reached the target, on"
-    )
+    assert heading.startswith("Differences in the mean time to the target, paired by seed, 5 seeds")
     assert line.startswith("b is faster than a by 6.04 ± ")
     assert figures(result, "a").pareto_seconds is None
 
@@ -290,12 +288,9 @@ def test_seeds_in_common_are_paired_and_their_intervals_are_counted() -> None:
 
 def test_a_baseline_of_the_same_runs_says_so() -> None:
     then = dict(enumerate(GOOD))
-    assert phrases.findings(changed(then))[1] == (
-        "a: 0.00 ± 0.00 points, paired by seed, n = 5, the same with each (± is at least the "
-        "rounding to one image)"
-    )
+    assert phrases.findings(changed(then))[1] == "a: the same accuracy with each of 5 seeds"
     then[4] += 0.0001
-    assert "the same with each" not in phrases.findings(changed(then))[1]
+    assert "the same accuracy with each" not in phrases.findings(changed(then))[1]
     assert "not distinguishable from no change" in phrases.findings(changed(then))[1]
 
 
@@ -352,7 +347,7 @@ def test_without_two_runs_now_and_then_no_change_is_known() -> None:
 def test_a_note_tells_what_trained_otherwise(change: Any, note: str | None) -> None:
     then = comparison(network("a", GOOD), network("b", GOOD))
     now = replace(then, environment=replace(MACHINE, **change))
-    assert training_note(then, now) == (note and f"trained otherwise: {note}")
+    assert training_note(then, now) == (note and f"different settings: {note}")
 
 
 def test_a_note_tells_protocols_but_not_the_network_itself() -> None:
@@ -363,7 +358,7 @@ def test_a_note_tells_protocols_but_not_the_network_itself() -> None:
     found = training_note(then, now)
     assert (
         found
-        == "trained otherwise: a epochs 5, now 1; a lr 0.001, now 0.1; a precision fp32, now bf16"
+        == "different settings: a epochs 5, now 1; a lr 0.001, now 0.1; a precision fp32, now bf16"
     )
     five = replace(
         a, protocol=replace(a.protocol, epochs=1, lr=1.0, batch_size=1, beta2=0.9, dropout=0.0)
@@ -396,12 +391,12 @@ def test_a_gate_fails_below_and_not_above() -> None:
     assert failed_gates(result, GateOptions(max_seconds=2.0)) == []
     [low] = failed_gates(result, GateOptions(min_accuracy=0.99))
     assert low == (
-        "gate not met: a: test accuracy 98.04 ± 0.11 % (5 seeds, one-sided 95 %) is below "
+        "gate not met: a: test accuracy 98.04 % (5 seeds, one-sided 95 % bound 98.15 %) is below "
         "--min-accuracy 0.99"
     )
     [long] = failed_gates(result, GateOptions(max_seconds=1.5))
     assert long == (
-        "gate not met: a: training time 2.04 ± 0.05 s (5 seeds, one-sided 95 %) is above "
+        "gate not met: a: training time 2.04 s (5 seeds, one-sided 95 % bound 1.99 s) is above "
         "--max-seconds 1.5"
     )
 
@@ -445,11 +440,10 @@ def test_one_run_is_taken_at_its_value_and_a_failed_network_at_none() -> None:
     result = comparison(network("a", (0.979,)), network("b", BAD, failure="no luck"), seeds=1)
     [reason] = failed_gates(result, GateOptions(min_accuracy=0.98))
     assert reason == (
-        "gate not met: a: test accuracy 97.90 % (1 seed, taken at its value) is below "
-        "--min-accuracy 0.98"
+        "gate not met: a: test accuracy 97.90 % (1 seed) is below --min-accuracy 0.98"
     )
     assert said(result, GateOptions(max_seconds=2.0)) == [
-        "gate met: a: training time 2.00 s (1 seed, taken at its value) equals --max-seconds 2",
+        "gate met: a: training time 2.00 s (1 seed) equals --max-seconds 2",
         "gate not proven: b: it failed, so nothing is known of --max-seconds 2",
     ]
 
@@ -523,14 +517,14 @@ def test_what_is_said_before_the_last_run_is_a_look() -> None:
 def test_without_mistakes_the_images_error_of_a_difference_is_at_most_the_sum() -> None:
     [line] = phrases.sampling(comparison(network("a", GOOD), network("b", BAD)))
     assert line == (
-        "The finite test set of 10,000 images adds an uncertainty of ±0.27 (a) to ±0.43 (b) points "
-        "to an accuracy, and of at most ±0.70 points to a difference."
+        "The finite test set of 10,000 images adds an uncertainty: accuracies ±0.27 (a) to ±0.43 "
+        "(b) points, differences at most ±0.70 points."
     )
     rows = [network("a", GOOD), network("b", BAD), network("c", (0.99,) * 5)]
     assert " at most ±0.70 " in phrases.sampling(comparison(*rows))[0]  # of the worst two
     one = phrases.sampling(comparison(network("a", GOOD)))
     assert one == [
-        "The finite test set of 10,000 images adds an uncertainty of ±0.27 points to an accuracy."
+        "The finite test set of 10,000 images adds an uncertainty: accuracies ±0.27 points."
     ]
 
 
@@ -572,7 +566,7 @@ def test_the_images_error_of_a_difference_is_that_of_the_pair() -> None:
     assert {v.sampling_error for v in by_time.verdicts} == {None}
     assert phrases.sampling(by_time) == []
     [line] = phrases.sampling(three())
-    assert line.endswith("and of ±2.40 (b and c) to ±3.65 (a and c) points to a difference.")
+    assert line.endswith(" points, differences ±2.40 (b and c) to ±3.65 (a and c) points.")
 
 
 @pytest.mark.parametrize("mistakes", [None, "no Base64", "AAAA"])
@@ -580,7 +574,7 @@ def test_the_images_error_needs_the_mistakes_of_each_run(mistakes: str | None) -
     known = [v.sampling_error is not None for v in three(mistakes=mistakes).verdicts]
     assert known == [False, False, True]
     [line] = phrases.sampling(three(mistakes=mistakes))
-    assert " points to an accuracy, and of at most ±" in line
+    assert " points, differences at most ±" in line
 
 
 def test_the_images_error_is_of_the_seeds_that_were_judged() -> None:
@@ -628,10 +622,9 @@ def test_a_run_near_chance_is_told_with_its_pairs() -> None:
     result = comparison(network("a", GOOD), network("b", dead), network("c", (0.1135,) * 5))
     lines = phrases.findings(result)
     assert lines[:2] == [
-        "b seeds 2, 4 have 11.35-20.00 %, near chance: it did not learn; no interval allows "
-        "for that",
-        "c seeds 0, 1, 2, 3, 4 have 11.35 %, near chance: it did not learn; no interval allows for "
-        "that",
+        "b did not learn with seeds 2, 4 (11.35-20.00 %, near chance): its intervals are not valid",
+        "c did not learn with seeds 0, 1, 2, 3, 4 (11.35 %, near chance): its intervals are not "
+        "valid",
     ]
     pairs = phrases.verdicts(result)[1:]
     assert [line.partition("; ")[2] for line in pairs] == [
@@ -643,7 +636,7 @@ def test_a_run_near_chance_is_told_with_its_pairs() -> None:
     healthy = comparison(network("a", GOOD), network("b", (0.2001,) * 5))
     assert "near chance" not in str(phrases.findings(healthy))
     one = comparison(network("a", (0.098,)), seeds=1)
-    assert phrases.findings(one)[0].startswith("a seed 0 has 9.80 %, near chance")
+    assert phrases.findings(one)[0].startswith("a did not learn with seed 0 (9.80 %, near chance)")
 
 
 def test_a_seed_far_below_the_others_is_told_once() -> None:
@@ -651,7 +644,7 @@ def test_a_seed_far_below_the_others_is_told_once() -> None:
     result = comparison(low)
     assert figures(result, "a").low_seeds == (42, 44)
     assert phrases.findings(result) == [
-        "a seed 44 has 11.35 %, near chance: it did not learn; no interval allows for that",
+        "a did not learn with seed 44 (11.35 %, near chance): its intervals are not valid",
         "a seed 42 has 90.00 %, far below its median of 97.00 %",
     ]
     assert phrases.findings(comparison(network("a", BAD))) == []
@@ -660,24 +653,24 @@ def test_a_seed_far_below_the_others_is_told_once() -> None:
 def test_one_collapsed_run_fails_a_gate_above_it() -> None:
     result = comparison(network("a", (0.971, 0.9702, 0.9698, 0.9705, 0.1135)))
     assert said(result, GateOptions(min_accuracy=0.95)) == [
-        "gate not met: a: seed 4 collapsed to 11.35 %, so --min-accuracy 0.95 is not met"
+        "gate not met: a: did not learn with seed 4 (11.35 %), so --min-accuracy 0.95 is not met"
     ]
     assert failed_gates(result, GateOptions(min_accuracy=0.1135)) == []
     settling = Settling(40)  # the sixth seed is not looked at yet, but has collapsed
     later = comparison(network("a", (*GOOD, 0.1)), network("b", GOOD), seeds=6, settling=settling)
     assert failed_gates(later, GateOptions(min_accuracy=0.9)) == [
-        "gate not met: a: seed 5 collapsed to 10.00 %, so --min-accuracy 0.9 is not met"
+        "gate not met: a: did not learn with seed 5 (10.00 %), so --min-accuracy 0.9 is not met"
     ]
     dead = comparison(network("a", (0.1135, 0.97, 0.1135, 0.1)))
     assert failed_gates(dead, GateOptions(min_accuracy=0.95)) == [
-        "gate not met: a: seeds 0, 2, 3 collapsed to 10.00-11.35 %, so --min-accuracy 0.95 is "
-        "not met"
+        "gate not met: a: did not learn with seeds 0, 2, 3 (10.00-11.35 %), so --min-accuracy 0.95 "
+        "is not met"
     ]
     two = comparison(network("a", (0.97, 0.1135)))
-    assert "seed 1 collapsed" in str(failed_gates(two, GateOptions(min_accuracy=0.95)))
+    assert "did not learn with seed 1" in str(failed_gates(two, GateOptions(min_accuracy=0.95)))
     once = comparison(network("a", (0.1135,)), seeds=1)
     [line] = failed_gates(once, GateOptions(min_accuracy=0.95))
-    assert "11.35 % (1 seed, taken at its value) is below" in line
+    assert "11.35 % (1 seed) is below" in line
 
 
 # What a gate concludes
@@ -685,28 +678,42 @@ def test_one_collapsed_run_fails_a_gate_above_it() -> None:
 
 def test_a_gate_says_what_it_concluded() -> None:
     result = comparison(network("a", GOOD, (2.0, 2.1, 2.0, 2.1, 2.0)))
-    accuracy = "a: test accuracy 98.04 ± 0.11 % (5 seeds, one-sided 95 %)"
+    over = "a: test accuracy 98.04 % (5 seeds, one-sided 95 % bound 97.93 %)"
+    under = "a: test accuracy 98.04 % (5 seeds, one-sided 95 % bound 98.15 %)"
     for least, sentence in (
-        (0.97, f"gate met: {accuracy} is above --min-accuracy 0.97"),
-        (0.98, f"not proven: {accuracy} is above --min-accuracy 0.98, but 5 seeds do not prove it"),
-        (0.981, f"{accuracy} is below --min-accuracy 0.981, but 5 seeds do not prove it"),
-        (0.9804, f"{accuracy} equals --min-accuracy 0.9804, but 5 seeds do not prove it"),
-        (0.98041, f"{accuracy} is just below --min-accuracy 0.98041, but 5 seeds do not prove it"),
-        (0.99, f"gate not met: {accuracy} is below --min-accuracy 0.99"),
+        (0.97, f"gate met: {over} is above --min-accuracy 0.97"),
+        (0.98, f"not proven: {over} is above --min-accuracy 0.98, but 5 seeds do not prove it"),
+        (0.981, f"{under} is below --min-accuracy 0.981, but 5 seeds do not prove it"),
+        (0.9804, f"{over} equals --min-accuracy 0.9804, but 5 seeds do not prove it"),
+        (0.98041, f"{under} is just below --min-accuracy 0.98041, but 5 seeds do not prove it"),
+        (0.99, f"gate not met: {under} is below --min-accuracy 0.99"),
     ):
         [line] = said(result, GateOptions(min_accuracy=least))
         assert line.endswith(sentence)
-    time = "a: training time 2.04 ± 0.05 s (5 seeds, one-sided 95 %)"
+    over = "a: training time 2.04 s (5 seeds, one-sided 95 % bound 1.99 s)"
+    under = "a: training time 2.04 s (5 seeds, one-sided 95 % bound 2.09 s)"
     for most, sentence in (
-        (3, f"gate met: {time} is below --max-seconds 3"),
-        (2.05, f"not proven: {time} is below --max-seconds 2.05, but 5 seeds do not prove it"),
-        (2, f"not proven: {time} is above --max-seconds 2, but 5 seeds do not prove it"),
-        (2.036, f"{time} is just above --max-seconds 2.036, but 5 seeds do not prove it"),
-        (2.034, f"{time} is above --max-seconds 2.034, but 5 seeds do not prove it"),
-        (1.5, f"gate not met: {time} is above --max-seconds 1.5"),
+        (3, f"gate met: {under} is below --max-seconds 3"),
+        (2.05, f"not proven: {under} is below --max-seconds 2.05, but 5 seeds do not prove it"),
+        (2, f"not proven: {over} is above --max-seconds 2, but 5 seeds do not prove it"),
+        (2.036, f"{over} is just above --max-seconds 2.036, but 5 seeds do not prove it"),
+        (2.034, f"{over} is above --max-seconds 2.034, but 5 seeds do not prove it"),
+        (1.5, f"gate not met: {over} is above --max-seconds 1.5"),
     ):
         [line] = said(result, GateOptions(max_seconds=most))
         assert line.endswith(sentence)
+
+
+def test_the_bound_of_an_accuracy_ends_at_what_is_possible() -> None:
+    for pair, least, sentence in (
+        ((0.98, 1.0), 0.999, "99.00 % (2 seeds, one-sided 95 % bound 100.00 %) is below"),
+        ((0.22, 0.6), 0.3, "41.00 % (2 seeds, one-sided 95 % bound 0.00 %) is above"),
+    ):
+        result = comparison(network("a", pair), seeds=2)
+        assert said(result, GateOptions(min_accuracy=least)) == [
+            f"gate not proven: a: test accuracy {sentence} --min-accuracy {least}, but 2 seeds do "
+            "not prove it"
+        ]
 
 
 @pytest.mark.parametrize("value", [0.97, 0.9, 0.1 + 0.2, 0.57, 0.96])
@@ -805,7 +812,7 @@ def test_times_are_those_of_runs_that_had_the_machine_alone() -> None:
     assert figures(result, "a").test_accuracy.n == 3
     assert figures(result, "a").pareto_seconds
     assert failed_gates(result, GateOptions(max_seconds=2.0)) == [
-        "gate not met: b: training time 3.00 ± 0.00 s (3 seeds, one-sided 97.5 %) is above "
+        "gate not met: b: training time 3.00 s (3 seeds, one-sided 97.5 % bound 3.00 s) is above "
         "--max-seconds 2"
     ]
 

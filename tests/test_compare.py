@@ -162,7 +162,7 @@ def test_the_tables_have_what_they_must(run_cli: RunCli) -> None:
     assert "(min-max)" in outcome.out
     assert "seeds 0 to 2" in outcome.out
     assert "Journal: " in outcome.out
-    assert "The finite test set of 1,000 images adds an uncertainty of ±" in outcome.out
+    assert "The finite test set of 1,000 images adds an uncertainty: accuracies ±" in outcome.out
 
 
 def test_one_seed_has_no_interval_and_cannot_rank(run_cli: RunCli) -> None:
@@ -178,7 +178,7 @@ def test_a_star_is_a_network_that_no_other_beats_at_its_cost(run_cli: RunCli) ->
     files = ("--export-json", "a.json", "--batch-size", 200, "--lr", 0.003)
     out = run_cli("compare", "mlp", "cnn", "tinycnn", *files, *FAST).out
     assert "4,266 *" in out
-    assert "batch size 200, adam at 0.003" in out
+    assert "batch size 200, Adam, learning rate 0.003" in out
     result = json.loads(Path("a.json").read_text(encoding="utf-8"))
     for mark, cost in (("pareto_parameters", "parameters"), ("pareto_seconds", None)):
         points = {
@@ -267,7 +267,7 @@ def test_a_target_that_is_not_reached_is_said(run_cli: RunCli) -> None:
     assert outcome.code == ExitCode.OK
     rows = [line.split() for line in outcome.out.splitlines() if " 0/2 " in line]
     assert [(row[0], row[2]) for row in rows] == [("mlp", "-"), ("tinycnn", "-")]
-    assert "faster" not in outcome.out
+    assert "is faster than" not in outcome.out
     assert "tinycnn never reached 99 % within 1 epoch" in outcome.out
 
 
@@ -317,7 +317,7 @@ def test_a_failing_network_is_a_row_and_the_others_go_on(
 
 def test_what_cannot_be_trained_is_told_before_the_others_are(run_cli: RunCli) -> None:
     told, *_, error = run_cli("compare", "own.py:broken", "mlp", *FAST[:-1]).err.splitlines()
-    assert told.startswith("notice: own.py:broken cannot be made: ValueError: no luck (")
+    assert told.startswith("notice: own.py:broken cannot be created: ValueError: no luck (")
     assert told.endswith("own.py:57); it is not trained")
     assert error.startswith("error: own.py:broken ")
 
@@ -474,7 +474,7 @@ def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -
     assert "paired by seed" in shown.out
     other = run_cli(*base, "--lr", 0.002, "--baseline", "base.json")
     assert (
-        "Since base.json (trained otherwise: mlp lr 0.001, now 0.002), 95 % confidence interval:"
+        "Since base.json (different settings: mlp lr 0.001, now 0.002), 95 % confidence interval:"
         in other.out
     )
     shifted(-50)
@@ -484,7 +484,7 @@ def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--seeds", 0), "'--seeds': must be from 1 to 1000, not 0;"),
+        (("--seeds", 0), "'--seeds': '0' is neither auto nor a number from 1 to 1000;"),
         (("--target", 98), "'--target': must be a fraction from 0 to 1, not 98;"),
         (("--max-seconds", -1), "'--max-seconds': must be a positive number, not -1"),
         (("--fail-on-regression",), "--fail-on-regression needs --baseline FILE.json"),

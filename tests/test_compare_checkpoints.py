@@ -53,11 +53,11 @@ def test_the_counts_are_those_of_the_errors(run_cli: RunCli, files: tuple[str, s
 
 def test_people_read_who_is_better(run_cli: RunCli, files: tuple[str, str]) -> None:
     out = run_cli("compare", *files).out
-    assert f"{files[1]} is better by " in out
+    assert f"{files[1]} beats {files[0]} by " in out
     assert "alone is right on" in out
     Path("copy.safetensors").write_bytes(Path(files[0]).read_bytes())
     out = run_cli("compare", files[0], "copy.safetensors").out
-    assert "on 0 images: not distinguishable (p = 1)" in out
+    assert f"are not distinguishable (p = 1): {files[0]} alone is right on 0 images" in out
 
 
 def test_disagreements_are_drawn(run_cli: RunCli, files: tuple[str, str]) -> None:

@@ -229,7 +229,7 @@ def test_a_run_that_would_end_too_late_is_not_begun(
 
 def test_open_pairs_are_counted_when_time_is_up(compare: Compare) -> None:
     _, told = compare(Made(swinging), "mlp", "cnn", settle=SettleOptions(40, 95))
-    assert "1 pair not settled yet; the same command goes on from there" in texts(told)[-1]
+    assert "1 pair without a verdict yet; the same command continues" in texts(told)[-1]
 
 
 def test_runs_under_way_are_waited_for_when_time_is_up(compare: Compare) -> None:
@@ -322,22 +322,22 @@ def test_an_interruption_and_on(compare: Compare) -> None:
         Made(interrupted), "mlp", "cnn", seeds=4, journal=kept, until=KeyboardInterrupt
     )
     assert [len(row.runs) for row in results[-1].models] == [2, 2]
-    assert texts(told)[-1] == "runs.jsonl has 4 of 8 runs; the same command goes on from there"
+    assert texts(told)[-1] == "4 of 8 runs are in runs.jsonl; the same command continues"
     made = Made(steady)
     results, told = compare(made, "mlp", "cnn", seeds=4, journal=kept)
-    assert "runs.jsonl has 4 of 8 runs; going on from there" in texts(told)
+    assert "4 of 8 runs are in runs.jsonl" in texts(told)
     assert made.submitted == [(name, seed) for seed in (2, 3) for name in ("mlp", "cnn")]
     assert json.loads(kept.read_text().splitlines()[-1])["finished"] is True
     made = Made(steady)
     _, told = compare(made, "mlp", "cnn", seeds=4, journal=kept)
-    assert "runs.jsonl has 8 of 8 runs; nothing is left to train" in texts(told)
+    assert "8 of 8 runs are in runs.jsonl; nothing is left to train" in texts(told)
     assert made.submitted == []
 
 
 def test_a_lost_scheduler_says_where_the_runs_are(compare: Compare) -> None:
     made = Made(lambda name, seed: MnistCliError("lost") if seed else 0.9)
     _, told = compare(made, "mlp", seeds=3, journal=Path("j.jsonl"), until=MnistCliError)
-    assert texts(told)[-1] == "j.jsonl has 1 of 3 runs; the same command goes on from there"
+    assert texts(told)[-1] == "1 of 3 runs are in j.jsonl; the same command continues"
 
 
 def test_one_seed_has_no_number(compare: Compare) -> None:

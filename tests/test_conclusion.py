@@ -49,21 +49,21 @@ def judged(verdicts: str, networks: str = "abc", failed: str = "", **facts: Any)
     [
         ("a>b a>c b>c", "a is best."),
         ("b>c a>c a>b", "a is best."),
-        ("a>b a>c b?c", f"a is best; b and c cannot be told apart yet{FIND_OUT}"),
-        ("a?b a?c b?c", f"a, b and c cannot be told apart yet{FIND_OUT}"),
+        ("a>b a>c b?c", f"a is best; b and c are not distinguishable yet{FIND_OUT}"),
+        ("a?b a?c b?c", f"a, b and c are not distinguishable yet{FIND_OUT}"),
         # a and b may each be the best, c is not.
-        ("a?b a>c b>c", f"The best is among a and b, which cannot be told apart yet{FIND_OUT}"),
+        ("a?b a>c b>c", f"The best is among a and b, which are not distinguishable yet{FIND_OUT}"),
         (
             "a?b a>c b?c",
-            "The best is among a and b, which cannot be told apart yet; b and c cannot be told "
-            f"apart yet{FIND_OUT}",
+            "The best is among a and b, which are not distinguishable yet; b and c are not "
+            f"distinguishable yet{FIND_OUT}",
         ),
         # a beats b and b beats c, but a and c are not told apart: a is not called the best.
-        ("a>b b>c a?c", f"No other network beats a; a and c cannot be told apart yet{FIND_OUT}"),
+        ("a>b b>c a?c", f"No other network beats a; a and c are not distinguishable yet{FIND_OUT}"),
         ("a>b b>c c>a", "The verdicts contradict each other, so no network is best."),
         # A pair without a verdict is open.
-        ("a>b", f"The best is among a and c, which cannot be told apart yet; b and c cannot be "
-         f"told apart yet{FIND_OUT}"),
+        ("a>b", f"The best is among a and c, which are not distinguishable yet; b and c are not "
+         f"distinguishable yet{FIND_OUT}"),
     ],
 )  # fmt: skip
 def test_best_is_who_beats_every_other_one(verdicts: str, expected: str) -> None:
@@ -74,12 +74,12 @@ def test_best_is_who_beats_every_other_one(verdicts: str, expected: str) -> None
     ("verdicts", "expected"),
     [
         ("a=b a=c b=c", "a, b and c are equivalent within 0.2 points."),
-        ("a=b a=c b?c", f"a, b and c cannot all be told apart yet{FIND_OUT}"),
+        ("a=b a=c b?c", f"a, b and c are not all distinguishable yet{FIND_OUT}"),
         ("a=b a>c b>c", "a and b are best and equivalent within 0.2 points."),
         (
             "a=b a>c b?c",
-            "The best is among a and b, which are equivalent within 0.2 points; b and c cannot "
-            f"be told apart yet{FIND_OUT}",
+            "The best is among a and b, which are equivalent within 0.2 points; b and c are "
+            f"not distinguishable yet{FIND_OUT}",
         ),
         ("a>b a=c b>c", "No other network beats a."),
     ],
@@ -92,31 +92,31 @@ def test_many_networks_are_counted() -> None:
     names = "abcdefg"
     pairs = list(combinations(names, 2))
     text = " ".join(f"{one}?{other}" for one, other in pairs)
-    assert judged(text, names) == f"7 networks cannot be told apart yet{FIND_OUT}"
+    assert judged(text, names) == f"7 networks are not distinguishable yet{FIND_OUT}"
     text = " ".join(f"{one}{'>' if one == 'a' else '?'}{other}" for one, other in pairs)
-    assert judged(text, names).startswith("a is best; 6 networks cannot be told apart yet")
+    assert judged(text, names).startswith("a is best; 6 networks are not distinguishable yet")
     text = "a>b a>c a>d a>e b?c b>d b>e c>d c>e d?e"
-    assert judged(text, "abcde").startswith("a is best; 2 pairs cannot be told apart yet")
+    assert judged(text, "abcde").startswith("a is best; 2 pairs are not distinguishable yet")
     text = "a>b a>c a>d b?c b?d c>d"
-    assert judged(text, "abcd") == f"a is best; b cannot be told apart from c and d yet{FIND_OUT}"
+    assert judged(text, "abcd") == (
+        f"a is best; b is not distinguishable from c and d yet{FIND_OUT}"
+    )
 
 
 def test_those_that_failed_are_named_and_not_ranked() -> None:
     assert judged("a>b", failed="c") == "a is best (c failed)."
     assert judged("", failed="abc") == "a, b and c failed: there is nothing to rank."
-    assert judged("", failed="bc") == (
-        "a gets 98.04 ± 0.14 % of the test images right; as b and c failed, no other is left."
-    )
+    assert judged("", failed="bc") == "a: test accuracy 98.04 ± 0.14 %; b and c failed."
 
 
 def test_while_seeds_are_added_it_says_what_is_left() -> None:
     settling = Settling(40)
     assert judged("a>b a>c b?c", settling=settling) == (
-        "a is best; b and c cannot be told apart yet: more seeds are needed."
+        "a is best; b and c are not distinguishable yet: more seeds are needed."
     )
     given_up = (
-        "a is best; b and c cannot be told apart yet: 40 seeds are unlikely to decide; give more "
-        "--max-seeds"
+        "a is best; b and c are not distinguishable yet: 40 seeds are unlikely to decide; give "
+        "more --max-seeds"
     )
     assert judged("a>b a>c b~c", settling=settling) == f"{given_up} or a --margin."
     assert judged("a>b a>c b~c", settling=settling, margin=0.002) == f"{given_up}."
@@ -130,9 +130,7 @@ def test_while_seeds_are_added_it_says_what_is_left() -> None:
 def test_one_seed_one_network_and_no_run_are_no_ranking() -> None:
     one = comparison(network("a", GOOD[:1]), network("b", GOOD[:1]), seeds=1)
     assert conclusion(one).startswith("One seed cannot rank")
-    assert conclusion(comparison(network("a", GOOD[:1]), seeds=1)) == (
-        "a gets 98.00 % of the test images right; no other is compared."
-    )
+    assert conclusion(comparison(network("a", GOOD[:1]), seeds=1)) == "a: test accuracy 98.00 %."
     assert conclusion(comparison(network("a", ()), seeds=1)) == "No run of a is finished yet."
     assert conclusion(comparison(network("a", GOOD[:1]), network("b", ()))) == (
         "No network is ranked yet: more finished runs are needed."
@@ -143,7 +141,7 @@ def test_a_run_that_is_missing_makes_it_preliminary() -> None:
     rows = network("a", GOOD), network("b", tuple(each - 0.1 for each in GOOD[:4]))
     assert conclusion(comparison(*rows)) == "So far, a is best."
     assert conclusion(comparison(*rows, seeds_changed=True)) == (
-        "So far, a is best. This is less sure than 95 %: see below."
+        "So far, a is best. False verdicts are likelier than 5 %: see below."
     )
 
 
@@ -165,7 +163,7 @@ def test_with_a_target_it_is_about_those_that_always_arrive() -> None:
     assert conclusion(comparison(quick, broken, target=0.97)).startswith("Only quick reached 97 %")
     same = replace(slow, model="same")
     assert conclusion(comparison(slow, same, target=0.97)) == (
-        "slow and same cannot be told apart yet: a new comparison with more --seeds may decide."
+        "slow and same are not distinguishable yet: a new comparison with more --seeds may decide."
     )
 
 

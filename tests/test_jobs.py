@@ -143,7 +143,7 @@ def test_networks_that_end_or_hold_their_process_fail_alone() -> None:
         outcome.out
     )
     assert "own.py:Hangs failed: seed 0: it took longer than --run-timeout" in outcome.out
-    assert "own.py:leaves cannot be made: SystemExit: it called os._exit(3) (" in outcome.out
+    assert "own.py:leaves cannot be created: SystemExit: it called os._exit(3) (" in outcome.out
     assert "mlp: test loss" in outcome.err
     assert "No times, as the runs shared their machine: --jobs 1 measures them." in outcome.out
     assert "Traceback" not in outcome.err
@@ -194,7 +194,7 @@ def test_no_worker_is_left_whatever_ends_the_command(number: signal.Signals) -> 
     assert Path("runs.jsonl").read_bytes().count(b"\n") >= 2
     if number != signal.SIGKILL:
         assert process.returncode == 128 + number
-        assert "the same command goes on from there" in err
+        assert "the same command continues" in err
         assert "Traceback" not in err
 
 

@@ -459,7 +459,7 @@ def test_the_same_command_goes_on(run_cli: RunCli) -> None:
     lines = PATH.read_text().splitlines()
     PATH.write_text("\n".join([*lines[:4], ""]))
     outcome = run_cli(*command)
-    assert "notice: runs.jsonl has 3 of 4 runs; going on from there" in outcome.err
+    assert "notice: 3 of 4 runs are in runs.jsonl" in outcome.err
     assert "tinycnn seed 1:" in outcome.err
     assert outcome.err.count("test loss") == 1
     for model, before in zip(outcome.json["models"], whole["models"], strict=True):
@@ -471,7 +471,7 @@ def test_the_same_command_goes_on(run_cli: RunCli) -> None:
             assert one == other
     assert outcome.json["journal"] == "runs.jsonl"
     again = run_cli(*command)
-    assert "has 4 of 4 runs" in again.err
+    assert "4 of 4 runs are in runs.jsonl" in again.err
     took = {"wall_seconds": 0, "checksum": ""}
     assert again.json | took == outcome.json | took
 
@@ -494,7 +494,10 @@ def test_a_journal_of_other_options_is_refused(run_cli: RunCli, other: tuple[Any
     before = PATH.read_bytes()
     outcome = run_cli(*command, *other)
     assert outcome.code == ExitCode.USAGE
-    assert "runs.jsonl holds runs of another comparison" in outcome.err
+    sentence = "runs.jsonl holds runs of another comparison"
+    if "--precision" in other:
+        sentence = "the runs in runs.jsonl were trained in fp32: continue with --precision fp32"
+    assert sentence in outcome.err
     assert PATH.read_bytes() == before
 
 
@@ -545,11 +548,11 @@ def test_a_failed_network_is_tried_again(run_cli: RunCli) -> None:
     assert run_cli(*kept).code == ExitCode.FAILURE
     assert run_cli(*command).code == ExitCode.FAILURE
     anew = run_cli(*command)
-    assert "going on" not in anew.err  # it had come to its end
+    assert "runs are in" not in anew.err  # it had come to its end
     Path("fixed").write_text("")
     outcome = run_cli(*kept)
     assert outcome.code == ExitCode.OK
-    assert "has 2 of 4 runs" in outcome.err
+    assert "2 of 4 runs are in runs.jsonl" in outcome.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
@@ -564,16 +567,16 @@ def test_a_killed_comparison_goes_on_where_it_was(number: str) -> None:
     _, err = process.communicate(timeout=60)
     if number == "SIGINT":
         assert process.returncode == 130
-        assert re.search(r"\.jsonl has \d+ of 120 runs; the same command goes on from there", err)
+        assert re.search(r"\d+ of 120 runs are in .*\.jsonl; the same command continues", err)
     short = ("compare", "mlp", "tinycnn", "--seeds", "60", "--epochs", "1", "--dataset", "mnist5k")
     again = start(*short)
     assert again.stderr is not None
     first = again.stderr.readline()
     again.kill()
     again.communicate(timeout=60)
-    count = int(first.split(" has ")[1].split()[0])
+    count = int(first.split()[1])
     assert 5 <= count < 120
-    assert "going on from there" in first
+    assert " runs are in " in first
 
 
 def test_two_processes_on_one_journal() -> None:

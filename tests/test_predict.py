@@ -44,8 +44,8 @@ def test_digits_are_recognised_and_drawn(run_cli: RunCli, checkpoint: str) -> No
     write_digits(0, 1, 6)
     outcome = run_cli("predict", checkpoint, "0.png", "1.png", "6.png")
     assert (outcome.code, outcome.err) == (ExitCode.OK, "")
-    assert outcome.out.startswith("Judged by mlp.safetensors: mlp, trained on mnist5k\n")
-    assert "It takes each picture for one digit" in outcome.out
+    assert outcome.out.startswith("Predicted by mlp.safetensors: mlp, trained on mnist5k\n")
+    assert "Every picture gets one digit" in outcome.out
     assert outcome.out.count("@") > 20
     rows = [line.split()[:2] for line in outcome.out.splitlines() if ".png  " in line]
     assert rows[-3:] == [["0.png", "0"], ["1.png", "1"], ["6.png", "6"]]
@@ -65,7 +65,7 @@ def test_json_has_probabilities_and_whether_they_are_low(run_cli: RunCli, checkp
     out = run_cli("predict", checkpoint, ".").out
     starred = [line.split()[0] for line in out.splitlines() if "%*" in line and ".png" in line]
     assert starred == low
-    assert "* low confidence, below 90 %" in out
+    assert "* Confidence below 90 %" in out
 
 
 def test_raw_is_what_eval_sees(run_cli: RunCli, checkpoint: str) -> None:
@@ -81,9 +81,7 @@ def test_raw_is_what_eval_sees(run_cli: RunCli, checkpoint: str) -> None:
     assert [p["prediction"] for p in pictures] == [expected[25 * index] for index in range(40)]
     write_digits(4)
     refused = run_cli("predict", checkpoint, "4.png", "--raw")
-    assert refused.err == (
-        "error: 4.png: it is not 28x28 pixels; without --raw it is brought to that\n"
-    )
+    assert refused.err == "error: 4.png: it is not 28x28 pixels; omit --raw to convert it\n"
     assert refused.code == ExitCode.FAILURE
 
 

@@ -48,7 +48,10 @@ LINES: list[tuple[Event, str]] = [
         "mlp seed 3: test loss 0.1000, test accuracy 90.00 %, 1.00 s, not reached in 1 epoch "
         "(1 of 2 runs)",
     ),
-    (LOOKED_AT, "a and b are not settled yet (a - b: -1.00 ± 2.00 points; 7 seeds, 99.9 %)"),
+    (
+        LOOKED_AT,
+        "a and b have no verdict yet (a - b: -1.00 ± 2.00 points; 7 seeds, 99.9 % interval)",
+    ),
     (
         RunFinished("mlp", 3, 5, RUN, RunsLeft(8, 6, 40, at_least=False, look=4)),
         "mlp seed 3: test loss 0.0812, test accuracy 97.50 %, 1.25 s "
@@ -191,7 +194,7 @@ def test_what_is_waited_for_is_shown_until_something_happens() -> None:
 def test_bars_up_to_a_look() -> None:
     rows, text = bars_after(RunsLeft(8, 6, 40, at_least=False, look=4), LOOKED_AT)
     assert rows == [("runs up to 4 seeds", 2, 8)]
-    assert "a and b are not settled yet" in text
+    assert "a and b have no verdict yet" in text
 
 
 def test_a_run_that_stopped_at_its_target_fills_its_share() -> None:

@@ -84,7 +84,10 @@ def test_the_working_directory_is_searched_first(monkeypatch: pytest.MonkeyPatch
         ("own.py:number", "own.py:number is not callable"),
         ("own.py:none", "own.py:none returned NoneType, not an nn.Module"),
         ("own.py:frozen", "no trainable parameters"),
-        ("own.py:needs", "own.py:needs cannot be made: TypeError.*missing 1 required positional"),
+        (
+            "own.py:needs",
+            "own.py:needs cannot be created: TypeError.*missing 1 required positional",
+        ),
         ("own.py:broken", r"ValueError: no luck \(.*own\.py:16\)"),
         ("own.py:tuples", r"maps 2x1x28x28 images to tuple, not to \(2, 10\)"),
     ],
@@ -125,7 +128,7 @@ def test_a_name_that_is_no_unicode_is_refused_before_any_work(name: str) -> None
 
 
 def test_a_network_cannot_choose_the_exit_code() -> None:
-    with pytest.raises(MnistCliError, match=r"own\.py:leave cannot be made: SystemExit: 3"):
+    with pytest.raises(MnistCliError, match=r"own\.py:leave cannot be created: SystemExit: 3"):
         custom("own.py:leave", "def leave(): raise SystemExit(3)")
 
 

@@ -99,7 +99,7 @@ def test_sections_come_in_the_order_of_the_questions() -> None:
     ]
     for sentence in (
         "mnist, 60,000 training and 20 test images",
-        "5 epochs, batch size 64, adam at 0.001, seeds 0 to 4",
+        "5 epochs, batch size 64, Adam, learning rate 0.001, seeds 0 to 4",
         "Differences on these test images, paired by seed, 5 seeds, 95 % confidence interval "
         "if all seeds were decided on before any result was seen:",
         "<span>good beats bad by 3.00 ± 1.79 points</span>",
@@ -375,7 +375,7 @@ def test_every_kind_of_comparison_has_a_page() -> None:
         "never reached 97 % within 5 epochs": comparison(
             network("b", BAD, reached=(False,) * 5), target=0.97
         ),
-        "looked at after 4, 5, 7, 10 seeds": comparison(
+        "tested after 4, 5, 7 or 10 seeds": comparison(
             network("a", GOOD), network("b", BAD), settling=Settling(10), margin=0.002
         ),
     }

@@ -138,7 +138,7 @@ def test_a_comparison_has_each_figure_in_its_column() -> None:
     b = cells(comparison_tables(result), "b")[1]
     assert b[:4] == ["b", "1,000", "0.06 M", "9.00 s (9.00-9.00)"]
     accuracies, costs = under_headers(comparison_tables(result))
-    assert [*accuracies] == ["Network", "Accuracy", "n", "Loss", "94 to 99 %"]
+    assert [*accuracies] == ["Network", "Accuracy", "n", "Loss", "axis 94 to 99 %"]
     assert costs == {
         "Network": "a",
         "Parameters": "900 *",
@@ -154,7 +154,7 @@ def test_a_comparison_has_each_figure_in_its_column() -> None:
         "Accuracy": "98.00 %",
         "n": "1",
         "Loss": "0.1000",
-        "98 to 99 %": "●",
+        "axis 98 to 99 %": "●",
     }
     assert costs["Time"] == "2.00 s *"
     twice = comparison(network("a", GOOD[:2], (2.0, 2.5)), seeds=2)
@@ -165,7 +165,8 @@ def test_a_comparison_has_each_figure_in_its_column() -> None:
 def test_the_scale_of_accuracies_ends_at_what_is_possible() -> None:
     result = comparison(network("a", (0.5, 0.99)), network("b", (0.01, 0.5)), seeds=2)
     accuracies, _ = under_headers(comparison_tables(result))
-    assert accuracies["0 to 100 %"].startswith("├") and accuracies["0 to 100 %"].endswith("┤")
+    bar = accuracies["axis 0 to 100 %"]
+    assert bar.startswith("├") and bar.endswith("┤")
 
 
 @pytest.mark.parametrize(
@@ -293,17 +294,20 @@ def test_checkpoints_and_their_disagreements() -> None:
         *("Checkpoint", "Network", "Seed", "Params", "Accuracy", "Loss"),
     ]
     assert parts[2] == (
-        "a alone is right on 30 images, b alone on 10 images: a is better by 0.20 points "
-        "(0.10 to 0.30, p = 0.004)"
+        "a beats b by 0.20 points (0.10 to 0.30, p = 0.004): a alone is right on 30 images, b "
+        "alone on 10 images"
     )
     # The interval of a second that is better is told from its smaller end as well.
-    assert str(judged(10, 30, "b", bounds=(-0.003, -0.001))[2]).endswith(
-        "b is better by 0.20 points (0.10 to 0.30, p = 0.004)"
+    assert str(judged(10, 30, "b", bounds=(-0.003, -0.001))[2]).startswith(
+        "b beats a by 0.20 points (0.10 to 0.30, p = 0.004): "
     )
     assert "McNemar tests on these images. Neither" in str(parts[3])
-    assert "on these images, times 3 for as many pairs. Neither" in str(judged(30, 10, "a", 3)[5])
-    assert str(judged(1, 2, None)[2]).endswith(
-        "b alone on 2 images: not distinguishable (p = 0.004)"
+    assert "on these images, Bonferroni-adjusted for 3 pairs. Neither" in str(
+        judged(30, 10, "a", 3)[5]
+    )
+    assert str(judged(1, 2, None)[2]) == (
+        "a and b are not distinguishable (p = 0.004): a alone is right on 1 image, b alone on 2 "
+        "images"
     )
 
 

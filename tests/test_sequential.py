@@ -154,12 +154,12 @@ def settled_result(**options: object) -> CompareResult:
 def test_what_is_said_of_pairs_while_seeds_are_added() -> None:
     result = settled_result()
     heading, *lines = phrases.verdicts(result)
-    assert "looked at after 4, 5, 7, 10, 14, 20, 28, 40 seeds" in heading
+    assert "tested after 4, 5, 7, 10, 14, 20, 28 or 40 seeds" in heading
     assert heading.endswith("simultaneous 95 % confidence intervals over all looks:")
     assert lines[0].startswith("a beats b by 2.98 ± ")
-    assert lines[0].endswith(" points (4 seeds, 99.83 %)")
-    assert lines[2].startswith("b and c are not settled yet (b - c: +0.")
-    assert lines[2].endswith(" points; 4 seeds, 99.83 %)")
+    assert lines[0].endswith(" points (4 seeds, 99.83 % interval)")
+    assert lines[2].startswith("b and c have no verdict yet (b - c: +0.")
+    assert lines[2].endswith(" points; 4 seeds, 99.83 % interval)")
     assert [model.settled for model in result.models] == [True, False, False]
     # Networks have as many seeds as they need: none is missing.
     assert cautions.UNFINISHED not in phrases.findings(result)
@@ -183,10 +183,10 @@ def test_a_network_that_fails_leaves_its_pairs_undecided_and_counted() -> None:
     assert only.difference.confidence == 1 - 0.05 / (3 * len(LOOKS))
     lines = phrases.findings(result)
     assert "c failed: seed 4: no" in lines
-    assert "a and c are undecided: c failed" in lines
+    assert "a and c have no verdict: c failed" in lines
     assert [model.settled for model in result.models] == [False, False, False]
     early = comparison(network("a", BETTER[:3]), network("b", WORSE), settling=FORTY)
-    assert "a and b are undecided: they have too few seeds yet" in phrases.findings(early)
+    assert "a and b have no verdict: too few seeds yet" in phrases.findings(early)
 
 
 def test_a_margin_at_a_fixed_number_of_seeds() -> None:
@@ -234,7 +234,7 @@ def test_exports_say_how_far_each_network_is() -> None:
     row = dict(zip(header.split(","), first.split(","), strict=True))
     assert (row["looks"], row["settled"]) == (" ".join(map(str, LOOKS)), "True")
     markdown = export.to_markdown(result)
-    assert "| network | accuracy | sd | settled | n |" in markdown
+    assert "| network | accuracy | std | settled | n |" in markdown
     assert "| a | 98.00 % | 0.10 % | yes | 4 |" in markdown
     assert "| c | 95.00 % | 0.10 % | no | 5 |" in markdown
 

@@ -103,7 +103,7 @@ def test_a_comparison_of_settings(run_cli: RunCli) -> None:
     assert "<!-- lr -->" in plot
     assert "<!-- parameters -->" not in plot
     again = run_cli(*compare, "--baseline", "a.json")
-    assert "mlp lr=0.01: 0.00 ± " in again.out
+    assert "mlp lr=0.01: the same accuracy with each of 5 seeds" in again.out
 
 
 def test_a_setting_without_effect_is_told(run_cli: RunCli) -> None:
@@ -115,8 +115,8 @@ def test_a_setting_without_effect_is_told(run_cli: RunCli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--lr", 0.1, "--vary", "lr=1,2"), "--lr and --vary set the same; drop one"),
-        (("--vary", "recipe=fast", "--recipe", "article"), "--recipe and --vary set the same"),
+        (("--lr", 0.1, "--vary", "lr=1,2"), "--lr and --vary lr conflict; drop one"),
+        (("--vary", "recipe=fast", "--recipe", "article"), "--recipe and --vary recipe conflict"),
         (("--vary", "recipe=article,fast", "--target", 0.9), "use --recipe article"),
     ],
 )

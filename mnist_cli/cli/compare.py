@@ -81,7 +81,7 @@ def compare(
         p.training_option(
             metavar="SETTING=VALUES",
             help="Compare settings as well, e.g. lr=0.001,0.003: recipe, epochs, batch-size, lr, "
-            "dropout (a factor on the network's own) or precision. Repeat it for all combinations.",
+            "dropout (multiplies the network's own) or precision. Repeat it for all combinations.",
         ),
     ] = None,
     target: Annotated[
@@ -93,7 +93,7 @@ def compare(
         ),
     ] = None,
     seed: Annotated[
-        int, p.seed_option(help=p.SEED_HELP, rich_help_panel=p.SEEDS)
+        int, p.seed_option(help=f"First seed. {p.SEED_HELP}", rich_help_panel=p.SEEDS)
     ] = CompareOptions.seed,
     seeds: Annotated[
         int,
@@ -126,7 +126,8 @@ def compare(
         p.seeds_option(
             parser=p.positive_fraction,
             metavar="FRACTION",
-            help="Networks whose accuracies differ by less are equivalent, e.g. 0.002.",
+            help="Two networks are equivalent if the interval of their difference lies within "
+            "this, e.g. 0.002.",
         ),
     ] = None,
     export_json: Annotated[
@@ -220,15 +221,16 @@ def compare(
     show_disagreements: Annotated[
         bool,
         p.checkpoint_option(
-            "--show-disagreements", help="Draw images that not all checkpoints get right or wrong."
+            "--show-disagreements",
+            help="Draw images that only some checkpoints classify correctly.",
         ),
     ] = False,
     model: Annotated[
         list[str] | None,
-        p.checkpoint_option("--model", metavar="TARGET", help=f"{p.CODE_HELP} Repeatable."),
+        p.checkpoint_option("--model", metavar="CODE", help=f"{p.CODE_HELP} Repeatable."),
     ] = None,
 ) -> int:
-    """Compare networks, or trained checkpoints: which is better, and how surely?"""
+    """Compare networks or trained checkpoints: which is better, and is it significant?"""
     names = models or list(registry.MODELS)
     kind = kind_of(names)
     varied = parse_varied(vary or ())
@@ -321,7 +323,7 @@ def _check_given(context: typer.Context, kind: Kind, varied: Mapping[str, Values
             raise UsageError(f"{flags[name]} is for training; {kind} are taken as they are")
     for key in varied:
         if KEYS[key] in flags:
-            raise UsageError(f"{flags[KEYS[key]]} and --vary set the same; drop one")
+            raise UsageError(f"{flags[KEYS[key]]} and --vary {key} conflict; drop one")
     by_verdicts = context.params["seeds"] == AUTO
     if by_verdicts and "target" in flags:
         raise UsageError("--target and --seeds auto do not go together; drop one")

@@ -147,7 +147,7 @@ DataDir = Annotated[
         envvar="MNIST_CLI_DATA_DIR",
         metavar="FOLDER",
         readable=False,  # reading it gives a better message
-        help="Folder that contains MNIST/raw, as torchvision has it.",
+        help="Folder that contains MNIST/raw, in torchvision's layout.",
         show_default="the user cache",
     ),
 ]
@@ -191,7 +191,7 @@ LearningRate = Annotated[
 ]
 
 seed_option = partial(typer.Option, parser=whole_number(0), metavar="N", callback=within_generators)
-SEED_HELP = "Seed of the initial weights and of the order of images."
+SEED_HELP = "A seed decides the initial weights and the order of images."
 
 Json = Annotated[bool, output_option("--json", help="Print one JSON document instead of tables.")]
 Quiet = Annotated[
@@ -224,4 +224,4 @@ threads_option = partial(
     help="CPU threads per run; another number changes results slightly.",
 )
 CODE_HELP = "Code of a checkpoint's custom network, path/file.py:Name."
-Code = Annotated[str | None, checkpoint_option("--model", metavar="TARGET", help=CODE_HELP)]
+Code = Annotated[str | None, checkpoint_option("--model", metavar="CODE", help=CODE_HELP)]

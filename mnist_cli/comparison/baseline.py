@@ -68,8 +68,8 @@ def check_comparable(
             f"change from luck; make it with --seeds {LEAST_RUNS}"
         )
     if not known.keys() & set(models):
-        has = ", ".join(known) or "none that finished"
-        raise UsageError(f"{file} has none of these networks; those it has: {has}")
+        has = ", ".join(known) or "no network that finished"
+        raise UsageError(f"{file} has none of these networks, but {has}; compare the same")
 
 
 def compare(result: CompareResult, file: Path, baseline: CompareResult) -> CompareResult:
@@ -154,7 +154,7 @@ def training_note(baseline: CompareResult, result: CompareResult) -> str | None:
         if each.key[:-1] != (NETWORKS,)  # a network that only one of them has
     ]
     more = f"; and {len(found) - NOTED} more" if len(found) > NOTED else ""
-    return f"trained otherwise: {'; '.join(found[:NOTED])}{more}" if found else None
+    return f"different settings: {'; '.join(found[:NOTED])}{more}" if found else None
 
 
 def _training(result: CompareResult) -> Conditions:

@@ -47,7 +47,7 @@ def _accuracy(
         return Gate(model.model, option, GateVerdict.NOT_PROVEN, least, reason=unknown)
     collapsed = [run for run in model.runs if run.near_chance and run.test_accuracy < least]
     if collapsed and len(model.runs) > 1:
-        reason = " collapsed to ".join(format_runs(collapsed))
+        reason = "did not learn with {} ({})".format(*format_runs(collapsed))
         return Gate(model.model, option, GateVerdict.NOT_MET, least, reason=reason)
     value = mean_interval([run.test_accuracy for run in runs], resolution, confidence)
     verdict = _verdict(value.mean - least, value.half_width)

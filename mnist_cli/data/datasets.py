@@ -80,7 +80,7 @@ def load(options: DataOptions, on_event: OnEvent, splits: Splits = BOTH) -> Data
         on_event(
             Notice(
                 f"{lacking} not in {raw} and {error}; using mnist5k, 5,000 of its images: "
-                f"{NOT_COMPARABLE} (--dataset mnist5k does so without asking the network)"
+                f"{NOT_COMPARABLE} (--dataset mnist5k skips the download)"
             )
         )
         return _load_bundled()

@@ -54,7 +54,7 @@ def to_mnist_form(picture: Pixels) -> Image28:
 def as_it_is(picture: Pixels) -> Image28:
     """The brightness of a 28×28 picture as uint8; raises ValueError for another size."""
     if picture.shape[:2] != (SIDE, SIDE):
-        raise ValueError(f"it is not {SIDE}x{SIDE} pixels; without --raw it is brought to that")
+        raise ValueError(f"it is not {SIDE}x{SIDE} pixels; omit --raw to convert it")
     grey = picture[..., 0] if picture.shape[2] == 1 else picture[..., :3] @ LUMA
     return np.rint(grey * 255).astype(np.uint8)
 

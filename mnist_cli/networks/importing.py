@@ -60,7 +60,7 @@ def factory(spec: ModelSpec) -> Callable[[], Any]:
         _check_arguments(spec, taken)
 
     def make() -> Any:
-        with surroundings.running(f"{spec.name} cannot be made"):
+        with surroundings.running(f"{spec.name} cannot be created"):
             model = made(*spec.arguments, **spec.keywords)
         surroundings.adopt(model)
         return model

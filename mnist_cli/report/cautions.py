@@ -17,7 +17,7 @@ CHOSEN_ON_TEST = (
     "A setting that is chosen by its test accuracy looks better than it is on new images: the best "
     "of ten learning rates by 0.04 points on mnist, by 0.4 points on mnist5k."
 )
-RARE_SLOW_RUNS = "A mean time misses slow runs that do not happen to occur with these seeds."
+RARE_SLOW_RUNS = "Other seeds may have slower runs, which this mean time does not show."
 
 
 def is_incomplete(result: CompareResult) -> bool:
@@ -30,7 +30,7 @@ def doubts(result: CompareResult) -> list[str]:
     """Why verdicts and gates may not have the 5 % error rate that they promise."""
     lines = [UNFINISHED] if result.verdicts and is_incomplete(result) else []
     lines += [TWO_SEEDS] if result.verdicts and len(result.seeds) == 2 else []
-    lines += [SEEDS_ADDED] if result.seeds_changed else []
+    lines += [SEEDS_ADDED] if result.seeds_changed and len(result.seeds) > 1 else []
     lines += [RARE_SLOW_RUNS] if result.target is not None and result.verdicts else []
     if result.narrowed_from and result.verdicts:
         fresh = max(1000, result.seeds[-1] + 1)
@@ -53,9 +53,10 @@ def collapsed(result: CompareResult) -> list[str]:
         low = model.figures.low_seeds if model.figures else ()
         far = [run for run in model.runs if run.seed in low and run not in dead]
         if dead:
+            seeds, accuracies = format_runs(dead)
+            invalid = ": its intervals are not valid" if len(model.runs) > 1 else ""
             lines.append(
-                f"{model.model} {_with_accuracy(dead)}, near chance: it did not learn; no interval "
-                "allows for that"
+                f"{model.model} did not learn with {seeds} ({accuracies}, near chance){invalid}"
             )
         if far:
             middle = format_percent(median(run.test_accuracy for run in model.runs))

@@ -55,13 +55,13 @@ def checkpoint_tables(
             format_loss(row.test_loss),
         )
     pairs = len(result.disagreements)
-    adjusted = f", times {pairs} for as many pairs" if pairs > 1 else ""
+    adjusted = f", Bonferroni-adjusted for {pairs} pairs" if pairs > 1 else ""
     parts: list[RenderableType] = [
         layout.title(layout.dataset_line(result.dataset)),
         table,
         *map(phrases.disagreement, result.disagreements),
-        "Simultaneous 95 % confidence intervals for new images of this kind; p is that of exact "
-        f"McNemar tests on these images{adjusted}. Neither says anything about other seeds.",
+        "Simultaneous 95 % confidence intervals for new images of this kind; p is from exact "
+        f"McNemar tests on these images{adjusted}. Neither holds for other seeds.",
     ]
     if drawn is not None:
         parts += ["", "Above an image: its label, and what each checkpoint predicts.", drawn]
@@ -85,8 +85,8 @@ def _accuracies(result: CompareResult) -> Table:
         for each in figures
     ]
     table = rows(result)
-    names = ("network", "accuracy", "sd", "n", "loss")
-    return _table(table, names, f"{low:.{digits}f} to {high:.{digits}f} %", drawn)
+    names = ("network", "accuracy", "std", "n", "loss")
+    return _table(table, names, f"axis {low:.{digits}f} to {high:.{digits}f} %", drawn)
 
 
 def _costs(result: CompareResult) -> Table:

@@ -48,9 +48,9 @@ def _alone(result: CompareResult, ranked: Sequence[str]) -> str:
     [model] = [model for model in result.models if not model.failure]
     if model.figures is None:
         return f"No run of {model.model} is finished yet."
-    why = f"as {_named(failed)} failed, no other is left" if failed else "no other is compared"
+    why = f"; {_named(failed)} failed" if failed else ""
     accuracy = format_accuracy(model.figures.test_accuracy)
-    return f"{model.model} gets {accuracy} of the test images right; {why}."
+    return f"{model.model}: test accuracy {accuracy}{why}."
 
 
 def _ranking(result: CompareResult, ranked: Sequence[str]) -> str:
@@ -82,10 +82,10 @@ def _ranking(result: CompareResult, ranked: Sequence[str]) -> str:
     elif len(top) == 1:
         said = f"{top[0]} is {best}" if ahead else f"no other network beats {top[0]}"
     elif len(top) == len(ranked):
-        apart = f"cannot {'all ' if equal else ''}be told apart yet"
+        apart = f"are not {'all ' if equal else ''}distinguishable yet"
         said = f"{_named(top)} {apart if disputed else f'are {equivalent}'}"
     elif disputed or not ahead:
-        which = "cannot be told apart yet" if disputed else f"are {equivalent}"
+        which = "are not distinguishable yet" if disputed else f"are {equivalent}"
         said = f"the {best} is among {_named(top)}, which {which}"
     else:
         said = f"{_named(top)} are {best} and {equivalent}"
@@ -129,7 +129,7 @@ def _cautions(result: CompareResult) -> list[str]:
     if any(verdict.better and verdict.near_chance for verdict in result.verdicts):
         lines.append("Some runs did not learn, and no interval accounts for that: see below.")
     elif result.seeds_changed or result.narrowed_from:
-        lines.append("This is less sure than 95 %: see below.")
+        lines.append("False verdicts are likelier than 5 %: see below.")
     narrow = [
         each.difference.n
         for each in result.verdicts
@@ -156,11 +156,11 @@ def _untold(pairs: Sequence[tuple[str, str]]) -> str:
     """Name the open pairs: all those of some networks, those of one network, or their number."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     if len(pairs) == comb(len(names), 2):
-        return f"{_named(names)} cannot be told apart"
+        return f"{_named(names)} are not distinguishable"
     for name in names:
         if all(name in pair for pair in pairs):
-            return f"{name} cannot be told apart from {_named([n for n in names if n != name])}"
-    return f"{len(pairs)} pairs cannot be told apart"
+            return f"{name} is not distinguishable from {_named([n for n in names if n != name])}"
+    return f"{len(pairs)} pairs are not distinguishable"
 
 
 def _capital(text: str) -> str:

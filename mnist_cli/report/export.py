@@ -41,7 +41,7 @@ class Exports:
         better = last and any(model.runs for model in result.models)
         way_out = "choose another file"
         if result.journal:
-            way_out += f"; {result.journal} holds the runs, and the same command goes on from there"
+            way_out += f"; {result.journal} holds the runs, and the same command continues"
         for path, form in self._forms:
             if better or path not in self._earlier:
                 write(path, form(result).encode(), way_out)

@@ -1,12 +1,15 @@
 """The sentence about a gate: its outcome, and the figures behind it."""
 
+from dataclasses import replace
+from math import inf
+
 from mnist_cli.formatting import format_accuracy, format_duration, format_signed_points, plural
 from mnist_cli.schema.comparison import Estimate
 from mnist_cli.schema.gates import Gate, GateVerdict
 
 
 def describe_gate(gate: Gate) -> str:
-    """`gate not met: mlp: test accuracy 98.04 ± 0.11 % (...) is below --min-accuracy 0.99`."""
+    """`gate not met: mlp: test accuracy 98.04 % (5 seeds, ...) is below --min-accuracy 0.99`."""
     what = _value(gate, gate.value) if gate.value else _reason(gate)
     network = f"{gate.network}: " if gate.network else ""
     return f"gate {gate.verdict}: {network}{what}"
@@ -30,14 +33,17 @@ def _value(gate: Gate, value: Estimate) -> str:
         doubt = f", but {seeds} do not {fall}" if open_ended else ""
         return f"test accuracy changed by {format_signed_points(value)} since {gate.since}{doubt}"
     by_time = gate.option == "--max-seconds"
-    amount = format_duration(value) if by_time else format_accuracy(value)
+    show = format_duration if by_time else format_accuracy
     name = "training time" if by_time else "test accuracy"
-    level = "taken at its value"
+    level = ""
     if value.half_width is not None:
-        level = f"one-sided {(1 + value.confidence) / 2 * 100:.4g} %"
+        bound = value.mean + (1 if value.mean < gate.limit else -1) * value.half_width
+        end = replace(value, mean=min(max(bound, 0), inf if by_time else 1), half_width=None)
+        level = f", one-sided {(1 + value.confidence) / 2 * 100:.4g} % bound {show(end)}"
     side = _side(value.mean - gate.limit, 5e-3 if by_time else 5e-5)
     doubt = f", but {seeds} do not prove it" if open_ended else ""
-    return f"{name} {amount} ({seeds}, {level}) {side} {gate.option} {gate.limit:.10g}{doubt}"
+    mean = show(replace(value, half_width=None))
+    return f"{name} {mean} ({seeds}{level}) {side} {gate.option} {gate.limit:.10g}{doubt}"
 
 
 def _side(above: float, shown: float) -> str:

@@ -48,11 +48,12 @@ def dataset_line(info: DatasetInfo) -> str:
 
 def protocol_line(protocol: Protocol) -> str:
     """How a network is trained, in one line."""
-    cycle = "" if protocol.schedule == Schedule.CONSTANT else " in one cycle"
-    dropout = "" if protocol.dropout == 1 else f", dropout x {protocol.dropout:g}"
+    rate = "learning rate" if protocol.schedule == Schedule.CONSTANT else "one-cycle rate up to"
+    dropout = f", dropout rates x {protocol.dropout:g}" if protocol.dropout else ", without dropout"
     return (
         f"{plural(protocol.epochs, 'epoch')}, batch size {protocol.batch_size}, "
-        f"{protocol.optimizer} at {protocol.lr:g}{cycle}{dropout}"
+        f"{protocol.optimizer.capitalize()}, {rate} {protocol.lr:g}"
+        f"{'' if protocol.dropout == 1 else dropout}"
     )
 
 

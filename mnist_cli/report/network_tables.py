@@ -87,15 +87,15 @@ def summary_table(result: SummaryResult) -> list[RenderableType]:
         )
     return [
         table,
-        "Total is weights, input and activations, forward and backward; it and the mult-adds are "
-        f"for a batch of {models[0].batch_size} images.",
-        "mnist-cli summary MODEL shows one layer by layer.",
+        "Total is the memory of weights, input and activations, forward and backward. Total and "
+        f"mult-adds are for a batch of {models[0].batch_size} images.",
+        "mnist-cli summary MODEL shows the layers of one network.",
     ]
 
 
 def samples_grid(result: SamplesResult, drawn: RenderableType) -> list[RenderableType]:
     """The drawn images under a line that names their source."""
-    judged = f", judged by {result.checkpoint}" if result.checkpoint else ""
+    judged = f", predicted by {result.checkpoint}" if result.checkpoint else ""
     title = f"From the {result.split} split of {layout.dataset_line(result.dataset)}"
     return [f"{title}{judged}", drawn]
 
@@ -103,7 +103,7 @@ def samples_grid(result: SamplesResult, drawn: RenderableType) -> list[Renderabl
 def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[RenderableType]:
     """The drawn pictures as the network sees them, and a row for each."""
     judged = [picture for picture in result.pictures if not picture.failure]
-    table = layout.table("Picture", "Digit", "Probability", "Otherwise")
+    table = layout.table("Picture", "Digit", "Probability", "Next")
     for picture in judged:
         ranked = sorted(enumerate(picture.probabilities), key=lambda pair: -pair[1])
         (digit, most), *others = ranked[:3]
@@ -115,13 +115,13 @@ def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[Rend
             ", ".join(f"{digit} ({format_percent(share)})" for digit, share in others),
         )
     parts: list[RenderableType] = [
-        f"Judged by {result.checkpoint}: {result.model}, trained on {result.trained_on}",
+        f"Predicted by {result.checkpoint}: {result.model}, trained on {result.trained_on}",
         drawn,
         table,
-        "It takes each picture for one digit, also a letter or two digits.",
+        "Every picture gets one digit, even a picture of a letter or of two digits.",
     ]
     if any(picture.low_confidence for picture in judged):
-        parts.append(f"* low confidence, below {LOW_CONFIDENCE * 100:g} %: look yourself.")
+        parts.append(f"* Confidence below {LOW_CONFIDENCE * 100:g} %: check the picture.")
     return parts
 
 

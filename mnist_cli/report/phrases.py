@@ -31,15 +31,18 @@ from mnist_cli.schema.protocol import Protocol
 IF_FIXED = "if all seeds were decided on before any result was seen"
 INTERVAL = f"{CONFIDENCE * 100:g} % confidence interval"
 RENEW = (
-    "The 5 % error rate is an average over baselines: a lucky baseline fails more good builds, so "
-    "renew it with each accepted change."
+    "The 5 % error rate holds on average over baselines: one that is high by chance makes good "
+    "builds fail, so make a new one after each accepted change."
 )
 PARETO = (
-    "Pareto-optimal by these figures: no other network is better on one figure without being worse "
-    "on the other."
+    "Pareto-optimal: no other network is better in accuracy or in this column without being worse "
+    "in the other."
 )
 MEANS = f"± is the {CONFIDENCE * 100:g} % t-interval over seeds."
-DEVIATIONS = "sd is the standard deviation of the accuracy over the seeds."
+DEVIATIONS = (
+    "std is the standard deviation of the accuracy over the seeds; no interval is given, because "
+    "the number of seeds depends on the results."
+)
 MOST_NAMED = 6  # networks in a question
 MULT_ADDS = f"Mult-adds are for a batch of {Protocol.batch_size} images."
 
@@ -160,11 +163,11 @@ def verdicts(result: CompareResult) -> list[str]:
     """A head that says how pairs were judged, and a line for each pair."""
     if not result.verdicts and result.settling is None:
         return []
-    what = "Differences"
+    what = "Differences on these test images"
     if result.target is not None:
-        what = "Differences in the mean time of networks that always reached the target,"
+        what = "Differences in the mean time to the target"
     if result.settling:
-        seeds = f"looked at after {looks(result.settling)} seeds"
+        seeds = f"tested after {looks(result.settling)} seeds"
         level = f"simultaneous {INTERVAL}s over all looks"
     else:
         known = result.journal is not None and not result.seeds_changed
@@ -173,7 +176,7 @@ def verdicts(result: CompareResult) -> list[str]:
         if result.journal is None and not result.seeds_changed:
             level += f" {IF_FIXED}"
     return [
-        f"{what} on these test images, paired by seed, {seeds}, {level}:",
+        f"{what}, paired by seed, {seeds}, {level}:",
         *(verdict(each, result.margin, result.settling) for each in result.verdicts),
         *_undecided(result),
     ]
@@ -195,10 +198,10 @@ def sampling(result: CompareResult) -> list[str]:
     }
     if pairs and len(pairs) == len(result.verdicts):
         pair = _range(pairs)
-    difference = f", and of {pair} points to a difference" if len(errors) > 1 else ""
+    difference = f", differences {pair} points" if len(errors) > 1 else ""
     return [
-        f"The finite test set of {result.dataset.num_test:,} images adds an uncertainty of "
-        f"{_range(errors)} points to an accuracy{difference}."
+        f"The finite test set of {result.dataset.num_test:,} images adds an uncertainty: "
+        f"accuracies {_range(errors)} points{difference}."
     ]
 
 
@@ -267,7 +270,9 @@ def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> s
     if pair.near_chance:
         have = "has runs" if len(pair.near_chance) == 1 else "have runs"
         caution = f"; do not trust the ±: {' and '.join(pair.near_chance)} {have} near chance"
-    basis = f"{difference.n} seeds, {difference.confidence * 100:.4g} %" if settling else ""
+    basis = (
+        f"{difference.n} seeds, {difference.confidence * 100:.4g} % interval" if settling else ""
+    )
     within = "" if margin is None else f" within {margin * 100:g} points"
     if pair.better:
         size = replace(difference, mean=abs(difference.mean))
@@ -284,9 +289,11 @@ def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> s
     if pair.outcome == Outcome.EQUIVALENT:
         state = f"are equivalent{within}"
     elif pair.outcome == Outcome.SET_ASIDE and settling:
-        state = f"are given up: {plural(settling.max_seeds, 'seed')} are unlikely to decide"
+        state = (
+            f"are not distinguishable: {plural(settling.max_seeds, 'seed')} are unlikely to decide"
+        )
     elif settling:
-        state = "are not settled yet"
+        state = "have no verdict yet"
     else:
         also = f" or equivalent{within}" if within else ""
         state = f"are not distinguishable{also} with n = {difference.n}"
@@ -295,8 +302,9 @@ def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> s
 
 
 def looks(settling: Settling) -> str:
-    """The numbers of seeds at which a pair may be looked at: `4, 5, 7, 10`."""
-    return ", ".join(map(str, settling.allowed_looks))
+    """The numbers of seeds at which a pair may be tested: `4, 5, 7 or 10`."""
+    *others, last = map(str, settling.allowed_looks)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _undecided(result: CompareResult) -> list[str]:
@@ -307,8 +315,8 @@ def _undecided(result: CompareResult) -> list[str]:
         names = tuple(model.model for model in pair)
         if names not in judged:
             failed = " and ".join(model.model for model in pair if model.failure)
-            why = f"{failed} failed" if failed else "they have too few seeds yet"
-            lines.append(f"{' and '.join(names)} are undecided: {why}")
+            why = f"{failed} failed" if failed else "too few seeds yet"
+            lines.append(f"{' and '.join(names)} have no verdict: {why}")
     return lines
 
 
@@ -331,10 +339,11 @@ def _since_baseline(result: CompareResult) -> list[str]:
 def _change(change: Change) -> str:
     if change.difference is None:
         return f"{change.model}: no change known; it has no runs there, or failed here"
+    if change.identical:
+        seeds = plural(change.difference.n, "seed")
+        return f"{change.model}: the same accuracy with each of {seeds}"
     clear = change.adjusted_p is not None and change.adjusted_p < ALPHA
     doubt = "" if clear else ", not distinguishable from no change"
-    if change.identical:
-        doubt = ", the same with each (± is at least the rounding to one image)"
     if change.near_chance:
         doubt += "; do not trust the ±: it has runs near chance"
     how = f"paired by seed, n = {change.difference.n}" if change.paired else "seeds unpaired"
@@ -348,9 +357,11 @@ def disagreement(pair: Disagreement) -> str:
         f"{pair.second} alone on {plural(pair.only_second_right, 'image')}"
     )
     if pair.better is None:
-        return f"{counts}: not distinguishable (p = {pair.adjusted_p:.2g})"
+        names = f"{pair.first} and {pair.second}"
+        return f"{names} are not distinguishable (p = {pair.adjusted_p:.2g}): {counts}"
     low, high = sorted((abs(pair.low), abs(pair.high)))
+    other = pair.second if pair.better == pair.first else pair.first
     return (
-        f"{counts}: {pair.better} is better by {abs(pair.difference) * 100:.2f} points "
-        f"({low * 100:.2f} to {high * 100:.2f}, p = {pair.adjusted_p:.2g})"
+        f"{pair.better} beats {other} by {abs(pair.difference) * 100:.2f} points "
+        f"({low * 100:.2f} to {high * 100:.2f}, p = {pair.adjusted_p:.2g}): {counts}"
     )

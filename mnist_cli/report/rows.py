@@ -47,7 +47,7 @@ def _row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
         "accuracy": format_accuracy(figures.test_accuracy) if figures else state,
     }
     if result.settling:
-        row["sd"] = format_percent(figures.accuracy_deviation if figures else None)
+        row["std"] = format_percent(figures.accuracy_deviation if figures else None)
         row["settled"] = "yes" if model.settled else "no"
     row["n"] = str(len(model.runs))
     row["loss"] = format_loss_estimate(figures.test_loss) if figures else "-"

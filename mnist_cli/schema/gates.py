@@ -29,6 +29,6 @@ class Gate:
     value: Estimate | None = None
     """The estimate that is compared with the threshold, if there is one."""
     reason: str = ""
-    """What decided instead of `value`, such as `seed 4 collapsed to 11.35 %`."""
+    """What decided instead of `value`, such as `did not learn with seed 4 (11.35 %)`."""
     since: str = ""
     """The file of the baseline, for a regression."""

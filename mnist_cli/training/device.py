@@ -28,7 +28,7 @@ def resolve_device(name: str) -> torch.device:
     if accelerator is None or accelerator.type != wanted.type or (wanted.index or 0) >= count:
         kind = accelerator.type if accelerator else ""
         there = ["cpu", *(f"{kind}:{index}" for index in range(count))]
-        raise UsageError(f"device {name} is not on this machine, which has {', '.join(there)}")
+        raise UsageError(f"device {name} is not available; use {' or '.join(there)}")
     if wanted.index is None and wanted.type != "mps":
         wanted = torch.device(wanted.type, torch.accelerator.current_device_index())
     if wanted.type == "cuda":  # cuDNN's fastest convolutions sum in an order that changes

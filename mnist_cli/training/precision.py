@@ -42,7 +42,7 @@ def choose_precision(
     if mult_adds_per_image is None:
         return Choice(Precision.FP32, "number of mult-adds unknown")
     if mult_adds_per_image < LEAST_MULT_ADDS:
-        return Choice(Precision.FP32, "below 1 M mult-adds per image")
+        return Choice(Precision.FP32, "faster for small networks")
     if device.type == "cuda":
         if torch.cuda.get_device_capability(device) >= TENSOR_CORES:
             return Choice(Precision.BF16, "faster with bf16 tensor cores")

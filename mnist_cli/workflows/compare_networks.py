@@ -98,7 +98,7 @@ def _train_all(
         _warn_of_changed_code(comparison, on_event)
     except (KeyboardInterrupt, Terminated, MnistCliError):
         if comparison.journal.path:
-            kept = f"{_describe_journal(comparison)}; the same command goes on from there"
+            kept = f"{_describe_journal(comparison)}; the same command continues"
             on_event(events.Notice(kept))
         raise
 
@@ -120,9 +120,9 @@ def _report_start(comparison: Comparison, slots: int, on_event: OnEvent) -> None
             on_event(events.Notice(f"{entrant.failure}; it is not trained"))
         for notice in entrant.measured.notices:
             on_event(events.Notice(notice))
-    if comparison.journal.path and comparison.journal.runs:
-        left = "going on from there" if comparison.pending() else "nothing is left to train"
-        on_event(events.Notice(f"{_describe_journal(comparison)}; {left}"))
+    if comparison.journal.path and comparison.finished():
+        left = "" if comparison.pending() else "; nothing is left to train"
+        on_event(events.Notice(f"{_describe_journal(comparison)}{left}"))
     _report_looks(None, comparison.result, on_event)
     on_event(comparison.left(slots))
 
@@ -155,14 +155,18 @@ def _shown_seed(options: CompareOptions, task: RunTask) -> int | None:
 def _describe_journal(comparison: Comparison) -> str:
     finished = comparison.finished()
     total = finished + len(comparison.pending())
-    return f"{comparison.journal.path} has {finished} of {plural(total, 'run')}"
+    return f"{finished} of {plural(total, 'run')} are in {comparison.journal.path}"
 
 
 def _describe_time_limit(comparison: Comparison) -> str:
     verdicts = comparison.result.verdicts
     open_pairs = len([v for v in verdicts if v.outcome == Outcome.OPEN])
-    state = f"{plural(open_pairs, 'pair')} not settled yet" if open_pairs else "some runs were left"
-    way_on = "; the same command goes on from there" if comparison.journal.path else ""
+    state = (
+        f"{plural(open_pairs, 'pair')} without a verdict yet"
+        if open_pairs
+        else "some runs were left"
+    )
+    way_on = "; the same command continues" if comparison.journal.path else ""
     return f"--time-limit leaves no time for another run: {state}{way_on}"
 
 

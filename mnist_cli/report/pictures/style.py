@@ -47,7 +47,7 @@ def title(result: CompareResult) -> str:
         pairs = comb(len(result.models), 2)
         bars = (
             f"bars: standard deviation of accuracy, range of times\n{settled} of {pairs} pairs "
-            f"settled, looked at after {looks(result.settling)} seeds"
+            f"settled, tested after {looks(result.settling)} seeds"
         )
     elif len(result.seeds) == 1:
         bars = "one seed, no interval"
