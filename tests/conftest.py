@@ -71,7 +71,10 @@ def isolated(
     while _started:  # a test that failed may have left its process behind
         process = _started.pop()
         process.kill()
-        process.communicate()
+        process.wait(10)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe:  # not read to its end, as a process that it started may hold it open
+                pipe.close()
 
 
 @pytest.fixture

@@ -241,9 +241,12 @@ class Tests:
         sys.path.insert(0, str(self._folder))
         for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
             del sys.modules[name]  # those of the checkout
-        code = pytest.main(["-n0", "--dist=no", "-p", "no:cacheprovider", *LIMIT, *arguments])
-        sys.stdout.flush()
-        os._exit(code)
+        code = 1
+        try:
+            code = pytest.main(["-n0", "--dist=no", "-p", "no:cacheprovider", *LIMIT, *arguments])
+            sys.stdout.flush()
+        finally:  # a process that a test forks must not go on with the work of this one either
+            os._exit(code)
 
 
 def main(

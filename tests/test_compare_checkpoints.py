@@ -1,12 +1,15 @@
 """`compare` with checkpoints: the same images, no training."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
 from mnist_cli.errors import ExitCode
+from mnist_cli.schema.options import CheckpointsOptions
+from mnist_cli.workflows.compare_checkpoints import _choose_disputed
 from tests.conftest import RunCli, write_dataset
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
@@ -75,6 +78,29 @@ def test_disagreements_are_drawn(run_cli: RunCli, files: tuple[str, str]) -> Non
     assert "@" in out
     other = run_cli(*command, "--seed", 1, "--json").json["disputed"]
     assert other != disputed
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [(3, ["the checkpoints disagree on only 2 images"]), (2, []), (1, []), (0, [])],
+)
+def test_fewer_disagreements_than_wanted_are_told(wanted: int, told: list[str]) -> None:
+    seen: list[Any] = []
+    right = np.array([[True, True, False, False], [False, True, False, True]])
+    options = CheckpointsOptions((), show_disagreements=wanted)
+    chosen = _choose_disputed(right, options, seen.append)
+    assert len(chosen) == min(wanted, 2)
+    assert set(chosen) <= {0, 3}
+    assert [event.text for event in seen] == told
+
+
+def test_checkpoints_that_never_disagree_are_told() -> None:
+    seen: list[Any] = []
+    right = np.array([[True, False], [True, False]])
+    assert not len(
+        _choose_disputed(right, CheckpointsOptions((), show_disagreements=1), seen.append)
+    )
+    assert [event.text for event in seen] == ["the checkpoints make errors on the same images"]
 
 
 def test_three_are_adjusted_for_three_pairs(run_cli: RunCli, files: tuple[str, str]) -> None:

@@ -10,7 +10,7 @@ from mnist_cli.networks.building import build, same_weights, shares_memory
 from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema.results import ModelSummary
-from tests.conftest import RunCli
+from tests.conftest import RunCli, write_files
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k")
 OWN = """
@@ -397,3 +397,17 @@ def test_code_that_fails_after_the_training_is_named(command: str, run_cli: RunC
     assert outcome.err.startswith("error: the network failed in evaluation: GeneratorExit (/")
     assert outcome.err.endswith("own.py:9)\n")
     assert not Path("weights.safetensors").exists()
+
+
+def test_a_summary_is_of_the_network_that_compare_measures(run_cli: RunCli) -> None:
+    """That of seed 0, should its size depend on random numbers."""
+    write_files(
+        {
+            "own.py": "import torch\nfrom torch import nn\n\n\ndef drawn():\n"
+            "    size = int(torch.randint(5, 500, ()))\n"
+            "    return nn.Sequential(nn.Flatten(), nn.Linear(784, size), nn.Linear(size, 10))\n"
+        }
+    )
+    summarized = run_cli("summary", "own.py:drawn", "--json").json["models"][0]["parameters"]
+    compared = run_cli("compare", "own.py:drawn", *FAST, "--json").json
+    assert summarized == compared["models"][0]["parameters"]

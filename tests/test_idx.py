@@ -41,7 +41,7 @@ def test_reads_labels() -> None:
         (GOOD + b"x", "3,921 bytes where its header says 3,920"),
         (GOOD[:10], "inside its header"),
         (b"\x00\x00\x08\x01" + GOOD[4:], "magic"),
-        (b"\x00\x00\x0d\x03" + GOOD[4:], "magic"),
+        (b"\x00\x00\x0d\x03" + GOOD[4:], "it starts with 00000d03, not the magic 00000803;"),
         (b"<html>not found</html>", "magic"),
     ],
 )

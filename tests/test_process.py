@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mnist_cli import __version__
-from tests.conftest import RunCli, run_process, start
+from tests.conftest import RunCli, run_process, start, start_python
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 TRAIN = ("--dataset", "mnist5k", "--epochs", "5000")
@@ -275,9 +276,17 @@ def test_a_full_disk_is_one_line() -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_narrow_character_sets(encoding: str) -> None:
-    outcome = run_process("summary", "mlp", env={"PYTHONIOENCODING": encoding})
-    assert (outcome.code, outcome.err) == (0, "")
-    assert "25,450" in outcome.out
+    command = ("compare", "mlp", "--dataset", "mnist5k", "--epochs", "1", "--quiet", "--seeds", "2")
+    process = start_python(
+        *("-m", "mnist_cli", *command),
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+    )
+    out = process.communicate(timeout=100)[0].decode(encoding)
+    assert process.returncode == 0
+    assert "\\u" not in out
+    assert re.search(r"[|]-+o-+[|]", out)
+    assert "##########" in out
 
 
 @posix

@@ -190,6 +190,11 @@ def test_a_picture_of_many_images_has_a_size_that_can_be_drawn(
     assert max(figures[0].get_size_inches()) < 50
 
 
+def test_an_image_of_a_grid_is_two_inches_wide(figures: list[Any]) -> None:
+    grid.save_grid(PATH, np.zeros((7, 28, 28), np.uint8), ["1"] * 7)
+    assert figures[0].get_size_inches() == pytest.approx((6, 6 * 37 / 34))
+
+
 def test_a_title_says_what_the_bars_are() -> None:
     several = style.title(comparison(network("a", GOOD), target=0.97))
     assert several.startswith("mnist, 10,000 test images, trained up to 97 %, 5 seeds: 95 %")

@@ -156,7 +156,7 @@ def test_a_comparison_has_each_figure_in_its_column() -> None:
         "Loss": "0.1000",
         "axis 98 to 99 %": "●",
     }
-    assert costs["Time"] == "2.00 s *"
+    assert costs["Time"] == "2.00 s"
     twice = comparison(network("a", GOOD[:2], (2.0, 2.5)), seeds=2)
     times = under_headers(comparison_tables(twice))[1]["Median time (min-max)"]
     assert times == "2.25 s (2.00-2.50) *"
@@ -396,9 +396,9 @@ ONE = network("a", GOOD[:1], parameters=900)
     [
         (
             comparison(network("a", GOOD, (2.0, 2.1, 2.0, 2.1, 2.2), parameters=900)),
-            "a | 98.04 ± 0.14 % | 5 | 0.1000 ± 0.0000 | 2.10 s (2.00-2.20) \\* | 142,857 | 900 \\*",
+            "a | 98.04 ± 0.14 % | 5 | 0.1000 ± 0.0000 | 2.10 s (2.00-2.20) | 142,857 | 900",
         ),
-        (comparison(ONE, seeds=1), "a | 98.00 % | 1 | 0.1000 | 2.00 s \\* | 150,000 | 900 \\*"),
+        (comparison(ONE, seeds=1), "a | 98.00 % | 1 | 0.1000 | 2.00 s | 150,000 | 900"),
         (
             comparison(network("a", GOOD[:1], reached=(True,)), seeds=1, target=0.9),
             "a | 98.00 % | 1 | 0.1000 | 1/1 | 5 | 2.00 s | 150,000 | 1,000",

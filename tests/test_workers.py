@@ -73,7 +73,7 @@ class Engine:
         """Workers that do not report that they begin."""
         self.killed: list[str] = []
         self.needs_images: set[str] = set()
-        self.measures = True
+        self.measures: bool | MnistCliError = True
         self._topics: dict[str, Callable[[Any], None]] = {}
 
     def join(
@@ -107,7 +107,9 @@ class Engine:
         if function is worker.environment:
             made.answer = to_json(WorkerAnswer(environment=MACHINE))
         elif function is worker.measure:
-            if self.measures:
+            if isinstance(self.measures, MnistCliError):
+                made.answer = self.measures
+            elif self.measures:
                 made.answer = to_json(WorkerAnswer(measurement=Measurement(COST, Precision.FP32)))
         elif address in self.needs_images and arguments[-1] is None:
             made.answer = to_json(WorkerAnswer(needs_images=True))
@@ -283,6 +285,14 @@ def test_a_worker_that_comes_back_is_checked_again() -> None:
     made._look()
     engine.join("a", good)
     assert trained(made) == {0: run(0)}
+
+
+def test_code_that_a_worker_cannot_import_ends_the_comparison() -> None:
+    engine = Engine()
+    engine.join("a", good)
+    engine.measures = MnistCliError("nets.py has no 'wide'")
+    with pytest.raises(MnistCliError, match=r"nets\.py has no 'wide'"):
+        executor(engine, []).measure((ENTRY,))
 
 
 def test_a_worker_that_is_lost_each_time_is_the_networks_fault() -> None:

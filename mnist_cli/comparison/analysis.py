@@ -65,8 +65,10 @@ def _mean(values: Sequence[float], result: CompareResult, resolution: float = 0.
 
 
 def _with_pareto(models: Sequence[ModelRuns]) -> list[ModelRuns]:
-    """Mark Pareto-optimal networks: by parameters, and by time if all times are known."""
+    """Mark Pareto-optimal networks among several: by parameters, and by time if all are known."""
     rows = [(model, model.figures) for model in models if model.figures]
+    if len(rows) < 2:
+        return list(models)
     small = statistics.pareto([(f.test_accuracy.mean, m.total_parameters or 0) for m, f in rows])
     quick: Sequence[bool | None] = [None] * len(rows)
     if all(f.times for _, f in rows):

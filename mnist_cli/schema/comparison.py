@@ -123,7 +123,8 @@ class Aggregate(Record):
     outlier_seeds: tuple[Count, ...]
     """Seeds whose time is more than 14.826 median absolute deviations from the median."""
     pareto_parameters: bool | None = None
-    """Whether it is Pareto-optimal by mean accuracy and all parameters; null with a target."""
+    """Whether it is Pareto-optimal by mean accuracy and all parameters; null with a target or if
+    there is no other network with figures."""
     pareto_seconds: bool | None = None
     """The same with the median time instead of the parameters; null also if a time is unknown."""
     accuracy_deviation: float | None = None
