@@ -159,7 +159,7 @@ def test_a_comparison_has_each_figure_in_its_column() -> None:
     assert costs["Time"] == "2.00 s"
     twice = comparison(network("a", GOOD[:2], (2.0, 2.5)), seeds=2)
     times = under_headers(comparison_tables(twice))[1]["Median time (min-max)"]
-    assert times == "2.25 s (2.00-2.50) *"
+    assert times == "2.25 s (2.00-2.50)"
 
 
 def test_the_scale_of_accuracies_ends_at_what_is_possible() -> None:
