@@ -494,9 +494,9 @@ def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -
         (("--export-json", "absent/a.json"), "cannot write absent/a.json: the folder"),
         (
             ("--export-json", "-", "--export-csv", "-"),
-            "two exports cannot both have standard output",
+            "two exports cannot both go to standard output",
         ),
-        (("--export-json", "-", "--json"), "cannot both have standard output"),
+        (("--export-json", "-", "--json"), "cannot both go to standard output"),
         (("mlp",), "mlp is named twice"),
         (("--journal", "-"), "--journal needs a file"),
         (

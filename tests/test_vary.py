@@ -115,7 +115,7 @@ def test_a_setting_without_effect_is_told(run_cli: RunCli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--lr", 0.1, "--vary", "lr=1,2"), "--lr and --vary set the same; drop one"),
+        (("--lr", 0.1, "--vary", "lr=1,2"), "--lr and --vary set the same option; drop one"),
         (("--vary", "recipe=fast", "--recipe", "article"), "--recipe and --vary set the same"),
         (("--vary", "recipe=article,fast", "--target", 0.9), "use --recipe article"),
     ],

@@ -146,7 +146,7 @@ class Journal:
     def _check_not_replaced(self, path: Path) -> None:
         """Raise MnistCliError if there is a file at `path` that is not this journal."""
         header = _line(self.header)
-        with suppress(FileNotFoundError), files.opened(path) as file:
+        with suppress(FileNotFoundError), files.open_regular(path) as file:
             if not header.startswith(file.read(len(header))):
                 raise MnistCliError(
                     f"{path} was replaced by another file while its runs were trained; move that "
@@ -254,7 +254,7 @@ def _size_if_larger(path: Path, conditions: Conditions, seeds: Seeds) -> int:
     """
     names = conditions[NETWORKS].keys()
     with suppress(MnistCliError, OSError):
-        with files.opened(path) as file:
+        with files.open_regular(path) as file:
             known = _header(path, file.readline(files.MOST_BYTES)).conditions
         if names < known[NETWORKS].keys():
             part = {**known, NETWORKS: {name: known[NETWORKS][name] for name in names}}

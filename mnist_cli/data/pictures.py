@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.options import STDIN
-from mnist_cli.system.files import absolute, explaining, opened, read_all
+from mnist_cli.system.files import absolute, explaining, open_regular, read_all
 
 # The formats that are tried, none of which starts a program, and how their files end in a folder.
 FORMATS = {
@@ -88,7 +88,7 @@ def read_picture(path: Path) -> NDArray[np.float32]:
 def _content(path: Path) -> bytes:
     if path == STDIN:
         return read_all(sys.stdin.buffer) if sys.stdin else b""  # None: closed by the caller
-    with opened(path) as file:
+    with open_regular(path) as file:
         return read_all(file)
 
 
