@@ -220,11 +220,11 @@ def test_a_full_disk_says_where_the_runs_are(monkeypatch: pytest.MonkeyPatch) ->
     written, (new, old) = exports_of("new.json", "old.csv")
     monkeypatch.setattr(os, "fsync", full)
     kept = comparison(network("mlp", (0.9,)), journal="runs.jsonl")
-    for result, way_out in (
+    for result, advice in (
         (ONE_RUN, "choose another file"),
         (kept, "choose another file; runs.jsonl holds the runs, and the same command goes on"),
     ):
-        with pytest.raises(MnistCliError, match=f"new.json: No space left on device; {way_out}"):
+        with pytest.raises(MnistCliError, match=f"new.json: No space left on device; {advice}"):
             written.write(result, last=True)
     assert (new.exists(), old.read_text()) == (False, "old")
 

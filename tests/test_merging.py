@@ -231,7 +231,7 @@ def test_what_does_not_fit_on_the_command_line(run_cli: RunCli) -> None:
         ((A, "--dataset", "mnist"), ExitCode.USAGE, "--dataset is for training"),
         ((A, A), ExitCode.USAGE, "named twice"),
         ((A, "--export-json", A), ExitCode.USAGE, "cannot replace a.json"),
-        ((A,), ExitCode.FAILURE, "a.json is no export of compare"),
+        ((A,), ExitCode.FAILURE, "a.json is not an export of compare"),
         (("gone.json",), ExitCode.FAILURE, "cannot read gone.json"),
     ):
         outcome = run_cli("compare", *arguments)

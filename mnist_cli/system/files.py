@@ -33,12 +33,12 @@ def absolute(path: Path) -> Path:
 
 
 @contextmanager
-def explaining(action: str, way_out: str) -> Iterator[None]:
-    """Turn an OSError into an MnistCliError: `cannot ACTION: No space left on device; WAY_OUT`."""
+def explaining(action: str, advice: str) -> Iterator[None]:
+    """Turn an OSError into an MnistCliError: `cannot ACTION: No space left on device; ADVICE`."""
     try:
         yield
     except OSError as error:
-        raise MnistCliError(f"cannot {action}: {error.strerror or error}; {way_out}") from error
+        raise MnistCliError(f"cannot {action}: {error.strerror or error}; {advice}") from error
 
 
 @contextmanager
@@ -54,13 +54,13 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         os.close(descriptor)
 
 
-def read(path: Path, way_out: str, most_bytes: int = MOST_BYTES) -> bytes:
+def read(path: Path, advice: str, most_bytes: int = MOST_BYTES) -> bytes:
     """Read a regular file.
 
-    Raises MnistCliError, whose message ends with `way_out`, if the file has more than `most_bytes`,
+    Raises MnistCliError, whose message ends with `advice`, if the file has more than `most_bytes`,
     is not regular or cannot be read.
     """
-    with explaining(f"read {path}", way_out), open_regular(path) as file:
+    with explaining(f"read {path}", advice), open_regular(path) as file:
         _check_size(os.fstat(file.fileno()).st_size, most_bytes)  # before a byte is read
         return read_all(file, most_bytes)
 
@@ -72,9 +72,9 @@ def read_all(file: BinaryIO, most_bytes: int = MOST_BYTES) -> bytes:
     return content
 
 
-def write(path: Path, content: bytes, way_out: str = "choose another file") -> None:
+def write(path: Path, content: bytes, advice: str = "choose another file") -> None:
     """Write `content` as `replacing` does; raises MnistCliError if that fails."""
-    with explaining(f"write {path}", way_out), replacing(path) as file:
+    with explaining(f"write {path}", advice), replacing(path) as file:
         file.write(content)
 
 
