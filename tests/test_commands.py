@@ -410,7 +410,7 @@ def test_offline_mnist_fails_with_the_ways_out(
 ) -> None:
     from mnist_cli.data import download
 
-    monkeypatch.setattr(download, "IF_ASKED_FOR", download.Patience(1, 5, rounds=1))
+    monkeypatch.setattr(download, "PATIENT", download.Limits(1, 5, rounds=1))
     outcome = run_cli("train", "mlp", "--dataset", "mnist", "--data-dir", "here")
     assert (outcome.code, outcome.out) == (ExitCode.FAILURE, "")
     assert len(outcome.err.splitlines()) == 1

@@ -81,9 +81,7 @@ def test_raw_is_what_eval_sees(run_cli: RunCli, checkpoint: str) -> None:
     assert [p["prediction"] for p in pictures] == [expected[25 * index] for index in range(40)]
     write_digits(4)
     refused = run_cli("predict", checkpoint, "4.png", "--raw")
-    assert refused.err == (
-        "error: 4.png: it is not 28x28 pixels; without --raw it is brought to that\n"
-    )
+    assert refused.err == ("error: 4.png: it is not 28x28 pixels; without --raw, it is converted\n")
     assert refused.code == ExitCode.FAILURE
 
 
@@ -101,7 +99,7 @@ def test_what_cannot_be_read_is_one_line_and_the_others_go_on(
         "text.png is not a picture that can be read; save it as PNG or JPEG",
         "blank.png",
         "cannot read missing.png",
-        "none has no pictures in it",
+        "none has no pictures",
     ]
     assert "0.png" in outcome.out
     document = run_cli("predict", checkpoint, *pictures, "--json").json
