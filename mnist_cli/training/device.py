@@ -1,4 +1,4 @@
-"""The device and the number format of a computation, its threads and its memory."""
+"""The device, number format, threads and memory of a computation."""
 
 import ctypes
 import platform
@@ -19,8 +19,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h of glibc
 def resolve_device(name: str) -> torch.device:
     """The device of this name; `auto` is an accelerator if there is one, else the CPU.
 
-    Raises:
-        UsageError: this machine has no such device.
+    Raises UsageError if this machine does not have the device.
     """
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if name == "cpu" or (name == "auto" and accelerator is None):
@@ -33,7 +32,7 @@ def resolve_device(name: str) -> torch.device:
         raise UsageError(f"device {name} is not on this machine, which has {', '.join(there)}")
     if wanted.index is None and wanted.type != "mps":
         wanted = torch.device(wanted.type, torch.accelerator.current_device_index())
-    if wanted.type == "cuda":  # cuDNN's fastest convolutions sum in an order that changes
+    if wanted.type == "cuda":  # cuDNN's fastest convolutions are not deterministic
         torch.backends.cudnn.deterministic = True
     return wanted
 
@@ -41,11 +40,11 @@ def resolve_device(name: str) -> torch.device:
 def resolve_precision(
     precision: Precision, device: torch.device, mult_adds_per_image: float | None
 ) -> Precision:
-    """FP32 or BF16; `auto` is BF16 if the device multiplies it and the network is large enough.
+    """FP32 or BF16; `auto` is BF16 if the device supports it and the network is large enough.
 
-    The rule is fixed, so that the same command gives the same result. Small networks lose more by
-    converting than they gain: on a CPU with AVX-512 BF16, CNN (0.3 M mult-adds an image) hardly
-    gains, and StrongCNN (19 M) takes half the time. A network of unknown size is FP32.
+    The rule is fixed, so that the same command gives the same result. In small networks, conversion
+    takes more time than BF16 saves: on a CPU with AVX-512 BF16, CNN (0.3 M mult-adds an image)
+    hardly gains, and StrongCNN (19 M) takes half the time. A network of unknown size gets FP32.
     """
     if precision != Precision.AUTO:
         return precision
@@ -61,7 +60,7 @@ def resolve_precision(
 def use_threads(count: int | None) -> None:
     """Compute with `count` threads from now on; None changes nothing.
 
-    The number changes the last bits of a training, as each thread sums a part of a batch.
+    The number changes the last bits of results, because each thread sums a part of a batch.
     """
     if count is not None:
         torch.set_num_threads(count)
@@ -70,8 +69,9 @@ def use_threads(count: int | None) -> None:
 def keep_freed() -> None:
     """Have glibc keep freed memory for the next allocation; with another C library, do nothing.
 
-    By default it may give large activations back to the system in each step and fetch them anew in
-    the next, page by page: a training of StrongCNN had 1.5 million page faults, with this 0.3.
+    By default, it may return the memory of large activations to the system in each step and get it
+    back page by page. Without this, a training of StrongCNN had 1.5 million page faults; with it,
+    0.3 million.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
@@ -101,7 +101,7 @@ def environment(device: torch.device) -> Environment:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done all it was given."""
+    """Wait until the device has finished all its work."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
