@@ -17,13 +17,13 @@ def main() -> NoReturn:
     try:
         Path.cwd()
     except OSError:  # torch cannot be imported from a folder that is gone
-        streams.say("error: the working directory is not there any more; change to another one")
+        streams.say("error: the working directory no longer exists; change to another one")
         process.leave(ExitCode.FAILURE)
     try:
         from mnist_cli.cli.app import run
 
         code = run()
-        if code == 128 + signal.SIGINT:  # typer has taken the exception
+        if code == 128 + signal.SIGINT:  # typer caught the exception
             raise KeyboardInterrupt
         sys.stdout.flush()
     except KeyboardInterrupt:

@@ -19,17 +19,17 @@ class MnistCliError(Exception):
 
 
 class UsageError(MnistCliError):
-    """The command line has a value that does not exist, or values that contradict each other."""
+    """The command line has an invalid value, or options that contradict each other."""
 
     exit_code = ExitCode.USAGE
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, told from a KeyboardInterrupt that a network's own code raises."""
+    """Ctrl-C; a network's own code may raise a KeyboardInterrupt, but not this."""
 
 
 class Terminated(BaseException):
-    """SIGTERM. It is no Exception, like KeyboardInterrupt, so that no `except Exception` has it."""
+    """SIGTERM. Like KeyboardInterrupt, it is no Exception, so `except Exception` ignores it."""
 
 
 SIGNALS = (Interrupted, Terminated)

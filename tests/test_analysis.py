@@ -828,7 +828,7 @@ def test_without_such_a_run_no_time_is_known() -> None:
     assert figures(result, "b").pareto_seconds is None
     [reason] = failed_gates(result, GateOptions(max_seconds=4.0))
     assert reason == (
-        "gate not met: a: no run had the one machine to itself, so --max-seconds 4 is not met"
+        "gate not met: a: its runs shared a machine or had several, so --max-seconds 4 is not met"
     )
 
 

@@ -136,7 +136,7 @@ def test_a_pickle_is_refused_and_not_run() -> None:
 
 def test_a_foreign_safetensors_file_is_refused() -> None:
     save_file({"weight": torch.zeros(2)}, PATH)
-    with pytest.raises(MnistCliError, match="no checkpoint of mnist-cli"):
+    with pytest.raises(MnistCliError, match="not a checkpoint of mnist-cli"):
         checkpoint.load(PATH)
 
 

@@ -369,7 +369,7 @@ def test_a_diverging_training_stops_in_one_line(run_cli: RunCli) -> None:
             ("train", "mlp", "--min-accuracy", "97"),
             "'--min-accuracy': must be a fraction from 0 to 1, not 97;",
         ),
-        (("train", "mlp", "--output", "absent/x"), "does not exist; create it first"),
+        (("train", "mlp", "--output", "absent/x"), "does not exist; create it"),
         (("train", "mlp", "--output", "."), "is not a regular file"),
         (("train", "mlp", "--wrong"), "No such option"),
         (("compare", "mlp", "resnet"), "unknown model 'resnet'"),
@@ -411,7 +411,7 @@ def test_offline_mnist_fails_with_the_ways_out(
 ) -> None:
     from mnist_cli.data import download
 
-    monkeypatch.setattr(download, "IF_ASKED_FOR", download.Patience(1, 5, rounds=1))
+    monkeypatch.setattr(download, "PATIENT", download.Limits(1, 5, rounds=1))
     outcome = run_cli("train", "mlp", "--dataset", "mnist", "--data-dir", "here")
     assert (outcome.code, outcome.out) == (ExitCode.FAILURE, "")
     assert len(outcome.err.splitlines()) == 1

@@ -494,9 +494,9 @@ def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -
         (("--export-json", "absent/a.json"), "cannot write absent/a.json: the folder"),
         (
             ("--export-json", "-", "--export-csv", "-"),
-            "two exports cannot both have standard output",
+            "two exports cannot both go to standard output",
         ),
-        (("--export-json", "-", "--json"), "cannot both have standard output"),
+        (("--export-json", "-", "--json"), "cannot both go to standard output"),
         (("mlp",), "mlp is named twice"),
         (("--journal", "-"), "--journal needs a file"),
         (
@@ -529,7 +529,7 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
         return outcome.err
 
     assert "(schema_version: Input should be 2)" in refusal({"schema_version": 3})
-    assert "is no export of compare" in refusal({"models": 3})
+    assert "is not an export of compare" in refusal({"models": 3})
     dataset = document["dataset"] | {"name": "mnist", "sha256": "0" * 64}
     assert "was measured on other images, those of mnist;" in refusal({"dataset": dataset})
     assert "--target trains all networks to the same one" in refusal({}, "--target", 0.5)
@@ -542,14 +542,14 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
     for value in (float("inf"), "NaN", 7e9, 10**400):
         run = document["models"][0]["runs"][0] | {"test_accuracy": value}
         model = document["models"][0] | {"runs": [run, run]}
-        assert "is no export of compare" in refusal({"models": [model]})
-    assert "is no export of compare" in refusal({"target": "x"})
+        assert "is not an export of compare" in refusal({"models": [model]})
+    assert "is not an export of compare" in refusal({"target": "x"})
     text = Path("base.json").read_text(encoding="utf-8")
     Path("other.json").write_text(
         text.replace('"seeds_changed": false', '"seeds_changed": true'), "utf-8"
     )
     outcome = run_cli("compare", "mlp", "--seeds", 5, "--baseline", "other.json", *FAST)
-    assert "is no export of compare (its checksum is another one, so it was changed)" in outcome.err
+    assert "is not an export of compare (its checksum is another one, so" in outcome.err
     Path("other.json").unlink()
     outcome = run_cli("compare", "mlp", "--seeds", 5, "--baseline", "other.json", *FAST)
     assert "cannot read other.json: No such file" in outcome.err

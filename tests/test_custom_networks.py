@@ -150,7 +150,7 @@ def test_sharing_means_the_same_memory() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("seeded", "own.py:seeded has the same first weights with every seed"),
+        ("seeded", "own.py:seeded has the same initial weights with every seed"),
         ("softmax", "own.py:softmax seems to end in softmax"),
         ("log_softmax", None),
         ("fine", None),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mnist_cli.data import datasets, download, mnist5k
-from mnist_cli.data.download import Patience
+from mnist_cli.data.download import Limits
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.datasets import DatasetInfo, DatasetName, Split
@@ -44,9 +44,9 @@ def published(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Mirror:
     source = Source("MNIST", (files[0], files[1], files[2], files[3]))
     monkeypatch.setitem(SOURCES, DatasetName.MNIST, source)
     monkeypatch.setenv("MNIST_CLI_MIRROR", mirror.url("ok").rstrip("/"))
-    once = Patience(stall_seconds=0.5, file_seconds=5, rounds=1)
-    monkeypatch.setattr(download, "IF_ASKED_FOR", once)
-    monkeypatch.setattr(download, "IF_QUICK", Patience(0.5, 5, 1, first_byte_seconds=0.5))
+    once = Limits(stall_seconds=0.5, file_seconds=5, rounds=1)
+    monkeypatch.setattr(download, "PATIENT", once)
+    monkeypatch.setattr(download, "QUICK", Limits(0.5, 5, 1, first_byte_seconds=0.5))
     return mirror
 
 
@@ -193,7 +193,7 @@ def test_a_file_is_no_data_folder() -> None:
 def test_a_mirror_is_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_CLI_MIRROR", "notaurl")
     for options in (AUTO, MNIST):
-        with pytest.raises(UsageError, match=r"MNIST_CLI_MIRROR is no http:// .*: notaurl"):
+        with pytest.raises(UsageError, match=r"MNIST_CLI_MIRROR is not an http:// .*: notaurl"):
             load(options)
 
 

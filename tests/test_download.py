@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mnist_cli.data.download import Patience, any_answers, download
+from mnist_cli.data.download import Limits, any_answers, download
 from mnist_cli.errors import MnistCliError
 from tests.conftest import start_python
 from tests.mirror import Mirror
 
 CONTENT = gzip.compress(bytes(range(256)) * 8, mtime=0)
 MD5 = hashlib.md5(CONTENT).hexdigest()
-QUICK = Patience(stall_seconds=0.5, file_seconds=5, rounds=1)
+QUICK = Limits(stall_seconds=0.5, file_seconds=5, rounds=1)
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ def files(mirror: Mirror) -> Mirror:
     return mirror
 
 
-def fetch(mirror: Mirror, *behaviours: str, patience: Patience = QUICK) -> Path:
+def fetch(mirror: Mirror, *behaviours: str, limits: Limits = QUICK) -> Path:
     path = Path("new", "folder", "file.gz")
     urls = [mirror.url(behaviour) + "file.gz" for behaviour in behaviours]
-    download(urls, path, MD5, patience, lambda done, total: None)
+    download(urls, path, MD5, limits, lambda done, total: None)
     return path
 
 
@@ -112,7 +112,7 @@ def test_a_refusal_leaves_no_folder(files: Mirror) -> None:
 def test_a_dripping_mirror_meets_the_deadline(files: Mirror) -> None:
     started = time.monotonic()
     with pytest.raises(MnistCliError, match="timed out"):
-        fetch(files, "drip", patience=Patience(stall_seconds=5, file_seconds=0.3, rounds=1))
+        fetch(files, "drip", limits=Limits(stall_seconds=5, file_seconds=0.3, rounds=1))
     assert time.monotonic() - started < 5
 
 
@@ -129,7 +129,7 @@ def test_mirrors_are_asked_again_in_rounds(files: Mirror, monkeypatch: pytest.Mo
     pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
     with pytest.raises(MnistCliError):
-        fetch(files, "503", "403", patience=Patience(1, 5, rounds=3))
+        fetch(files, "503", "403", limits=Limits(1, 5, rounds=3))
     assert files.asked == ["/503/file.gz", "/403/file.gz"] * 3
     assert pauses == [0, 1, 2]
 
@@ -153,7 +153,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(files: Mirror) -> None:
 def _in_a_process(url: str) -> subprocess.Popen[bytes]:
     code = (
         "import sys; from pathlib import Path; from mnist_cli.data.download import *;"
-        f"download([sys.argv[1]], Path('file.gz'), {MD5!r}, Patience(5, 9, 1), lambda d, t: None)"
+        f"download([sys.argv[1]], Path('file.gz'), {MD5!r}, Limits(5, 9, 1), lambda d, t: None)"
     )
     return start_python("-c", code, url)
 

@@ -88,7 +88,7 @@ def test_safetensors_is_the_state_dict(run_cli: RunCli, checkpoint: str) -> None
     with safe_open("w.safetensors", "pt") as file:
         check_metadata(file.metadata())
     refused = run_cli("eval", "w.safetensors")
-    assert "w.safetensors is no checkpoint of mnist-cli" in refused.err
+    assert "w.safetensors is not a checkpoint of mnist-cli" in refused.err
 
 
 def test_pt2_is_loaded_by_torch(run_cli: RunCli, checkpoint: str) -> None:

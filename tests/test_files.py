@@ -13,7 +13,7 @@ from mnist_cli.cli.outputs import Output, check_outputs
 from mnist_cli.comparison import journal
 from mnist_cli.comparison.baseline import load_baseline
 from mnist_cli.data.idx import read_idx
-from mnist_cli.data.pictures import files_of, read_picture
+from mnist_cli.data.pictures import list_pictures, read_picture
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.report.export import Exports
 from mnist_cli.schema.options import ExportOptions
@@ -70,7 +70,7 @@ def test_a_stream_is_read_up_to_the_limit() -> None:
 def test_a_pipe_among_pictures_is_a_failure_of_its_own() -> None:
     Path("scans").mkdir()
     os.mkfifo("scans/a.png")
-    [pipe] = files_of(Path("scans"))
+    [pipe] = list_pictures(Path("scans"))
     with pytest.raises(MnistCliError, match="it is not a regular file"):
         read_picture(pipe)
 
@@ -220,11 +220,11 @@ def test_a_full_disk_says_where_the_runs_are(monkeypatch: pytest.MonkeyPatch) ->
     written, (new, old) = exports_of("new.json", "old.csv")
     monkeypatch.setattr(os, "fsync", full)
     kept = comparison(network("mlp", (0.9,)), journal="runs.jsonl")
-    for result, way_out in (
+    for result, advice in (
         (ONE_RUN, "choose another file"),
-        (kept, "choose another file; runs.jsonl holds the runs, and the same command goes on"),
+        (kept, "choose another file; runs.jsonl holds the runs, and the same command continues"),
     ):
-        with pytest.raises(MnistCliError, match=f"new.json: No space left on device; {way_out}"):
+        with pytest.raises(MnistCliError, match=f"new.json: No space left on device; {advice}"):
             written.write(result, last=True)
     assert (new.exists(), old.read_text()) == (False, "old")
 

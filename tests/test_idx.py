@@ -37,8 +37,8 @@ def test_reads_labels() -> None:
     ("content", "reason"),
     [
         (b"", "empty"),
-        (GOOD[:-1], "3,919 bytes where its header says 3,920"),
-        (GOOD + b"x", "3,921 bytes where its header says 3,920"),
+        (GOOD[:-1], "3,919 bytes, but its header says 3,920"),
+        (GOOD + b"x", "3,921 bytes, but its header says 3,920"),
         (GOOD[:10], "inside its header"),
         (b"\x00\x00\x08\x01" + GOOD[4:], "magic"),
         (b"\x00\x00\x0d\x03" + GOOD[4:], "it starts with 00000d03, not the magic 00000803;"),
@@ -72,7 +72,7 @@ def test_an_archive_may_hold_no_more_than_the_limit(
 ) -> None:
     content = gzip.compress(GOOD + bytes(10_000))
     monkeypatch.setattr(files.read_all, "__defaults__", (len(GOOD) + 10_000 - excess,))
-    reason = "it has more than" if excess else "where its header says"
+    reason = "it has more than" if excess else "but its header says"
     with pytest.raises(MnistCliError, match=reason) as caught:
         read_idx(write("images.gz", content), 3)
     assert "Errno" not in str(caught.value)

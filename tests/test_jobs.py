@@ -231,7 +231,7 @@ def test_a_worker_that_is_killed_while_it_starts() -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (ExitCode.FAILURE, "")
     [_, line] = err.splitlines()
-    assert line.startswith("error: worker processes ended while they were started (")
+    assert line.startswith("error: worker processes did not start (")
 
 
 def test_seeds_are_added_by_several_workers_too() -> None:
@@ -257,7 +257,7 @@ def test_one_job_imports_no_engine() -> None:
         (("--jobs", "0"), "'0' is neither auto nor a number from 1"),
         (("--jobs", "x"), "'x' is neither auto nor a number from 1"),
         (("--threads", "0"), "--threads"),
-        (("--jobs", "2", "--target", "0.9"), "--target needs times, which only a run that has"),
+        (("--jobs", "2", "--target", "0.9"), "--target needs times, which are not measured"),
         (("--jobs", "auto", "--max-seconds", "3"), "--max-seconds needs times"),
         (("--cluster", "tcp://127.0.0.1:9", "--jobs", "2"), "drop --jobs"),
         (("--cluster", ""), "--cluster needs the address of a scheduler, or the file that it"),
@@ -293,14 +293,14 @@ def test_workers_share_the_accelerators_out(
     there = torch.device("cuda")
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: there)
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
-    assert worker.device_of(device, name) == expected
+    assert worker.choose_device(device, name) == expected
 
 
 @pytest.mark.parametrize(
     ("name", "shown"), [(0, "0"), ("tcp://10.0.0.7:41233", "10.0.0.7:41233"), ("gpu-3", "gpu-3")]
 )
 def test_workers_have_short_names(name: int | str, shown: str) -> None:
-    assert worker.label(name) == shown
+    assert worker.shorten_name(name) == shown
 
 
 class Leaving(InProcess):

@@ -115,7 +115,7 @@ def test_more_seeds_are_no_other_conditions() -> None:
 )
 def test_what_is_no_journal_stays_as_it_is(content: str) -> None:
     PATH.write_text(content)
-    with pytest.raises(MnistCliError, match="is no journal of mnist-cli"), opened():
+    with pytest.raises(MnistCliError, match="is not a journal of mnist-cli"), opened():
         pass
     assert PATH.read_text() == content
 
@@ -260,14 +260,14 @@ def test_which_earlier_seeds_change_what_a_verdict_means(
 def test_seeds_that_are_asked_for_again_are_those_of_now() -> None:
     for seeds, changed in (((0, 1), False), ((0, 1, 2), True), ((0, 1), True), ((0, 1), True)):
         with opened(seeds=seeds) as book:
-            assert (list(book.asked)[-1], book.seeds_changed) == (seeds, changed)
+            assert (list(book.requests)[-1], book.seeds_changed) == (seeds, changed)
     assert PATH.read_bytes().count(b"\n") == 3
 
 
 def test_seeds_of_now_are_the_last_even_if_other_journals_had_them() -> None:
     header = journal.Header(journal.FORMAT, (0, 1), CONDITIONS)
     book = journal.Journal(None, header, [(0, 1), (0, 1, 2)])
-    assert list(book.asked) == [(0, 1, 2), (0, 1)]
+    assert list(book.requests) == [(0, 1, 2), (0, 1)]
 
 
 def kind(*names: str, lr: float = 0.1, number: str = "fixed") -> Any:
@@ -616,6 +616,6 @@ def test_other_threads_are_named(run_cli: RunCli) -> None:
     outcome = run_process(*map(str, command), "--threads", "2")
     assert outcome.code == ExitCode.USAGE
     assert outcome.err == (
-        "error: the runs in runs.jsonl have 1 thread each: continue with --threads 1, or choose "
+        "error: the runs in runs.jsonl used 1 thread each: continue with --threads 1, or choose "
         "another journal\n"
     )

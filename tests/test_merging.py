@@ -15,7 +15,7 @@ from mnist_cli.report import cautions, phrases
 from mnist_cli.schema.comparison import CompareResult, Settling
 from mnist_cli.schema.protocol import Protocol
 from mnist_cli.schema.record import to_json
-from mnist_cli.workflows.compare_exports import put_together
+from mnist_cli.workflows.compare_exports import merge_exports
 from tests.conftest import RunCli, write_dataset
 from tests.made_up import MACHINE, comparison, network, resealed
 
@@ -62,7 +62,7 @@ def test_a_baseline_needs_five_seeds_together(seeds: int) -> None:
         path.write_text(resealed(json.loads(to_json(export(first_seed, *[0.95] * count)))))
     few = pytest.raises(UsageError, match="--baseline needs 5 seeds or more")
     with few if seeds < 5 else nullcontext():
-        both = put_together([A, B], base)
+        both = merge_exports([A, B], base)
         assert both.baseline
         assert [change.identical for change in both.baseline.changes] == [True, True]
 
@@ -231,7 +231,7 @@ def test_what_does_not_fit_on_the_command_line(run_cli: RunCli) -> None:
         ((A, "--dataset", "mnist"), ExitCode.USAGE, "--dataset is for training"),
         ((A, A), ExitCode.USAGE, "named twice"),
         ((A, "--export-json", A), ExitCode.USAGE, "cannot replace a.json"),
-        ((A,), ExitCode.FAILURE, "a.json is no export of compare"),
+        ((A,), ExitCode.FAILURE, "a.json is not an export of compare"),
         (("gone.json",), ExitCode.FAILURE, "cannot read gone.json"),
     ):
         outcome = run_cli("compare", *arguments)

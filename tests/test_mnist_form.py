@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mnist_cli.data.mnist5k import read_mnist5k
-from mnist_cli.data.mnist_form import as_it_is, to_mnist_form
+from mnist_cli.data.mnist_form import to_brightness, to_mnist_form
 
 Pixels = NDArray[np.float32]
 GENERATOR = np.random.default_rng(0)
@@ -128,13 +128,13 @@ def test_blank_pictures_have_no_digit(picture: Pixels) -> None:
 def test_as_it_is_keeps_every_byte() -> None:
     bytes_ = GENERATOR.integers(0, 256, (28, 28), np.uint8)
     grey = bytes_[..., None].astype(np.float32) / np.float32(255)
-    assert np.array_equal(as_it_is(grey), bytes_)
-    assert np.array_equal(as_it_is(np.repeat(grey, 3, 2)), bytes_)
+    assert np.array_equal(to_brightness(grey), bytes_)
+    assert np.array_equal(to_brightness(np.repeat(grey, 3, 2)), bytes_)
     with pytest.raises(ValueError, match="not 28x28"):
-        as_it_is(grey[:27])
+        to_brightness(grey[:27])
 
 
 def test_brightness_is_pillows() -> None:
     colours = GENERATOR.integers(0, 256, (28, 28, 3), np.uint8)
     pillow = np.asarray(Image.fromarray(colours).convert("L"), int)
-    assert np.abs(as_it_is(colours.astype(np.float32) / np.float32(255)) - pillow).max() <= 1
+    assert np.abs(to_brightness(colours.astype(np.float32) / np.float32(255)) - pillow).max() <= 1

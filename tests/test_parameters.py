@@ -13,7 +13,7 @@ import typer
 from mnist_cli.cli import compare
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.app import app
-from mnist_cli.cli.compare_networks import _check
+from mnist_cli.cli.compare_networks import _check_options
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema.datasets import DatasetName
@@ -61,7 +61,7 @@ def test_a_duration_in_seconds(text: str, seconds: float) -> None:
     ],
 )
 def test_what_is_no_duration_or_could_be_two_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no time such as 90s, 10m or 1h30m$"):
+    with pytest.raises(ValueError, match=r"is not a time such as 90s, 10m or 1h30m$"):
         p.duration(text)
 
 
@@ -108,7 +108,7 @@ def test_the_last_seed_is_one_that_torch_takes(seeds: int, seed: int, allowed: b
     options = CompareOptions((entry,), seed=seed, seeds=seeds)
     refused = pytest.raises(UsageError, match="--seed and --seeds together must stay below")
     with nullcontext() if allowed else refused:
-        _check(options, GateOptions(), ExportOptions(), json=False)
+        _check_options(options, GateOptions(), ExportOptions(), json=False)
 
 
 @pytest.mark.parametrize(("count", "allowed"), [(256, True), (257, False)])
@@ -116,7 +116,7 @@ def test_as_many_networks_as_a_file_may_hold_are_compared(count: int, allowed: b
     options = CompareOptions((Entry(resolve("mlp"), Protocol()),) * count)
     refused = pytest.raises(UsageError, match="at most 256 networks can be compared")
     with nullcontext() if allowed else refused:
-        _check(options, GateOptions(), ExportOptions(), json=False)
+        _check_options(options, GateOptions(), ExportOptions(), json=False)
 
 
 def test_every_option_of_compare_arrives(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +161,7 @@ def test_times_are_not_asked_of_runs_that_share_a_machine(
     entry = Entry(resolve("mlp"), Protocol())
     options = CompareOptions((entry,), target=target, execution=execution)
     with pytest.raises(UsageError, match=f"^{option} needs times"):
-        _check(options, GateOptions(max_seconds=seconds), ExportOptions(), json=False)
+        _check_options(options, GateOptions(max_seconds=seconds), ExportOptions(), json=False)
 
 
 COMMANDS = ["train", "eval", "summary", "compare", "show-samples", "predict", "export"]

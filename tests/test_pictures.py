@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_cli.data.pictures import files_of, read_picture
+from mnist_cli.data.pictures import list_pictures, read_picture
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.options import STDIN
 
@@ -127,11 +127,11 @@ def test_folders_have_their_pictures_sorted() -> None:
     (folder / "inner.png").mkdir(parents=True)
     for name in ("b.PNG", "a.jpeg", ".hidden.png", "notes.txt"):
         (folder / name).touch()
-    assert files_of(folder) == [folder / "a.jpeg", folder / "b.PNG"]
-    assert files_of(Path("notes.txt")) == [Path("notes.txt")]
+    assert list_pictures(folder) == [folder / "a.jpeg", folder / "b.PNG"]
+    assert list_pictures(Path("notes.txt")) == [Path("notes.txt")]
     Path("none").mkdir()
-    with pytest.raises(MnistCliError, match="none has no pictures in it"):
-        files_of(Path("none"))
+    with pytest.raises(MnistCliError, match="none has no pictures"):
+        list_pictures(Path("none"))
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read all")

@@ -99,7 +99,7 @@ def test_what_cannot_be_read_is_one_line_and_the_others_go_on(
         "text.png is not a picture that can be read; save it as PNG or JPEG",
         "blank.png",
         "cannot read missing.png",
-        "none has no pictures in it",
+        "none has no pictures",
     ]
     assert "0.png" in outcome.out
     document = run_cli("predict", checkpoint, *pictures, "--json").json

@@ -125,7 +125,7 @@ def test_a_working_directory_that_is_gone_is_named(tmp_path: Path) -> None:
     assert finished.returncode == 1
     assert finished.stdout == ""
     [line] = finished.stderr.splitlines()
-    assert line == "error: the working directory is not there any more; change to another one"
+    assert line == "error: the working directory no longer exists; change to another one"
 
 
 def test_a_name_that_is_too_long_is_one_line_without_an_error_number(run_cli: RunCli) -> None:

@@ -168,7 +168,7 @@ def test_ctrl_c_and_on() -> None:
         (("--margin", 1.5), "must be a fraction, 1 at most"),
         (("--seeds=auto", "--max-seeds", 3), "--max-seeds"),
         (("--seeds=auto", "--max-seeds", 4, "--baseline", "b.json"), "--max-seeds 5 or more"),
-        (("--seeds=auto", "--time-limit", "soon"), "'soon' is no time such as 90s, 10m"),
+        (("--seeds=auto", "--time-limit", "soon"), "'soon' is not a time such as 90s, 10m"),
         (("a.safetensors", "b.safetensors", "--seeds=auto"), "--seeds is for training"),
     ],
 )
@@ -191,5 +191,5 @@ def test_times(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "m", "10x", "-5", "1m1h", "1..5s", "nan", "9" * 400])
 def test_what_is_no_time(text: str) -> None:
-    with pytest.raises(ValueError, match="is no time such as"):
+    with pytest.raises(ValueError, match="is not a time such as"):
         duration(text)

@@ -99,7 +99,7 @@ class Engine:
             return made
         if function is worker.hold:
             return made
-        if function.__name__ == "found":
+        if function.__name__ == "find_versions":
             made.answer = self.workers[address].get("versions", self.versions)
             return made
         if address not in self.silent:
@@ -166,7 +166,7 @@ class Future:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(workers, "UPDATE_SECONDS", 0.001)
     monkeypatch.setattr(engine_module, "EXIT_CODE_SECONDS", 0)
 
 
@@ -276,13 +276,13 @@ def test_a_worker_that_comes_back_is_checked_again() -> None:
     made = executor(engine, events)
     trained(made)
     del engine.workers["a"]
-    made._look()
+    made._update()
     engine.join("a", good, versions=engine.versions | {"torch": "1.0"})
     engine.join("b", good, "b")
     trained(made, 2)
     assert "the worker a has torch 1.0, not " in texts(events)[-1]
     engine.workers.clear()
-    made._look()
+    made._update()
     engine.join("a", good)
     assert trained(made) == {0: run(0)}
 
@@ -386,8 +386,8 @@ def test_a_run_that_takes_too_long_is_ended_with_its_worker() -> None:
     [outcome] = trained(made).values()
     assert outcome == "it took longer than --run-timeout"
     assert engine.killed == ["a"]
-    made._look()  # it is not gone yet
-    assert [what for _, what in engine.asked].count("found") == 1
+    made._update()  # it is not gone yet
+    assert [what for _, what in engine.asked].count("find_versions") == 1
     engine.join("b", good, host="b")
     assert trained(made) == {0: run(0)}
     assert [address for address, what in engine.asked if what == "train"] == ["a", "b"]
@@ -503,21 +503,21 @@ def test_it_is_told_once_that_no_worker_is_there(monkeypatch: pytest.MonkeyPatch
     engine, events = Engine(), list[Event]()
     made = executor(engine, events)
     for _ in range(3):
-        made._look()
+        made._update()
     engine.join("a", good)
     assert made.environment()
     del engine.workers["a"]
-    made._look()  # its nanny may start it anew
+    made._update()  # its nanny may start it anew
     [text] = texts(events)
     assert text.startswith("no worker is connected to tcp://s:1; waiting for one (dask worker tcp")
-    monkeypatch.setattr(roster, "PATIENCE_SECONDS", 0)
-    made._look()
+    monkeypatch.setattr(roster, "NOTICE_SECONDS", 0)
+    made._update()
     assert texts(events) == [text, text]
     engine.join("a", good, status="paused")
     events.clear()
     made = executor(engine, events)
     for _ in range(3):
-        made._look()
+        made._update()
     [text] = texts(events)
     assert text.startswith("none of 1 worker at tcp://s:1 is ready (paused); waiting for one")
 
@@ -575,7 +575,7 @@ def test_a_worker_takes_images_of_its_disk_only_if_they_are_the_same() -> None:
     dataset = datasets.load(DataOptions(DatasetName.KMNIST, Path("same")), print)
 
     def found(folder: str, given: worker.ImageBytes | None = None) -> Dataset | None:
-        return worker._images(worker.Job("t", "cpu", 1, folder, {}), dataset.info, given)
+        return worker._find_dataset(worker.Job("t", "cpu", 1, folder, {}), dataset.info, given)
 
     for read in (found("same"), found("other", datasets.to_bytes(dataset))):
         assert read is not None

@@ -1,4 +1,4 @@
-"""The commands by name; a failure is one line and an exit code."""
+"""The commands of the program, and how it reports their failures."""
 
 import sys
 from typing import Annotated, Any
@@ -14,20 +14,20 @@ from mnist_cli.report import console
 from mnist_cli.system.files import from_here
 from mnist_cli.system.streams import say
 
-FEW_OPTIONS = 12  # a command with at most so many shows them in one panel
+FEW_OPTIONS = 12  # --help shows this many options, or fewer, in one panel
 
 
 class PlainCommand(TyperCommand):
-    """A command whose --help shows `MODEL`, not `{MODEL}`, no `<bool>`, and examples at the end."""
+    """A command whose --help shows `MODEL` instead of `{MODEL}`, and no `<bool>`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Its parameters, those of a short command without panels."""
-        params = _without_types(super().get_params(ctx))
+        """The parameters; if there are few options, they share one panel."""
+        params = _hide_types(super().get_params(ctx))
         options = [param for param in params if param.param_type_name == "option"]
         for option in options:
             if len(options) <= FEW_OPTIONS:
                 option.rich_help_panel = None
-            elif option.rich_help_panel is None:  # --help
+            elif option.rich_help_panel is None:  # the option --help
                 option.rich_help_panel = OUTPUT
         return params
 
@@ -39,14 +39,14 @@ class PlainCommand(TyperCommand):
 
 
 class PlainGroup(TyperGroup):
-    """The program itself with such a help."""
+    """The program, whose --help shows no `<bool>`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Its parameters."""
-        return _without_types(super().get_params(ctx))
+        """The parameters."""
+        return _hide_types(super().get_params(ctx))
 
 
-def _without_types(parameters: list[Any]) -> list[Any]:
+def _hide_types(parameters: list[Any]) -> list[Any]:
     for parameter in parameters:
         if parameter.param_type_name == "argument":
             parameter.display_type_rich = lambda ctx: None
@@ -89,10 +89,7 @@ def main(
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run a command line (sys.argv by default) and return its exit code.
-
-    Expected failures become one line on standard error; bugs keep their tracebacks.
-    """
+    """Run a command line (sys.argv by default), report expected failures, return the exit code."""
     try:
         _check_encoding(sys.argv[1:] if arguments is None else arguments)
         with from_here():
@@ -112,7 +109,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _check_encoding(arguments: list[str]) -> None:
-    """Raise UsageError if an argument is not UTF-8, as results are."""
+    """Refuse arguments that are not UTF-8: results name them, and results are UTF-8."""
     for argument in arguments:
         try:
             argument.encode()

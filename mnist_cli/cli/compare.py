@@ -1,4 +1,4 @@
-"""`mnist-cli compare`: trains networks, or takes checkpoints or exports as they are."""
+"""`mnist-cli compare`: trains and compares networks, or compares checkpoints or exports."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -44,9 +44,9 @@ class Kind(StrEnum):
 
 
 SUFFIXES = {".safetensors": Kind.CHECKPOINTS, ".json": Kind.EXPORTS}
-# The panels of --help and the parameters that apply without training. A report of exports takes the
-# test images from the data folder.
-TAKEN = {
+# The panels of --help, and the single parameters, that apply without training. With exports, the
+# report reads test images from the data folder.
+ALLOWED = {
     Kind.CHECKPOINTS: {p.DATA, p.CHECKPOINTS, "models", "seed", "device", "json", "quiet"},
     Kind.EXPORTS: {p.OUTPUT, p.GATES, "models", "data_dir"},
 }
@@ -100,8 +100,8 @@ def compare(
         p.seeds_option(
             parser=p.number_or_auto(MAX_SEEDS),
             metavar="N|auto",
-            help="Runs of each network, from --seed on; auto is as many as a verdict on each pair "
-            "needs.",
+            help="Runs of each network, from --seed on; auto adds runs until each pair has a "
+            "verdict.",
         ),
     ] = CompareOptions.seeds,
     max_seeds: Annotated[
@@ -109,8 +109,9 @@ def compare(
         p.seeds_option(
             parser=p.whole_number(LOOKS[0], LOOKS[-1]),
             metavar="N",
-            help="Most runs of each network with --seeds auto, which tests pairs after "
-            f"{', '.join(map(str, LOOKS))}. Gives up on pairs that these are unlikely to decide.",
+            help="Maximum number of runs of each network with --seeds auto, which tests each pair "
+            f"after {', '.join(map(str, LOOKS))} runs. A pair that N runs are unlikely to decide "
+            "gets no more.",
         ),
     ] = SettleOptions.max_seeds,
     time_limit: Annotated[
@@ -232,9 +233,9 @@ def compare(
 ) -> int:
     """Compare networks or trained checkpoints: which is better, and is it significant?"""
     names = models or list(registry.MODELS)
-    kind = kind_of(names)
+    kind = find_kind(names)
     varied = parse_varied(vary or ())
-    _check_given(context, kind, varied)
+    _check_options(context, kind, varied)
     data = DataOptions(dataset, data_dir)
     gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
     files = ExportOptions(export_json, export_csv, export_markdown, export_latex, plot, report)
@@ -253,7 +254,7 @@ def compare(
         return _compare_checkpoints(checkpoints, json=json, quiet=quiet)
     settings = Settings(recipe, epochs, batch_size, lr, precision=precision)
     options = CompareOptions(
-        entries=combine(_resolve_once(names), settings, varied),
+        entries=combine(_resolve_networks(names), settings, varied),
         data=data,
         device=device,
         seed=seed,
@@ -289,16 +290,16 @@ def _compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool
     return ExitCode.OK
 
 
-def kind_of(names: list[str]) -> Kind:
+def find_kind(names: list[str]) -> Kind:
     """What the arguments of `compare` are; raises UsageError if they are of several kinds."""
     kinds = {SUFFIXES.get(Path(name).suffix.lower(), Kind.NETWORKS): name for name in names[::-1]}
     if len(kinds) > 1:
         mixed = " and ".join(f"{name} ({kind})" for kind, name in kinds.items())
-        raise UsageError(f"cannot compare {mixed} with each other; name one kind")
+        raise UsageError(f"cannot compare {mixed}; give arguments of one kind")
     return next(iter(kinds))
 
 
-def _resolve_once(names: list[str]) -> list[ModelSpec]:
+def _resolve_networks(names: list[str]) -> list[ModelSpec]:
     specs = list(map(registry.resolve, names))
     for spec in specs:
         if specs.count(spec) > 1:
@@ -306,7 +307,7 @@ def _resolve_once(names: list[str]) -> list[ModelSpec]:
     return specs
 
 
-def _check_given(context: typer.Context, kind: Kind, varied: Mapping[str, Values]) -> None:
+def _check_options(context: typer.Context, kind: Kind, varied: Mapping[str, Values]) -> None:
     """Raise UsageError for options that do not fit the arguments or each other."""
     given = {
         parameter.name: parameter
@@ -319,14 +320,14 @@ def _check_given(context: typer.Context, kind: Kind, varied: Mapping[str, Values
         panel = getattr(parameter, "rich_help_panel", None)
         if kind == Kind.NETWORKS and panel == p.CHECKPOINTS:
             raise UsageError(f"{flags[name]} is for checkpoints; name two or more files from train")
-        if kind != Kind.NETWORKS and name not in TAKEN[kind] and panel not in TAKEN[kind]:
-            raise UsageError(f"{flags[name]} is for training; {kind} are taken as they are")
+        if kind != Kind.NETWORKS and name not in ALLOWED[kind] and panel not in ALLOWED[kind]:
+            raise UsageError(f"{flags[name]} is for training; {kind} are not trained")
     for key in varied:
         if KEYS[key] in flags:
             raise UsageError(f"{flags[KEYS[key]]} and --vary {key} conflict; drop one")
-    by_verdicts = context.params["seeds"] == AUTO
-    if by_verdicts and "target" in flags:
+    is_auto = context.params["seeds"] == AUTO
+    if is_auto and "target" in flags:
         raise UsageError("--target and --seeds auto do not go together; drop one")
     for name in ("max_seeds", "time_limit"):
-        if name in flags and not by_verdicts:
+        if name in flags and not is_auto:
             raise UsageError(f"{flags[name]} needs --seeds auto")

@@ -1,11 +1,11 @@
-"""`mnist-cli compare` with networks or their exports: checks, training, tables, files, gates."""
+"""`mnist-cli compare` with networks or exports: check options, train or merge, report, gates."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from mnist_cli.cli.outputs import Output, check_outputs, exports, journal
-from mnist_cli.cli.working import exit_code_of, working
+from mnist_cli.cli.outputs import Output, check_outputs, list_exports, list_journal_files
+from mnist_cli.cli.working import report_gates, working
 from mnist_cli.errors import ExitCode, Terminated, UsageError
 from mnist_cli.report import console, export, phrases
 from mnist_cli.report.comparison_tables import comparison_tables
@@ -30,7 +30,7 @@ def compare_networks(
     options: CompareOptions, gates: GateOptions, files: ExportOptions, *, json: bool, quiet: bool
 ) -> int:
     """Train networks, show the comparison, and return the exit code."""
-    _check(options, gates, files, json=json)
+    _check_options(options, gates, files, json=json)
     show_sign_of_life(quiet)
     start_watching()
     from mnist_cli.data.datasets import prefetch
@@ -38,18 +38,18 @@ def compare_networks(
     prefetch(options.data)
     from mnist_cli.workflows.compare_networks import compare_networks as train_all
 
-    written = export.Exports(files)
+    exports = export.Exports(files)
     result = None
     try:
         with working(quiet) as on_event:
             for result in train_all(options, on_event):
-                written.write(result)
+                exports.write(result)
     except (KeyboardInterrupt, Terminated):
         if result and any(row.runs for row in result.models):
             _print(result, files, json=json)
         raise
-    assert result  # the first comes before any run
-    written.write(result, last=True)
+    assert result  # train_all yields a result before the first run
+    exports.write(result, last=True)
     return _show(result, gates, files, options.data, json=json, quiet=quiet)
 
 
@@ -66,12 +66,12 @@ def compare_exports(
     """Combine exports without training, show the comparison, and return the exit code."""
     if len(set(paths)) < len(paths):
         raise UsageError("an export is named twice; name each once")
-    read = {f"argument {path}": path for path in paths}
-    _check_files(files, gates, baseline, exports(files), read, json=json)
-    from mnist_cli.workflows.compare_exports import put_together
+    inputs = {f"argument {path}": path for path in paths}
+    _check_files(files, gates, baseline, list_exports(files), inputs, json=json)
+    from mnist_cli.workflows.compare_exports import merge_exports
 
     with working(quiet):
-        result = put_together(paths, baseline)
+        result = merge_exports(paths, baseline)
         export.Exports(files).write(result, last=True)
     return _show(result, gates, files, data, json=json, quiet=quiet)
 
@@ -85,19 +85,16 @@ def _show(
     json: bool,
     quiet: bool,
 ) -> int:
-    """Print a comparison, write its plot and report, and return the exit code.
-
-    A report takes the test images of `data` if they are on this disk.
-    """
+    """Print a comparison, write its plot and report, and return the exit code."""
     from mnist_cli.comparison.gates import judge_gates
 
-    with ExitStack() as afterwards:  # if one of them fails, the others are still written
+    with ExitStack() as stack:  # if one of them fails, the others are still written
         if files.report:
-            afterwards.callback(_write_report, files.report, result, data)
+            stack.callback(_write_report, files.report, result, data)
         if files.plot and any(row.figures for row in result.models):
-            afterwards.callback(_write_plot, files.plot, result)
+            stack.callback(_write_plot, files.plot, result)
         _print(result, files, json=json)
-    code = exit_code_of(judge_gates(result, gates), quiet=quiet)
+    code = report_gates(judge_gates(result, gates), quiet=quiet)
     failures = phrases.failures(result)
     if failures:
         say(f"error: {'; '.join(failures)}")
@@ -125,10 +122,9 @@ def _print(result: CompareResult, files: ExportOptions, *, json: bool) -> None:
         console.emit(result, comparison_tables, as_json=json)
 
 
-def _check(
+def _check_options(
     options: CompareOptions, gates: GateOptions, files: ExportOptions, *, json: bool
 ) -> None:
-    """Raise UsageError for options that do not go together."""
     seeds, option, execution = options.seeds, "--seeds", options.execution
     if options.settle:
         seeds, option = options.settle.max_seeds, "--max-seeds"
@@ -156,7 +152,7 @@ def _check(
     for name, given in (("--target", target), ("--max-seconds", gates.max_seconds is not None)):
         if given and (execution.jobs != 1 or execution.cluster):
             raise UsageError(
-                f"{name} needs times, which only a run that has the machine to itself can measure; "
+                f"{name} needs times, which are not measured while runs share a machine; "
                 "drop --jobs and --cluster"
             )
     if execution.cluster and execution.jobs != 1:
@@ -166,7 +162,7 @@ def _check(
             "--target evaluates a network after each epoch, but with this recipe the learning rate "
             "is low only at the end of the last one; use --recipe article"
         )
-    outputs = [*exports(files), *journal(options.journal)]
+    outputs = [*list_exports(files), *list_journal_files(options.journal)]
     networks = [entry.model for entry in options.entries]
     _check_files(files, gates, options.baseline, outputs, {}, networks, json=json)
 
@@ -185,6 +181,6 @@ def _check_files(
         raise UsageError("--fail-on-regression needs --baseline FILE.json")
     check_outputs(outputs, {**inputs, "--baseline": baseline}, networks)
     if [files.json, files.csv, files.markdown, files.latex].count(STDOUT) > 1:
-        raise UsageError("two exports cannot both have standard output")
+        raise UsageError("two exports cannot both go to standard output")
     if json and files.to_stdout:
-        raise UsageError("--json and an export to - cannot both have standard output")
+        raise UsageError("--json and an export to - cannot both go to standard output")

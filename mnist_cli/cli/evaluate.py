@@ -1,7 +1,7 @@
 """`mnist-cli eval`."""
 
 from mnist_cli.cli import parameters as p
-from mnist_cli.cli.working import accuracy_gate, exit_code_of, working
+from mnist_cli.cli.working import judge_accuracy, report_gates, working
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import evaluation_tables
@@ -36,4 +36,4 @@ def evaluate(
     with working(quiet) as on_event:
         result = evaluate_checkpoint(checkpoint, spec, data, device, on_event)
     console.emit(result, evaluation_tables, as_json=json)
-    return exit_code_of(accuracy_gate(result.test_accuracy, min_accuracy), quiet=quiet)
+    return report_gates(judge_accuracy(result.test_accuracy, min_accuracy), quiet=quiet)

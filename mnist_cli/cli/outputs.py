@@ -1,7 +1,4 @@
-"""Checks of output files before any work: a file of another kind is never replaced.
-
-A new kind of output is a row in `KINDS`.
-"""
+"""Checks of output files before any work: a file of another kind is never replaced."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +11,7 @@ from mnist_cli.report.html import GENERATOR
 from mnist_cli.report.latex import FIRST_LINE
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import STDOUT, ExportOptions
-from mnist_cli.system.files import absolute, opened
+from mnist_cli.system.files import absolute, open_regular
 
 SUFFIXES = {
     "checkpoint": (".safetensors",),
@@ -26,14 +23,14 @@ HEAD_BYTES = 1 << 24  # a checkpoint of many epochs has a long header
 
 @dataclass(frozen=True)
 class Output:
-    """A file to be written: the option that names it, where it goes, and its kind in `KINDS`."""
+    """A file to write: the option that names it, its path, and its kind in `KINDS`."""
 
     option: str
     path: Path
     kind: str
 
 
-# For each kind of output, whether the first bytes of a file look like one of ours.
+# Each kind of output, with a test whether the first bytes of a file look like ours.
 KINDS: dict[str, Callable[[bytes], bool]] = {
     # A safetensors file begins with eight bytes of length, then has its metadata.
     "checkpoint": lambda head: (
@@ -51,47 +48,47 @@ KINDS: dict[str, Callable[[bytes], bool]] = {
     "weights export": lambda head: b'"format":"mnist-cli-export-' in head,
     "picture": lambda head: head.startswith((b"\x89PNG", b"<?xml", b"<svg", b"%PDF")),
 }
-# The kinds of a network for other programs, by suffix.
+# The kinds that `export` writes, by suffix.
 NETWORK_KINDS = {".onnx": "ONNX export", ".pt2": "PT2 export", ".safetensors": "weights export"}
 
 
 def check_outputs(
     outputs: list[Output], inputs: Mapping[str, Path | None], networks: Iterable[ModelSpec] = ()
 ) -> None:
-    """Refuse outputs that cannot be written or would replace something of value.
+    """Check that a command can write its outputs, and that they replace nothing of value.
 
     Args:
-        outputs: what the command will write; standard output is not among them.
-        inputs: files that the same command reads, by the option that names them.
-        networks: those whose code it reads.
+        outputs: files that the command writes.
+        inputs: files that the command reads, by the option that names them.
+        networks: networks whose code the command reads.
 
     Raises:
-        UsageError: a path cannot become a regular file, holds something of another kind, or is
-            that of an input or of another output.
+        UsageError: an output cannot be written, would replace a file of another kind, or is also
+            an input or another output.
     """
     read = {
         file: f"a file of {spec.name}" for spec in networks for file in code_files(spec).values()
     }
     for option, path in inputs.items():
         if path:
-            read[_resolved(path, option, "read")] = f"the file of {option}"
+            read[_resolve(path, option, "read")] = f"the file of {option}"
     written: dict[Path, str] = {}
     for output in outputs:
         option, path = output.option, output.path
         if path == STDOUT:
             raise UsageError(f"{option} needs a file, not standard output")
-        place = _resolved(path, option)
+        resolved = _resolve(path, option)
         for other, what in read.items():
-            if _is_same(other, place):
+            if _is_same(other, resolved):
                 raise UsageError(f"{option} cannot replace {path}, {what}; choose another")
         for other, writer in written.items():
-            if _is_same(other, place):
+            if _is_same(other, resolved):
                 raise UsageError(f"{writer} and {option} cannot both write {path}")
-        written[place] = option
+        written[resolved] = option
         try:
-            _check_place(output, place)
+            _check_file(output, resolved)
         except OSError as error:
-            raise _refusal(path, option, "write", error) from error
+            raise _make_error(path, option, "write", error) from error
         suffixes = SUFFIXES.get(output.kind)
         if suffixes and path.suffix.lower() not in suffixes:
             *others, last = suffixes
@@ -99,17 +96,17 @@ def check_outputs(
             raise UsageError(f"{option} {path} must end in {ends}")
 
 
-def journal(path: Path | None) -> list[Output]:
-    """The journal, and the lock beside it, which is deleted at the end."""
+def list_journal_files(path: Path | None) -> list[Output]:
+    """The journal, and its lock file, which is deleted at the end."""
     if path is None:
         return []
-    lock = Path(f"{_resolved(path, '--journal')}.lock")
+    lock = Path(f"{_resolve(path, '--journal')}.lock")
     return [Output("--journal", path, "journal"), Output("--journal", lock, "lock")]
 
 
-def exports(files: ExportOptions) -> list[Output]:
-    """The files of a comparison, without the one on standard output."""
-    named = (
+def list_exports(files: ExportOptions) -> list[Output]:
+    """The files that a comparison writes, without an export to standard output."""
+    rows = (
         ("--export-json", files.json, "JSON export"),
         ("--export-csv", files.csv, "CSV export"),
         ("--export-markdown", files.markdown, "Markdown export"),
@@ -119,28 +116,26 @@ def exports(files: ExportOptions) -> list[Output]:
     )
     return [
         Output(option, path, kind)
-        for option, path, kind in named
+        for option, path, kind in rows
         if path and (path != STDOUT or kind in SUFFIXES)
     ]
 
 
-def _check_place(output: Output, place: Path) -> None:
-    path = output.path
-    if not place.parent.is_dir():
+def _check_file(output: Output, resolved: Path) -> None:
+    path, folder = output.path, resolved.parent
+    if not folder.is_dir():
+        raise UsageError(f"cannot write {path}: the folder {folder} does not exist; create it")
+    if not os.access(folder, os.W_OK):
         raise UsageError(
-            f"cannot write {path}: the folder {place.parent} does not exist; create it first"
+            f"cannot write {path}: no permission in {folder}; choose another {output.option}"
         )
-    if not os.access(place.parent, os.W_OK):
-        raise UsageError(
-            f"cannot write {path}: no permission in {place.parent}; choose another {output.option}"
-        )
-    if not place.exists():
+    if not resolved.exists():
         return
-    if not place.is_file():
+    if not resolved.is_file():
         raise UsageError(
             f"cannot write {path}: it is not a regular file; choose another {output.option}"
         )
-    with opened(place) as file:
+    with open_regular(resolved) as file:
         head = file.read(HEAD_BYTES)
     if head and not KINDS[output.kind](head):
         raise UsageError(
@@ -149,11 +144,11 @@ def _check_place(output: Output, place: Path) -> None:
         )
 
 
-def _resolved(path: Path, option: str, action: str = "write") -> Path:
+def _resolve(path: Path, option: str, action: str = "write") -> Path:
     try:
         return absolute(path).resolve()
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        raise _refusal(path, option, action, error) from error
+        raise _make_error(path, option, action, error) from error
 
 
 def _is_same(one: Path, other: Path) -> bool:
@@ -164,6 +159,6 @@ def _is_same(one: Path, other: Path) -> bool:
         return os.path.normcase(one) == os.path.normcase(other)
 
 
-def _refusal(path: Path, option: str, action: str, error: Exception) -> UsageError:
+def _make_error(path: Path, option: str, action: str, error: Exception) -> UsageError:
     reason = getattr(error, "strerror", None) or "it is a loop of links"
     return UsageError(f"cannot {action} {path}: {reason}; choose another {option}")

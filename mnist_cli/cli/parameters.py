@@ -1,4 +1,4 @@
-"""Parsers of values, and the options that several commands share: name, range and help."""
+"""Parsers of option values, and the options that several commands share."""
 
 import math
 import re
@@ -14,7 +14,7 @@ from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import AUTO, MAX_SEED, MAX_THREADS
 from mnist_cli.schema.protocol import MAX_BATCH_SIZE, Precision, Protocol, Recipe
 
-# The panels of --help, in the order of need.
+# The panels of --help, in their order.
 DATA, TRAINING, SEEDS = "Networks and data", "Training", "Seeds and verdicts"
 OUTPUT, GATES, EXECUTION = "Output", "Gates for scripts", "Execution"
 CHECKPOINTS = "Checkpoints"
@@ -39,7 +39,7 @@ def complete_model(incomplete: str) -> list[str]:
 
 
 def number(text: str) -> float:
-    """Parse a number; raises ValueError with a message for the command line."""
+    """Parse a number. This and the other parsers raise ValueError with a message for the user."""
     try:
         return float(text)
     except ValueError:
@@ -47,7 +47,7 @@ def number(text: str) -> float:
 
 
 def positive_number(text: str) -> float:
-    """Parse a number above zero; raises ValueError like above."""
+    """Parse a number above zero."""
     value = number(text)
     if not 0 < value < math.inf:
         raise ValueError(f"must be a positive number, not {text}")
@@ -55,7 +55,7 @@ def positive_number(text: str) -> float:
 
 
 def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
-    """What parses a whole number from `least` to `most`; raises ValueError like above."""
+    """Return a parser of whole numbers from `least` to `most`."""
 
     def parse(text: str) -> int:
         try:
@@ -71,7 +71,7 @@ def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
 
 
 def fraction(text: str) -> float:
-    """Parse a number from 0 to 1; raises ValueError like above."""
+    """Parse a number from 0 to 1."""
     value = number(text)
     if not 0 <= value <= 1:
         raise ValueError(f"must be a fraction from 0 to 1, not {text}")
@@ -79,7 +79,7 @@ def fraction(text: str) -> float:
 
 
 def positive_fraction(text: str) -> float:
-    """Parse a number above 0 and up to 1; raises ValueError like above."""
+    """Parse a number above 0 and up to 1."""
     value = positive_number(text)
     if value > 1:
         raise ValueError(f"must be a fraction, 1 at most, not {text}")
@@ -87,23 +87,20 @@ def positive_fraction(text: str) -> float:
 
 
 def duration(text: str) -> float:
-    """Parse `90`, `90s`, `10m` or `1h30m` as seconds; raises ValueError like above.
-
-    A number without a unit is seconds only where it stands alone: `1h30` may be meant otherwise.
-    """
-    lone = re.fullmatch(NUMBER, text)
-    match = DURATION_FORM.fullmatch(f"{text}s" if lone else text.lower())
+    """Parse `90`, `90s`, `10m` or `1h30m` as seconds; `1h30` is ambiguous and refused."""
+    is_number = re.fullmatch(NUMBER, text)
+    match = DURATION_FORM.fullmatch(f"{text}s" if is_number else text.lower())
     hours, minutes, seconds = map(float, match.groups("0")) if match else (0.0, 0.0, 0.0)
     total = hours * 3600 + minutes * 60 + seconds
     if not 0 < total < math.inf:
-        raise ValueError(f"'{text}' is no time such as 90s, 10m or 1h30m")
+        raise ValueError(f"'{text}' is not a time such as 90s, 10m or 1h30m")
     return total
 
 
 def number_or_auto(most: int) -> Callable[[str], int]:
-    """What parses `auto` as AUTO, or a number from 1 to `most`; raises ValueError like above."""
+    """Return a parser of `auto`, as AUTO, and of numbers from 1 to `most`."""
 
-    def parse(value: str | int) -> int:  # a number if it is the default
+    def parse(value: str | int) -> int:  # the default value is an int
         text = str(value)
         if text.lower() == "auto":
             return AUTO
@@ -115,15 +112,15 @@ def number_or_auto(most: int) -> Callable[[str], int]:
 
 
 def device_name(text: str) -> str:
-    """Parse a device, which the machine may lack; raises ValueError like above."""
+    """Parse the name of a device, which this machine may not have."""
     name = text.lower()
     if not DEVICE_FORM.fullmatch(name):
         raise ValueError(f"'{text}' is not one of auto, cpu, cuda, cuda:N, mps, xpu")
     return name
 
 
-def within_generators(seed: int) -> int:
-    """Refuse a seed that torch's generators do not take."""
+def check_seed(seed: int) -> int:
+    """Raise BadParameter if torch's generators do not accept `seed`."""
     if seed > MAX_SEED:
         raise typer.BadParameter(f"must be below 2**63, not {seed}")
     return seed
@@ -138,7 +135,7 @@ Dataset = Annotated[
         case_sensitive=False,
         metavar="NAME",
         help="auto, mnist, mnist5k, fashion-mnist or kmnist. auto is the complete MNIST if it is "
-        "on disk or soon downloaded, else mnist5k; for a checkpoint, what it was trained on.",
+        "on disk or downloads quickly, else mnist5k; for a checkpoint, what it was trained on.",
     ),
 ]
 DataDir = Annotated[
@@ -190,7 +187,7 @@ LearningRate = Annotated[
     ),
 ]
 
-seed_option = partial(typer.Option, parser=whole_number(0), metavar="N", callback=within_generators)
+seed_option = partial(typer.Option, parser=whole_number(0), metavar="N", callback=check_seed)
 SEED_HELP = "A seed decides the initial weights and the order of images."
 
 Json = Annotated[bool, output_option("--json", help="Print one JSON document instead of tables.")]
@@ -221,7 +218,7 @@ threads_option = partial(
     execution_option,
     parser=whole_number(1, MAX_THREADS),
     metavar="N",
-    help="CPU threads per run; another number changes results slightly.",
+    help="CPU threads per run; a different number changes results slightly.",
 )
 CODE_HELP = "Code of a checkpoint's custom network, path/file.py:Name."
 Code = Annotated[str | None, checkpoint_option("--model", metavar="CODE", help=CODE_HELP)]

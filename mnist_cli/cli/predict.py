@@ -28,7 +28,7 @@ def predict(
     ],
     raw: Annotated[
         bool,
-        typer.Option("--raw", help="Take 28x28 pictures, light on dark, exactly as they are."),
+        typer.Option("--raw", help="Do not convert the pictures: 28x28 pixels, light on dark."),
     ] = False,
     model: p.Code = None,
     device: p.Device = TrainOptions.device,

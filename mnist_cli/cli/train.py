@@ -6,7 +6,7 @@ from typing import Annotated
 
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.outputs import Output, check_outputs
-from mnist_cli.cli.working import accuracy_gate, exit_code_of, working
+from mnist_cli.cli.working import judge_accuracy, report_gates, working
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import training_table
@@ -69,7 +69,7 @@ def train(
         threads=threads,
     )
     outputs = [Output("--plot", plot, "picture")] if plot else []
-    # A resumed file is replaced on purpose, and checked when it is read.
+    # Replacing a resumed file is intended, and reading it checks it.
     if resume is None or os.path.realpath(options.checkpoint) != os.path.realpath(resume):
         outputs.append(Output("--output", options.checkpoint, "checkpoint"))
     check_outputs(outputs, {"--resume": resume}, [spec])
@@ -87,4 +87,4 @@ def train(
         from mnist_cli.report.pictures.plots import plot_training
 
         plot_training(plot, result)
-    return exit_code_of(accuracy_gate(result.test_accuracy, min_accuracy), quiet=quiet)
+    return report_gates(judge_accuracy(result.test_accuracy, min_accuracy), quiet=quiet)

@@ -1,4 +1,4 @@
-"""`--vary`: settings with several values, and the entries of all their combinations."""
+"""`--vary`: parses settings with several values, and combines them into entries."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -16,10 +16,9 @@ KEYS = {field.name.replace("_", "-"): field.name for field in fields(Settings)}
 
 
 def parse_varied(texts: Sequence[str]) -> dict[str, Values]:
-    """`["lr=0.001,0.003"]` as `{"lr": (0.001, 0.003)}`.
+    """Parse `["lr=0.001,0.003"]` as `{"lr": (0.001, 0.003)}`.
 
-    Raises:
-        UsageError: a text has another form, something stands twice, or a value cannot be.
+    Raises UsageError if a text has another form, or repeats a setting or value, or is out of range.
     """
     varied: dict[str, Values] = {}
     for text in texts:
@@ -31,26 +30,26 @@ def parse_varied(texts: Sequence[str]) -> dict[str, Values]:
             )
         if key in varied:
             raise UsageError(f"--vary {key} is given twice; list all its values in one")
-        varied[key] = tuple(_value(key, value) for value in listed.split(","))
+        varied[key] = tuple(_parse_value(key, value) for value in listed.split(","))
         if len(set(map(written, varied[key]))) < len(varied[key]):
-            raise UsageError(f"--vary {text} has a value twice (ten digits count); give each once")
+            raise UsageError(f"--vary {text} has a value twice (to ten digits); give each once")
     return varied
 
 
 def combine(
     models: Sequence[ModelSpec], settings: Settings, varied: Mapping[str, Values]
 ) -> tuple[Entry, ...]:
-    """Each network with each combination of `varied` values, and otherwise with `settings`."""
-    made = []
+    """Pair each network with each combination of `varied` values; `settings` give the others."""
+    entries = []
     for model in models:
         for values in product(*varied.values()):
             chosen = dict(zip(varied, values, strict=True))
-            its = replace(settings, **{KEYS[key]: chosen[key] for key in chosen})  # type: ignore[arg-type]
-            made.append(Entry(model, protocol_of(its, model), its.precision, chosen))
-    return tuple(made)
+            own = replace(settings, **{KEYS[key]: chosen[key] for key in chosen})  # type: ignore[arg-type]
+            entries.append(Entry(model, protocol_of(own, model), own.precision, chosen))
+    return tuple(entries)
 
 
-def _value(key: str, text: str) -> str | int | float:
+def _parse_value(key: str, text: str) -> str | int | float:
     try:
         settings = from_strings(Settings, {KEYS[key]: text})
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The surroundings of the work of every command, and its gates."""
+"""What all commands share: progress during the work, and gates after it."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,18 +16,17 @@ from mnist_cli.system.streams import say
 
 @contextmanager
 def working(quiet: bool = False) -> Iterator[OnEvent]:
-    """Report progress during the work; it yields the function to call with each event.
+    """Yield the function to call with each event. Enter this context after all imports.
 
-    Within, standard output goes to standard error: what a custom network prints is no result.
-    Enter it after all imports.
+    Within it, standard output goes to standard error: what a custom network prints is no result.
     """
     process.start_work()
     with redirect_stdout(sys.stderr), reporter(quiet) as on_event:
         yield on_event
 
 
-def accuracy_gate(test_accuracy: float, min_accuracy: float | None) -> list[Gate]:
-    """The gate of one training or evaluation; empty without a threshold."""
+def judge_accuracy(test_accuracy: float, min_accuracy: float | None) -> list[Gate]:
+    """Judge the test accuracy of one network; no gate without a threshold."""
     if min_accuracy is None:
         return []
     verdict = GateVerdict.MET if test_accuracy >= min_accuracy else GateVerdict.NOT_MET
@@ -35,8 +34,8 @@ def accuracy_gate(test_accuracy: float, min_accuracy: float | None) -> list[Gate
     return [Gate("", "--min-accuracy", verdict, min_accuracy, value)]
 
 
-def exit_code_of(gates: Sequence[Gate], *, quiet: bool) -> ExitCode:
-    """Print a line for each gate, with `quiet` only for those that were not met."""
+def report_gates(gates: Sequence[Gate], *, quiet: bool) -> ExitCode:
+    """Print a line for each gate, with `quiet` only if it was not met; return the exit code."""
     failed = [gate for gate in gates if gate.verdict == GateVerdict.NOT_MET]
     for gate in failed if quiet else gates:
         say(describe_gate(gate))

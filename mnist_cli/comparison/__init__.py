@@ -1,1 +1,1 @@
-"""Runs of several networks: kept on disk, summarised, judged, and compared with thresholds."""
+"""Runs of several networks: the journal, statistics, verdicts, baselines and gates."""

@@ -1,4 +1,4 @@
-"""From runs to what they say: intervals, Pareto marks and verdicts."""
+"""Computes confidence intervals, Pareto marks and verdicts from runs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,61 +10,63 @@ from mnist_cli.schema.comparison import Aggregate, CompareResult, Estimate, Mode
 
 
 def analyse(result: CompareResult) -> CompareResult:
-    """`result` with the figures of each network and the verdicts on each pair.
+    """Add the figures of each network and the verdict on each pair to `result`.
 
-    A network that failed has neither: the seeds that it lacks may be those that go badly.
+    A failed network gets neither, because its missing seeds may be its worst ones.
     """
-    runs = select_timed(result.models)
+    timed = select_timed(result.models)
     models = [
-        replace(model, figures=_figures(model, runs[model.model], result))
+        replace(model, figures=_summarise(model, timed[model.model], result))
         if model.runs and not model.failure
         else model
         for model in result.models
     ]
     if result.target is None:  # else all networks are trained up to the same accuracy
-        models = _with_pareto(models)
-    judged = judge_pairs(replace(result, models=tuple(models)))
+        models = _mark_pareto(models)
+    verdicts = judge_pairs(replace(result, models=tuple(models)))
     if result.settling:
         models = [
-            replace(model, settled=is_settled(model.model, models, judged)) for model in models
+            replace(model, settled=is_settled(model.model, models, verdicts)) for model in models
         ]
-    return replace(result, models=tuple(models), verdicts=judged)
+    return replace(result, models=tuple(models), verdicts=verdicts)
 
 
-def _figures(model: ModelRuns, alone: Sequence[Run], result: CompareResult) -> Aggregate:
-    """Summarise all runs, and the times of those that had the machine `alone`."""
+def _summarise(model: ModelRuns, timed: Sequence[Run], result: CompareResult) -> Aggregate:
+    """Summarise all runs of a network; the times are those of its `timed` runs alone."""
     accuracies = [run.test_accuracy for run in model.runs]
-    # A run that missed the target would have needed more time than it took: no mean has it.
-    arrived = [run for run in alone if run.reached_target is not False]
-    seconds = [run.train_seconds for run in arrived or alone]
-    # Time per epoch, as with a target the runs have different numbers of epochs.
-    odd = statistics.outliers([run.train_seconds / run.epochs for run in alone]) if alone else []
+    # A run that missed the target took less time than the target needs: it would bias the mean.
+    reached = [run for run in timed if run.reached_target is not False]
+    seconds = [run.train_seconds for run in reached or timed]
+    # Per epoch, because with a target the runs have different numbers of epochs.
+    slow = statistics.outliers([run.train_seconds / run.epochs for run in timed]) if timed else []
     num_train, num_test = result.dataset.num_train, result.dataset.num_test
-    speeds = [num_train * run.epochs / run.train_seconds for run in alone]
-    accuracy = _mean(accuracies, result, resolution=1 / num_test)
+    speeds = [num_train * run.epochs / run.train_seconds for run in timed]
+    accuracy = _estimate_mean(accuracies, result, resolution=1 / num_test)
     low = statistics.far_below(accuracies, num_test)
     return Aggregate(
         test_accuracy=accuracy,
-        test_loss=_mean([run.test_loss for run in model.runs], result),
-        train_seconds=_mean(seconds, result) if alone else None,
-        train_seconds_median=median(seconds) if alone else None,
+        test_loss=_estimate_mean([run.test_loss for run in model.runs], result),
+        train_seconds=_estimate_mean(seconds, result) if timed else None,
+        train_seconds_median=median(seconds) if timed else None,
         train_seconds_min=min(seconds, default=None),
         train_seconds_max=max(seconds, default=None),
-        images_per_second=median(speeds) if alone else None,
+        images_per_second=median(speeds) if timed else None,
         sampling_error=statistics.sampling_error(accuracy.mean, num_test),
-        outlier_seeds=tuple(alone[index].seed for index in odd),
+        outlier_seeds=tuple(timed[index].seed for index in slow),
         accuracy_deviation=stdev(accuracies) if len(accuracies) > 1 else None,
         low_seeds=tuple(model.runs[index].seed for index in low),
     )
 
 
-def _mean(values: Sequence[float], result: CompareResult, resolution: float = 0.0) -> Estimate:
-    """A mean with its interval; without one if the number of seeds depends on the values."""
+def _estimate_mean(
+    values: Sequence[float], result: CompareResult, resolution: float = 0.0
+) -> Estimate:
     estimate = statistics.mean_interval(values, resolution)
+    # An interval is valid only if the number of seeds does not depend on the values.
     return replace(estimate, half_width=None) if result.settling else estimate
 
 
-def _with_pareto(models: Sequence[ModelRuns]) -> list[ModelRuns]:
+def _mark_pareto(models: Sequence[ModelRuns]) -> list[ModelRuns]:
     """Mark Pareto-optimal networks among several: by parameters, and by time if all are known."""
     rows = [(model, model.figures) for model in models if model.figures]
     if len(rows) < 2:

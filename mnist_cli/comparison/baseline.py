@@ -1,4 +1,4 @@
-"""What changed since an earlier export of `compare`, to measure progress or a regression."""
+"""Compares a result with a baseline: an earlier export of `compare`."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,13 @@ from mnist_cli.schema.options import LEAST_RUNS
 from mnist_cli.schema.record import check_seal, from_json
 from mnist_cli.system.files import read
 
-WAY_OUT = "make one with compare --export-json"
-NOTED = 5  # differences that a note names
+ADVICE = "make one with compare --export-json"
+MOST_LISTED = 5  # differences in a note
 
 
 def load_baseline(path: Path) -> CompareResult:
-    """Read an export of `compare`.
-
-    Raises:
-        MnistCliError: the file cannot be read, or is no export of this version.
-    """
-    content = read(path, WAY_OUT)
+    """Read an export of `compare`; raises MnistCliError if it is unreadable or not an export."""
+    content = read(path, ADVICE)
     try:
         result = from_json(CompareResult, content)
         check_seal(content)
@@ -33,7 +29,7 @@ def load_baseline(path: Path) -> CompareResult:
         for model in result.models:
             _check_once([f"seed {run.seed} of {model.model}" for run in model.runs])
     except ValueError as error:
-        raise MnistCliError(f"{path} is no export of compare ({error}); {WAY_OUT}") from error
+        raise MnistCliError(f"{path} is not an export of compare ({error}); {ADVICE}") from error
     return result
 
 
@@ -46,11 +42,7 @@ def _check_once(names: Sequence[str]) -> None:
 def check_comparable(
     file: Path, baseline: CompareResult, models: Sequence[str], dataset: DatasetInfo
 ) -> None:
-    """Refuse a baseline that cannot be compared with `models` on a dataset.
-
-    Raises:
-        UsageError: it has other images, a target, none of the networks or too few runs of one.
-    """
+    """Raise UsageError if `baseline` has other images, a target, none of `models` or few runs."""
     if baseline.dataset.sha256 != dataset.sha256:
         raise UsageError(
             f"{file} was measured on other images, those of {baseline.dataset.name}; "
@@ -58,7 +50,7 @@ def check_comparable(
         )
     if baseline.target is not None:
         raise UsageError(
-            f"{file} was trained up to a target, which makes accuracies alike; choose another"
+            f"{file} was trained up to a target, so its accuracies are all near it; choose another"
         )
     known = accuracies(baseline)
     few = [name for name in models if name in known and len(known[name]) < LEAST_RUNS]
@@ -73,7 +65,7 @@ def check_comparable(
 
 
 def compare(result: CompareResult, file: Path, baseline: CompareResult) -> CompareResult:
-    """`result` with the changes since `baseline`, which was read from `file`."""
+    """Add the changes since `baseline`, which was read from `file`, to `result`."""
     note = training_note(baseline, result)
     return add_changes(result, str(file), accuracies(baseline), note)
 
@@ -84,22 +76,22 @@ def add_changes(
     accuracies: Mapping[str, Mapping[int, float]],
     note: str | None,
 ) -> CompareResult:
-    """`result` with the change of each network's accuracy since the runs in `file`.
+    """Add the change of each network's accuracy since the runs in `file` to `result`.
 
-    A network with five or more seeds in common is judged by their paired t-test, another one by
-    Welch's test of all seeds. The intervals are simultaneous 95 % confidence intervals (Bonferroni)
-    over the networks, and over the looks if seeds are added. `accuracies` are those of each network
-    in `file`, by seed; `note` says how the training differed then.
+    The test is a paired t-test of five or more common seeds, else Welch's test of all seeds. The
+    intervals are simultaneous 95 % confidence intervals (Bonferroni) over the networks, and over
+    the looks if seeds are added. `accuracies` are those in `file`, by network and seed; `note` says
+    how the training differed.
     """
     known = {}
     for model in result.models:
-        now = _by_seed(at_last_look(model.runs, result.settling))
+        now = _map_accuracies(at_last_look(model.runs, result.settling))
         then = accuracies.get(model.model, {})
         if model.figures and len(now) > 1 and len(then) > 1:
             known[model.model] = now, then
     comparisons = len(known) * result.number_of_looks
     changes = [
-        _change(model, *known[model.model], comparisons, 1 / result.dataset.num_test)
+        _compare_network(model, *known[model.model], comparisons, 1 / result.dataset.num_test)
         if model.model in known
         else Change(model.model, None, None, paired=False, regressed=False)
         for model in result.models
@@ -107,14 +99,14 @@ def add_changes(
     return replace(result, baseline=Baseline(file, note, tuple(changes)))
 
 
-def _change(
+def _compare_network(
     model: ModelRuns,
     now: Mapping[int, float],
     then: Mapping[int, float],
     comparisons: int,
     resolution: float,
 ) -> Change:
-    """The change from `then` to `now`, accuracies by seed, as one of several `comparisons`."""
+    """Test the change from `then` to `now`, accuracies by seed, as one of several `comparisons`."""
     common = sorted(now.keys() & then.keys())
     one, other = [now[seed] for seed in common], [then[seed] for seed in common]
     paired = len(common) >= LEAST_RUNS
@@ -136,28 +128,30 @@ def _change(
 
 def accuracies(baseline: CompareResult) -> dict[str, dict[int, float]]:
     """The test accuracies of each network that did not fail, by seed."""
-    return {model.model: _by_seed(model.runs) for model in baseline.models if not model.failure}
+    return {
+        model.model: _map_accuracies(model.runs) for model in baseline.models if not model.failure
+    }
 
 
-def _by_seed(runs: Sequence[Run]) -> dict[int, float]:
+def _map_accuracies(runs: Sequence[Run]) -> dict[int, float]:
     return {run.seed: run.test_accuracy for run in runs}
 
 
 def training_note(baseline: CompareResult, result: CompareResult) -> str | None:
     """How the training differed, such as `mlp epochs 5, now 1`; None if it did not.
 
-    Differences in a network's code or size are left out: the baseline is there to measure them.
+    A network's code and size are not compared, because the baseline measures their effect.
     """
-    found = [
+    changed = [
         str(each)
-        for each in differences(_training(baseline), _training(result))
+        for each in differences(_training_conditions(baseline), _training_conditions(result))
         if each.key[:-1] != (NETWORKS,)  # a network that only one of them has
     ]
-    more = f"; and {len(found) - NOTED} more" if len(found) > NOTED else ""
-    return f"different settings: {'; '.join(found[:NOTED])}{more}" if found else None
+    more = f"; and {len(changed) - MOST_LISTED} more" if len(changed) > MOST_LISTED else ""
+    return f"different settings: {'; '.join(changed[:MOST_LISTED])}{more}" if changed else None
 
 
-def _training(result: CompareResult) -> Conditions:
+def _training_conditions(result: CompareResult) -> Conditions:
     environment = result.environment
     return {
         NETWORKS: {

@@ -1,4 +1,4 @@
-"""The conditions that decide a result together with its seed, and how two comparisons differ."""
+"""The conditions of a comparison, which decide a run together with its seed; how two differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,14 +13,14 @@ Key = tuple[str, ...]
 NETWORKS = "networks"
 THREADS = ("environment", "threads")
 OF_NETWORK = ("code", "precision", "parameters", "mult_adds")
-UNKNOWN_IF_FAILED = {"precision", "parameters", "mult_adds"}  # of a network that cannot be made
+UNKNOWN_IF_FAILED = {"precision", "parameters", "mult_adds"}  # if a network cannot be built
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One condition that differs; None is what one side does not have.
+    """A condition that differs; a value is None if that side does not have the condition.
 
-    If only one side has a network, the key ends with its name, and each side is a bool.
+    If only one side has a network, the key ends with its name, and the values are bools.
     """
 
     key: Key
@@ -29,7 +29,7 @@ class Difference:
 
     @property
     def name(self) -> str:
-        """What a person reads: `mlp lr`, `dataset sha256`, `torch`."""
+        """The condition as text: `mlp lr`, `dataset sha256`, `torch`."""
         first, *others = self.key
         return " ".join(others if first in {NETWORKS, "environment"} else self.key)
 
@@ -51,10 +51,10 @@ def conditions(
     target: float | None,
     number_of_seeds: str,
 ) -> dict[str, Any]:
-    """What decides the result of a run together with its seed, as nested JSON.
+    """All that, with the seed, decides the result of a run, as nested JSON.
 
-    The order of `models` does not matter. `number_of_seeds` tells how it is decided: verdicts on a
-    fixed number of seeds and then on added ones would be false in more than 5 %.
+    The order of `models` does not matter. `number_of_seeds` says how that number is chosen: if
+    seeds were added to a fixed number, more than 5 % of verdicts could be false.
     """
     return {
         NETWORKS: {
@@ -69,12 +69,12 @@ def conditions(
 
 
 def differences(was: Conditions, now: Conditions) -> list[Difference]:
-    """Where two conditions differ; first the networks that only one of them has."""
-    known, wanted = was[NETWORKS], now[NETWORKS]
+    """List where two sets of conditions differ; first the networks that only one of them has."""
+    before, after = was[NETWORKS], now[NETWORKS]
     found = [
-        Difference((NETWORKS, name), name in known, name in wanted)
-        for name in {**known, **wanted}
-        if (name in known) != (name in wanted)
+        Difference((NETWORKS, name), name in before, name in after)
+        for name in {**before, **after}
+        if (name in before) != (name in after)
     ]
     missing = {difference.key for difference in found}
     one, other = dict(_flatten(was)), dict(_flatten(now))

@@ -1,8 +1,8 @@
-"""Finished runs on disk, so that an interrupted comparison can continue.
+"""The journal keeps finished runs on disk, so that an interrupted comparison can continue.
 
-A text file of JSON lines: first the conditions of all runs, then a line for each run, for seeds
-that are asked for later, and for the end of the comparison. A line is appended and synced when its
-run is finished. If a power cut leaves a part of one, it is removed later.
+It is a file of JSON lines: the conditions of all runs, then a line for each finished run, for each
+later request of seeds, and for the end of a comparison. Each line is appended and synced at once.
+If a power cut leaves an incomplete line, opening the journal removes it.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ Seeds = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Header(Record):
-    """The first line: what all runs have in common, and the first seeds that were asked for."""
+    """The first line: the conditions of all runs, and the seeds of the first request."""
 
     format: Literal["mnist-cli-journal-3"]
     seeds: Seeds
@@ -56,63 +56,63 @@ class RunEntry(Sealed):
 
 @dataclass(frozen=True)
 class SeedsEntry(Record):
-    """The line of seeds that are asked for, and once more when their comparison has finished."""
+    """The line of requested seeds; a second one follows when their comparison has finished."""
 
     seeds: Seeds
     finished: bool
 
 
 class Journal:
-    """The runs of one comparison, by network and seed; without a `path` they are not kept.
+    """The finished runs of one comparison, by network and seed; None as `path` saves nothing.
 
     Its methods raise MnistCliError if the file cannot be written.
     """
 
-    def __init__(self, path: Path | None, header: Header, earlier: Iterable[Seeds] = ()) -> None:
+    def __init__(self, path: Path | None, header: Header, previous: Iterable[Seeds] = ()) -> None:
         self.path = path
         self.header = header
         self.runs: dict[tuple[str, int], Run] = {}
-        others = [seeds for seeds in earlier if seeds != header.seeds]
-        self.asked = dict.fromkeys((*others, header.seeds), False)
-        """All seeds that were asked for, the current ones last, and whether they are finished."""
+        others = [seeds for seeds in previous if seeds != header.seeds]
+        self.requests = dict.fromkeys((*others, header.seeds), False)
+        """All requested sets of seeds, the current one last, with whether each is finished."""
         self.narrowed_from: int | None = None
-        """How many networks an earlier comparison had that held these and others."""
+        """The number of networks of a previous comparison that had these and others."""
         self.lock: FileLock | None = None
-        self.written: tuple[int, ...] = ()
-        """Device, inode and size of the file after it was last written."""
+        self.identity: tuple[int, ...] = ()
+        """Device, inode and size of the file after the last write."""
 
     @property
     def seeds_changed(self) -> bool:
-        """Whether verdicts on some of the current seeds could be seen before they were chosen.
+        """Whether the user may have chosen these seeds after verdicts on some of them.
 
-        That is so if two or more other seeds, some of these among them, were asked for before.
+        This is so if a previous request had two or more seeds, not the same ones but some of them.
         """
-        *earlier, now = map(set, self.asked)
-        return any(len(seeds) > 1 and seeds != now and seeds & now for seeds in earlier)
+        *previous, now = map(set, self.requests)
+        return any(len(seeds) > 1 and seeds != now and seeds & now for seeds in previous)
 
-    def ask(self, seeds: Seeds) -> None:
-        """Note which seeds are asked for now."""
-        if seeds != list(self.asked)[-1]:
-            self.asked[seeds] = self.asked.pop(seeds, False)  # moves it to the end
-            self._append(SeedsEntry(seeds, self.asked[seeds]))
+    def request(self, seeds: Seeds) -> None:
+        """Record which seeds the current comparison has."""
+        if seeds != list(self.requests)[-1]:
+            self.requests[seeds] = self.requests.pop(seeds, False)  # moves it to the end
+            self._append(SeedsEntry(seeds, self.requests[seeds]))
 
     def add_all(self, finished: Sequence[tuple[str, Run]]) -> None:
-        """Keep runs that finished together; they are on the disk when this returns."""
+        """Save runs that finished together; they are on the disk when this returns."""
         self.runs |= {(model, run.seed): run for model, run in finished}
         self._append(*(seal(RunEntry(model, run)) for model, run in finished))
 
     def finish(self) -> None:
-        """Note the end of the comparison, and sort its runs by seed and network.
+        """Record the end of the comparison.
 
-        The lines then do not depend on the number of workers.
+        This sorts the runs by seed and network, so that the number of workers changes no line.
         """
-        seeds, was_finished = list(self.asked.items())[-1]
-        self.asked[seeds] = True
-        place = {name: index for index, name in enumerate(self.header.conditions[NETWORKS])}
-        ordered = sorted(self.runs, key=lambda key: (key[1], place.get(key[0], len(place))))
-        in_order = ordered == list(self.runs)
-        self.runs = {key: self.runs[key] for key in ordered}
-        if not in_order:
+        seeds, was_finished = list(self.requests.items())[-1]
+        self.requests[seeds] = True
+        order = {name: index for index, name in enumerate(self.header.conditions[NETWORKS])}
+        keys = sorted(self.runs, key=lambda key: (key[1], order.get(key[0], len(order))))
+        is_sorted = keys == list(self.runs)
+        self.runs = {key: self.runs[key] for key in keys}
+        if not is_sorted:
             self.write()
         elif not was_finished:
             self._append(SeedsEntry(seeds, finished=True))
@@ -121,32 +121,31 @@ class Journal:
         """Write the whole file."""
         lines: list[Header | RunEntry | SeedsEntry] = [self.header]
         lines += [seal(RunEntry(model, run)) for (model, _), run in self.runs.items()]
-        if len(self.asked) > 1 or self.asked[self.header.seeds]:
-            lines += [SeedsEntry(seeds, finished) for seeds, finished in self.asked.items()]
+        if len(self.requests) > 1 or self.requests[self.header.seeds]:
+            lines += [SeedsEntry(seeds, finished) for seeds, finished in self.requests.items()]
         if self.path:
-            with _keeping(self.path):
+            with _explaining(self.path):
                 self._check_not_replaced(self.path)
                 with replacing(self.path) as file:
-                    file.write(b"".join(map(_line, lines)))
-                self.written = _identity(self.path)
+                    file.write(b"".join(map(_to_line, lines)))
+                self.identity = _identify(self.path)
 
     def _append(self, *entries: RunEntry | SeedsEntry) -> None:
         if self.path is None:
             return
-        with _keeping(self.path):
-            if _identity(self.path) != self.written:  # it was removed, emptied or edited
+        with _explaining(self.path):
+            if _identify(self.path) != self.identity:  # it was removed, emptied or edited
                 self.write()
                 return
             with open(absolute(self.path), "ab") as file:
-                file.write(b"".join(map(_line, entries)))
+                file.write(b"".join(map(_to_line, entries)))
                 file.flush()
                 os.fsync(file.fileno())
-            self.written = _identity(self.path)
+            self.identity = _identify(self.path)
 
     def _check_not_replaced(self, path: Path) -> None:
-        """Raise MnistCliError if there is a file at `path` that is not this journal."""
-        header = _line(self.header)
-        with suppress(FileNotFoundError), files.opened(path) as file:
+        header = _to_line(self.header)
+        with suppress(FileNotFoundError), files.open_regular(path) as file:
             if not header.startswith(file.read(len(header))):
                 raise MnistCliError(
                     f"{path} was replaced by another file while its runs were trained; move that "
@@ -158,58 +157,58 @@ class Journal:
 def opened(
     path: Path | None, conditions: Conditions, seeds: Sequence[int], on_event: OnEvent
 ) -> Iterator[Journal]:
-    """The journal at `path`, begun if there is none, for this process alone.
+    """Open the journal at `path`, or create it, and lock it for this process.
 
-    It may hold other seeds, and networks in another order: only `conditions` change a run. Without
-    a `path` it is the newest journal in the user's state folder that has the same conditions and
-    whose comparison of these seeds is not finished, or a new one there. If that folder cannot be
-    written, nothing is kept.
+    Its conditions must equal `conditions`; its seeds and the order of its networks may differ.
+    Without a `path`, this opens the newest journal in the user's state folder that has the same
+    conditions and whose comparison of these seeds is not finished, or creates one there. If that
+    folder cannot be written, runs are not saved.
 
     Raises:
-        UsageError: the runs at `path` were made under other conditions.
-        MnistCliError: `path` is no journal, another process has it, or it cannot be written.
+        UsageError: the runs at `path` have other conditions.
+        MnistCliError: `path` is no journal, another process uses it, or it cannot be written.
     """
-    conditions = json.loads(json.dumps(conditions))  # as a file holds it: no tuples or enums
-    asked = tuple(seeds)
+    conditions = json.loads(json.dumps(conditions))  # as in a file: no tuples or enums
+    requested = tuple(seeds)
     try:
-        journal = _open(path, conditions, asked) if path else _open_own(conditions, asked)
+        journal = _open(path, conditions, requested) if path else _open_own(conditions, requested)
     except MnistCliError as error:
         if path:
             raise
-        on_event(Notice(f"{error}; without it an interrupted comparison starts again"))
-        journal = Journal(None, Header(FORMAT, asked, dict(conditions)))
+        on_event(Notice(f"{error}; without a journal, an interrupted comparison starts again"))
+        journal = Journal(None, Header(FORMAT, requested, dict(conditions)))
     try:
-        journal.narrowed_from = _narrowed_from(conditions, asked)
+        journal.narrowed_from = _find_larger(conditions, requested)
         yield journal
     finally:
         _release(journal.lock)
 
 
 def _open_own(conditions: Conditions, seeds: Seeds) -> Journal:
-    """A journal of the state folder whose comparison is not finished, or a new one."""
+    """Open an unfinished journal in the state folder, or create one."""
     folder = _state_folder()
-    with _keeping(folder, f"name another folder in {FOLDER_VARIABLE}"):
+    with _explaining(folder, f"name another folder in {FOLDER_VARIABLE}"):
         folder.mkdir(parents=True, exist_ok=True)
-    kind = hashlib.sha256(json.dumps(conditions, sort_keys=True).encode())
-    prefix = f"compare-{kind.hexdigest()[:12]}"
-    earlier: list[Seeds] = []
-    for path in _own_journals(folder, prefix):
-        with suppress(MnistCliError):  # another process has it, or it is damaged and stays
+    digest = hashlib.sha256(json.dumps(conditions, sort_keys=True).encode()).hexdigest()
+    prefix = f"compare-{digest[:12]}"
+    previous: list[Seeds] = []
+    for path in _list_own(folder, prefix):
+        with suppress(MnistCliError):  # another process uses it, or it is damaged and stays
             journal = _open(path, conditions, seeds)
-            if not journal.asked[seeds]:
+            if not journal.requests[seeds]:
                 return journal
-            earlier += journal.asked
+            previous += journal.requests
             _release(journal.lock)
     _remove_old(folder)
     now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = folder / f"{prefix}-{now}-{secrets.token_hex(2)}.jsonl"
-    return _open(path, conditions, seeds, earlier)
+    return _open(path, conditions, seeds, previous)
 
 
 def _state_folder() -> Path:
-    """The folder of journals without a name; raises MnistCliError if it is not UTF-8."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    folder = absolute(Path(named)) if named else platformdirs.user_state_path("mnist-cli")
+    """The folder of journals if --journal is not given."""
+    variable = os.environ.get(FOLDER_VARIABLE)
+    folder = absolute(Path(variable)) if variable else platformdirs.user_state_path("mnist-cli")
     try:
         str(folder).encode()
     except UnicodeEncodeError as error:
@@ -220,42 +219,42 @@ def _state_folder() -> Path:
     return folder
 
 
-def _own_journals(folder: Path, prefix: str = f"compare-{'[0-9a-f]' * 12}") -> list[Path]:
-    """Files that this program named, newest first, without links and files of other users."""
+def _list_own(folder: Path, prefix: str = f"compare-{'[0-9a-f]' * 12}") -> list[Path]:
+    """Journals that this program named, newest first, without links and files of other users."""
     return sorted(filter(is_own, folder.glob(f"{prefix}-*-????.jsonl")), reverse=True)
 
 
 def _remove_old(folder: Path) -> None:
-    """Delete journals of this folder whose comparisons finished a month ago."""
-    for path in _own_journals(folder):
+    """Delete journals whose comparisons finished a month ago."""
+    for path in _list_own(folder):
         with suppress(OSError, MnistCliError):
             old = path.stat().st_mtime < time.time() - KEPT_SECONDS
             if old and files.read(path, CHOOSE).endswith(b'"finished": true}\n'):
                 path.unlink()
 
 
-def _narrowed_from(conditions: Conditions, seeds: Seeds) -> int | None:
-    """How many networks the largest earlier comparison had that held these and others, if any.
+def _find_larger(conditions: Conditions, seeds: Seeds) -> int | None:
+    """The most networks of a previous comparison that had these and others; None if there is none.
 
-    These may have been chosen because they were lucky with the same seeds.
+    The user may have chosen these networks because they were lucky with the same seeds.
     """
     sizes = []
     with suppress(MnistCliError):
         if len(conditions[NETWORKS]) > 1:
-            journals = _own_journals(_state_folder())
-            sizes = [_size_if_larger(path, conditions, seeds) for path in journals]
+            journals = _list_own(_state_folder())
+            sizes = [_count_networks_if_larger(path, conditions, seeds) for path in journals]
     return max(sizes, default=0) or None
 
 
-def _size_if_larger(path: Path, conditions: Conditions, seeds: Seeds) -> int:
-    """How many networks a journal has; 0 unless it has those of `conditions` and others.
+def _count_networks_if_larger(path: Path, conditions: Conditions, seeds: Seeds) -> int:
+    """The number of networks in a journal; 0 unless it has those of `conditions` and others.
 
-    The other conditions must be the same, and the other networks need runs of two of the `seeds`.
+    The other conditions must be equal, and the other networks need runs of two of the `seeds`.
     """
     names = conditions[NETWORKS].keys()
     with suppress(MnistCliError, OSError):
-        with files.opened(path) as file:
-            known = _header(path, file.readline(files.MOST_BYTES)).conditions
+        with files.open_regular(path) as file:
+            known = _parse_header(path, file.readline(files.MOST_BYTES)).conditions
         if names < known[NETWORKS].keys():
             part = {**known, NETWORKS: {name: known[NETWORKS][name] for name in names}}
             if {each.key for each in differences(part, conditions)} <= {("number of seeds",)}:
@@ -266,12 +265,11 @@ def _size_if_larger(path: Path, conditions: Conditions, seeds: Seeds) -> int:
 
 
 def _lock(path: Path) -> FileLock:
-    """Hold the lock of a journal; raises MnistCliError if another process holds it."""
-    with _keeping(path):
-        place = Path(f"{absolute(path).resolve()}.lock")
-        if os.path.lexists(place) and not stat.S_ISREG(place.lstat().st_mode):
-            raise MnistCliError(f"{place} is not a regular file; remove it or {CHOOSE}")
-        lock = FileLock(place, timeout=0)
+    with _explaining(path):
+        file = Path(f"{absolute(path).resolve()}.lock")
+        if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
+            raise MnistCliError(f"{file} is not a regular file; remove it or {CHOOSE}")
+        lock = FileLock(file, timeout=0)
         try:
             lock.acquire()
         except Timeout as error:
@@ -283,30 +281,30 @@ def _lock(path: Path) -> FileLock:
 
 def _release(lock: FileLock | None) -> None:
     if lock:
-        with suppress(OSError):  # Windows keeps an open file; an empty one stays then
+        with suppress(OSError):  # Windows does not remove an open file
             Path(lock.lock_file).unlink()
         lock.release()
 
 
 def _open(
-    path: Path, conditions: Conditions, seeds: Seeds, earlier: Iterable[Seeds] = ()
+    path: Path, conditions: Conditions, seeds: Seeds, previous: Iterable[Seeds] = ()
 ) -> Journal:
-    """Lock the journal at `path`, and read it or begin it with the `earlier` seeds of others."""
+    """Lock the journal at `path`, and read it, or create it with the `previous` requests."""
     lock = _lock(path)
     try:
-        with _keeping(path):
-            place = absolute(path)
-            is_new = not place.exists() or (place.is_file() and not place.stat().st_size)
+        with _explaining(path):
+            full = absolute(path)
+            is_new = not full.exists() or (full.is_file() and not full.stat().st_size)
         if is_new:
-            journal = Journal(path, Header(FORMAT, seeds, dict(conditions)), earlier)
+            journal = Journal(path, Header(FORMAT, seeds, dict(conditions)), previous)
             journal.write()
         else:
             journal, size = _read(path)
             _check_conditions(path, journal.header.conditions, conditions)
-            with _keeping(path), open(place, "r+b") as file:  # which fails if it is read-only
+            with _explaining(path), open(full, "r+b") as file:  # fails if the file is read-only
                 file.truncate(size)
-            journal.written = _identity(path)
-            journal.ask(seeds)
+            journal.identity = _identify(path)
+            journal.request(seeds)
     except BaseException:
         _release(lock)
         raise
@@ -315,11 +313,11 @@ def _open(
 
 
 def _read(path: Path) -> tuple[Journal, int]:
-    """A journal with what its file holds, and the number of bytes in whole lines."""
+    """Read a journal; also return the number of bytes in complete lines."""
     content = files.read(path, CHOOSE)
     first, _, rest = content.partition(b"\n")
-    journal = Journal(path, _header(path, first))
-    *lines, unfinished = rest.split(b"\n")
+    journal = Journal(path, _parse_header(path, first))
+    *lines, incomplete = rest.split(b"\n")
     for number, line in enumerate(lines, 2):
         try:
             entry: RunEntry | SeedsEntry = from_json(RunEntry | SeedsEntry, line)  # type: ignore[arg-type]
@@ -327,40 +325,41 @@ def _read(path: Path) -> tuple[Journal, int]:
                 check_seal(line)
         except ValueError as error:
             raise MnistCliError(
-                f"line {number} of {path} is damaged; remove that line, and its run is repeated"
+                f"line {number} of {path} is damaged; remove that line to repeat its run"
             ) from error
         if isinstance(entry, RunEntry):
             journal.runs[entry.model, entry.run.seed] = entry.run
         else:
-            journal.asked.pop(entry.seeds, None)
-            journal.asked[entry.seeds] = entry.finished
-    return journal, len(content) - len(unfinished)
+            journal.requests.pop(entry.seeds, None)
+            journal.requests[entry.seeds] = entry.finished
+    return journal, len(content) - len(incomplete)
 
 
-def _header(path: Path, line: bytes) -> Header:
+def _parse_header(path: Path, line: bytes) -> Header:
     try:
         header = from_json(Header, line)
-        differences(header.conditions, header.conditions)  # fails if they are no conditions
+        differences(header.conditions, header.conditions)  # fails if a condition is missing
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MnistCliError(f"{path} is no journal of mnist-cli; {CHOOSE}") from error
+        raise MnistCliError(f"{path} is not a journal of mnist-cli; {CHOOSE}") from error
     return header
 
 
 def _check_conditions(path: Path, was: Conditions, now: Conditions) -> None:
-    """Raise UsageError if the runs in a journal were made under other conditions."""
     changed = differences(was, now)
     if [each.key for each in changed] == [THREADS] and isinstance(changed[0].was, int):
         threads = changed[0].was
         raise UsageError(
-            f"the runs in {path} have {plural(threads, 'thread')} each: continue with --threads "
+            f"the runs in {path} used {plural(threads, 'thread')} each: continue with --threads "
             f"{threads}, or {CHOOSE}"
         )
-    formats = {row.get("precision") for row in was[NETWORKS].values()} - {None}
-    if changed and all(each.key[-1] == "precision" for each in changed) and len(formats) == 1:
-        raise UsageError(
-            f"the runs in {path} were trained in {changed[0].was}: continue with --precision "
-            f"{changed[0].was}, or {CHOOSE}"
-        )
+    rows = [row for row in was[NETWORKS].values() if isinstance(row, Mapping)]
+    if changed and all(each.key[-1] == "precision" for each in changed):
+        precision = changed[0].was
+        if all(row.get("precision") in (None, precision) for row in rows):
+            raise UsageError(
+                f"the runs in {path} were trained in {precision}: continue with --precision "
+                f"{precision}, or {CHOOSE}"
+            )
     if changed:
         more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
         raise UsageError(
@@ -369,11 +368,11 @@ def _check_conditions(path: Path, was: Conditions, now: Conditions) -> None:
         )
 
 
-def _line(entry: Header | RunEntry | SeedsEntry) -> bytes:
+def _to_line(entry: Header | RunEntry | SeedsEntry) -> bytes:
     return f"{to_json(entry)}\n".encode()
 
 
-def _identity(path: Path) -> tuple[int, ...]:
+def _identify(path: Path) -> tuple[int, ...]:
     """Device, inode and size of a file; empty if there is none."""
     try:
         status = absolute(path).stat()
@@ -382,5 +381,5 @@ def _identity(path: Path) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size
 
 
-def _keeping(path: Path, way_out: str = CHOOSE) -> AbstractContextManager[None]:
-    return explaining(f"keep a journal in {path}", way_out)
+def _explaining(path: Path, advice: str = CHOOSE) -> AbstractContextManager[None]:
+    return explaining(f"keep a journal in {path}", advice)

@@ -1,4 +1,4 @@
-"""Merging exports of one comparison with different seeds or from different machines."""
+"""Merges exports of one comparison with different seeds or from different machines."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,12 +14,9 @@ RESULTS = ("epochs", "test_accuracy", "test_loss", "reached_target")  # what a s
 
 
 def merge(exports: Mapping[Path, CompareResult]) -> CompareResult:
-    """All runs of some exports as one comparison, with the networks in the order of the first.
+    """Merge exports into one comparison; a run that is in two exports counts once.
 
-    A run that two exports have counts once.
-
-    Raises:
-        UsageError: the exports are of different comparisons, or hold different runs of one seed.
+    Raises UsageError if the conditions differ, or two runs of one network and seed differ.
     """
     (first_path, first), *others = exports.items()
     for path, other in others:
@@ -46,7 +43,6 @@ def merge(exports: Mapping[Path, CompareResult]) -> CompareResult:
 
 
 def _check_same(first_path: Path, first: CompareResult, path: Path, other: CompareResult) -> None:
-    """Raise UsageError with the first condition that differs."""
     for difference in differences(_conditions(first), _conditions(other)):
         match difference.key:
             case ("networks", network):
@@ -66,7 +62,7 @@ def _conditions(result: CompareResult) -> Conditions:
 
 
 def _join(first: ModelRuns, other: ModelRuns) -> ModelRuns:
-    """The runs of both, by seed; the failure of either."""
+    """Merge the runs of both by seed, and keep the failure of either."""
     runs = {run.seed: run for run in first.runs}
     for run in other.runs:
         known = runs.setdefault(run.seed, run)

@@ -1,4 +1,4 @@
-"""Which test images a run got wrong, and which of them runs have in common."""
+"""The test images that runs classify wrongly: encoded as text, decoded and counted."""
 
 import base64
 import binascii
@@ -13,20 +13,19 @@ from numpy.typing import NDArray
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import NUM_CLASSES
 
-RIGHT = 255  # the code of a right answer; that of a wrong one is 10 * label + answer
+RIGHT = 255  # the code of a right answer; a wrong one has 10 * label + answer
 
 
 def encode(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> str:
-    """The wrong ones of N answers as text for `Run.mistakes`: 1 kB if 4 % of 10,000 are wrong."""
+    """Encode N answers as text for `Run.mistakes`: 1 kB if 4 % of 10,000 are wrong."""
     codes = np.where(labels == answers, RIGHT, NUM_CLASSES * labels + answers).astype(np.uint8)
     return base64.b64encode(zlib.compress(codes.tobytes(), 9)).decode()
 
 
 def decode(text: str, num_test: int) -> NDArray[np.uint8]:
-    """One byte for each of `num_test` images: 10 * label + answer, or 255 for a right answer.
+    """Decode a byte for each of `num_test` images: 10 * label + answer, or 255 if it is right.
 
-    Raises:
-        ValueError: `text` is no encoding of `num_test` images.
+    Raises ValueError if `text` does not encode `num_test` images.
     """
     stream = zlib.decompressobj()
     try:
@@ -42,7 +41,7 @@ def decode(text: str, num_test: int) -> NDArray[np.uint8]:
 
 
 def decode_runs(runs: Sequence[Run], num_test: int) -> NDArray[np.uint8]:
-    """`decode` for each of R runs that has its mistakes, R×N; raises ValueError likewise."""
+    """Decode the R runs that have mistakes, as uint8 R×N; raises ValueError as `decode` does."""
     known = [decode(run.mistakes, num_test) for run in runs if run.mistakes is not None]
     return np.stack(known) if known else np.empty((0, num_test), np.uint8)
 
@@ -52,9 +51,8 @@ def sampling_error_of_difference(
 ) -> float | None:
     """Half the 95 % interval of the difference in accuracy that is due to the choice of images.
 
-    1.96 times the standard deviation over the images of (share of `first` that is right minus share
-    of `second`), divided by the square root of their number. None if mistakes are unknown or
-    damaged.
+    This is 1.96 times the standard deviation over the N images of (share of `first` that is right
+    minus share of `second`), divided by √N. None if mistakes are unknown or damaged.
     """
     try:
         shares = [

@@ -1,10 +1,10 @@
-"""Judging a pair of networks while seeds are added.
+"""Verdicts on a pair of networks while seeds are added.
 
-Intervals are looked at when a pair has 4, 5, 7, ... seeds, each at the level 1 - 0.05 / (m K), with
-m pairs of networks and K looks. By the union bound they are simultaneous 95 % confidence intervals,
-whichever pairs get more seeds and whenever it ends. These are the repeated confidence intervals of
-Jennison and Turnbull (1989, https://doi.org/10.1111/j.2517-6161.1989.tb01433.x) with Bonferroni's
-levels.
+A look computes the interval of a pair when it has 4, 5, 7, ... seeds, at the level 1 - 0.05 / (m K)
+with m pairs and K looks. By the union bound, all are simultaneous 95 % confidence intervals,
+whichever pairs get more seeds and whenever the comparison ends. These are the repeated confidence
+intervals of Jennison and Turnbull (1989, https://doi.org/10.1111/j.2517-6161.1989.tb01433.x) with
+Bonferroni's levels.
 """
 
 import math
@@ -15,8 +15,8 @@ from mnist_cli.comparison import statistics
 from mnist_cli.comparison.statistics import Decision, SampleMean, interval_half_width
 from mnist_cli.schema.comparison import SETTLED, Outcome, Run, Settling, Verdict
 
-FUTILE_FROM = 5  # seeds: the spread of fewer is too uncertain to give a pair up
-LIKELY = 1.28  # standard errors: a mean is off by more, to one side, in one of ten cases
+FUTILE_FROM = 5  # seeds; the standard deviation of fewer is too uncertain to stop a pair
+LIKELY = 1.28  # standard errors; a normal mean is too high by more in one of ten cases
 EXPECTED_ACCURACY = 0.99  # about that of the article's best network
 
 
@@ -27,10 +27,10 @@ def judge_at_looks(
     margin: float | None,
     resolution: float,
 ) -> Decision | None:
-    """The decision on one pair: that of the look which settled it, else of the last look, if any.
+    """Judge one pair at the look that settles it, else at the last look; None before any look.
 
     `differences` are first minus second, in the order of the seeds; `comparisons` is m pairs times
-    K looks; the others are as in `statistics.judge` and `statistics.sample_mean`.
+    K looks; `margin` and `resolution` are as in `statistics.judge` and `statistics.sample_mean`.
     """
     decision = None
     for look in settling.allowed_looks:
@@ -48,9 +48,9 @@ def judge_at_looks(
 def seeds_needed(
     names: Iterable[str], verdicts: Iterable[Verdict], settling: Settling, least: int = 0
 ) -> dict[str, int]:
-    """How many seeds each network needs now: those of the next look for one in an open pair.
+    """How many seeds each network needs now: in an open pair, as many as the next look needs.
 
-    Each of `names` needs those of the first look, and `least`, in any case.
+    Every network needs as many as the first look, and at least `least`.
     """
     looks = settling.allowed_looks
     needed = dict.fromkeys(names, max(looks[0], least))
@@ -63,17 +63,17 @@ def seeds_needed(
 
 
 def at_last_look(runs: Sequence[Run], settling: Settling | None) -> Sequence[Run]:
-    """The runs that were there at the last look; all if their number was fixed."""
+    """The runs that the last look judged; all runs if their number was fixed."""
     if settling is None:
         return runs
     return runs[: max((look for look in settling.allowed_looks if look <= len(runs)), default=0)]
 
 
 def expected_half_width(comparisons: int, seeds: int, num_test: int) -> float:
-    """The expected half-width of a pair's interval for `seeds` seeds and good networks.
+    """The expected half-width of the interval of a pair of good networks with `seeds` seeds.
 
-    Over seeds, accuracies have about the standard deviation of a binomial distribution: 0.0010 to
-    0.0016 instead of 0.0012 to 0.0017 for mlp, tinycnn and cnn on 10,000 images.
+    The standard deviation of accuracies over seeds is about binomial: on 10,000 images, it is
+    0.0010 to 0.0016 for mlp, tinycnn and cnn, and 0.0012 to 0.0017 for binomial values.
     """
     deviation = math.sqrt(2 * EXPECTED_ACCURACY * (1 - EXPECTED_ACCURACY) / num_test)
     return interval_half_width(deviation, seeds, comparisons)
@@ -82,9 +82,9 @@ def expected_half_width(comparisons: int, seeds: int, num_test: int) -> float:
 def _is_futile(
     sample: SampleMean, comparisons: int, settling: Settling, margin: float | None
 ) -> bool:
-    """Whether the last look is unlikely to decide the pair, with the mean and spread so far.
+    """Whether the last look is unlikely to decide the pair, given the mean and deviation so far.
 
-    Giving a pair up makes no verdict wrong, and saves half of the runs if networks tie.
+    Stopping a pair makes no verdict wrong, and saves half of the runs if networks tie.
     """
     last = settling.allowed_looks[-1]
     if sample.n < min(FUTILE_FROM, last):

@@ -1,9 +1,9 @@
 """Intervals, tests and verdicts: pure functions of numbers.
 
 Student intervals of normal values have their nominal coverage from two values on, as the tests
-simulate. If accuracies have skewed distributions of different spread, up to 11 % of verdicts are
-false (five seeds) or 13 % (until settled). If one seed in ten falls to chance, five seeds miss it
-in 59 %. The distributions are from scipy.special, which takes 0.1 s to import; scipy.stats, 0.8 s.
+simulate. For skewed accuracies with different deviations, up to 11 % of verdicts are false with
+five seeds, and 13 % with --seeds auto. If one run in ten does not learn, five seeds miss it in 59 %
+of cases. scipy.special has the distributions; its import takes 0.1 s, that of scipy.stats 0.8 s.
 """
 
 import math
@@ -16,8 +16,8 @@ import scipy
 from mnist_cli.schema.comparison import ALPHA, CONFIDENCE, Estimate, Outcome
 
 OUTLIER = 14.826  # median absolute deviations
-FAR_BELOW = 22  # of them: one of 4 to 20 normal values is so low in less than 1 % of cases
-LEAST_FOR_FAR = 4  # values: the deviations of fewer are too often small by chance
+FAR_BELOW = 22  # of them; less than 1 % of samples of 4 to 20 normal values have one as low
+LEAST_FOR_FAR = 4  # values; the deviations of fewer are too often small by chance
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SampleMean:
 
 @dataclass(frozen=True)
 class Decision:
-    """The verdict on one of several differences that are judged together."""
+    """The verdict on one of several simultaneous differences."""
 
     estimate: Estimate
     adjusted_p: float
@@ -52,15 +52,15 @@ class Decision:
 
     @property
     def differs(self) -> bool:
-        """Whether the interval leaves out zero."""
+        """Whether the interval excludes zero."""
         return self.outcome == Outcome.BETTER
 
 
 def sample_mean(values: Sequence[float], resolution: float = 0.0) -> SampleMean:
     """The mean of two or more independent values, and its standard error.
 
-    `resolution` is the least step between two values, such as one image of a test set: the variance
-    is at least resolution**2 / 12, that of rounding to steps.
+    `resolution` is the least difference between two values, such as one image of a test set. The
+    variance is at least resolution**2 / 12, the variance of rounding to it.
     """
     spread = max(variance(values), resolution**2 / 12)
     return SampleMean(fmean(values), math.sqrt(spread / len(values)), len(values) - 1, len(values))
@@ -69,24 +69,24 @@ def sample_mean(values: Sequence[float], resolution: float = 0.0) -> SampleMean:
 def mean_interval(
     values: Sequence[float], resolution: float = 0.0, confidence: float = CONFIDENCE
 ) -> Estimate:
-    """The mean of one or more values with its two-sided interval, which one value lacks."""
+    """The mean of values with its two-sided interval; a single value has no interval."""
     if len(values) == 1:
         return Estimate(values[0], None, 1, confidence)
     return sample_mean(values, resolution).estimate(confidence)
 
 
 def paired(first: Sequence[float], second: Sequence[float], resolution: float = 0.0) -> SampleMean:
-    """The mean of first[i] - second[i], where i is the same seed."""
+    """The mean of first[i] - second[i], which have the same seed."""
     differences = [a - b for a, b in zip(first, second, strict=True)]
     return sample_mean(differences, resolution)
 
 
 def welch(first: Sequence[float], second: Sequence[float], resolution: float = 0.0) -> SampleMean:
-    """The difference of the means of two independent samples (Welch 1947), of two values or more.
+    """The difference of the means of two independent samples of two or more values (Welch 1947).
 
-    Samples of unequal size get the degrees of freedom of the smaller one, with which the test is
-    conservative (Mickey and Brown 1966): at 0.31 % a side and with 5 and 20 values, its false
-    positive rate is 0.13 %, and 0.6 % with Welch's own.
+    Samples of unequal size get the degrees of freedom of the smaller one, which makes the test
+    conservative (Mickey and Brown 1966): for 5 and 20 values at 0.31 % a side, the false positive
+    rate is 0.13 %; with Welch's own degrees of freedom, it is 0.6 %.
     """
     one, other = sample_mean(first, resolution), sample_mean(second, resolution)
     a, b = one.standard_error**2, other.standard_error**2
@@ -99,9 +99,9 @@ def welch(first: Sequence[float], second: Sequence[float], resolution: float = 0
 def judge(sample: SampleMean, comparisons: int, margin: float | None = None) -> Decision:
     """Judge one of m differences by its interval at the level 1 - 0.05 / m (Bonferroni; Dunn 1961).
 
-    These are simultaneous 95 % confidence intervals, so the chance of any false verdict is at most
-    5 %. Holm's procedure has more power, but its intervals are not simultaneous. Two are equivalent
-    if the interval lies between -margin and margin.
+    The m intervals are simultaneous 95 % confidence intervals, so the chance of any false verdict
+    is at most 5 %. Holm's procedure has more power, but no simultaneous intervals. The outcome is
+    EQUIVALENT if the interval lies between -margin and margin.
     """
     estimate = sample.estimate(1 - ALPHA / comparisons)
     adjusted_p = min(1.0, comparisons * sample.p_value())
@@ -115,13 +115,13 @@ def judge(sample: SampleMean, comparisons: int, margin: float | None = None) -> 
 
 
 def interval_half_width(deviation: float, n: int, comparisons: int) -> float:
-    """Half the width of the interval in which `judge` has n values of this standard deviation."""
+    """Half the width of the interval that `judge` computes for n values with this deviation."""
     sample = SampleMean(0.0, deviation / math.sqrt(n), n - 1, n)
     return sample.estimate(1 - ALPHA / comparisons).half_width or 0.0
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """McNemar's exact two-sided p-value, from the images that only one of two gets right (1947)."""
+    """McNemar's exact two-sided p-value (1947), from how many images only one of two gets right."""
     fewer, total = min(only_first, only_second), only_first + only_second
     return min(1.0, float(2 * scipy.special.bdtr(fewer, total, 0.5)))
 
@@ -131,9 +131,9 @@ def disagreement_interval(
 ) -> tuple[float, float]:
     """Lower and upper bound of the difference in accuracy on new images of the same kind.
 
-    The union of two intervals: Bonett and Price's (2012) of the difference, and Clopper and
-    Pearson's (1934) of the share of disagreements that the first wins. The second leaves out zero
-    exactly if McNemar's test is significant at 1 - `confidence`.
+    The interval is the union of Bonett and Price's (2012) for the difference, and Clopper and
+    Pearson's (1934) for the share of disagreements in which the first is right. The second excludes
+    zero exactly if McNemar's test is significant at 1 - `confidence`.
     """
     first, second = (only_first + 1) / (num_samples + 2), (only_second + 1) / (num_samples + 2)
     difference = first - second
@@ -172,7 +172,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
 def outliers(values: Sequence[float]) -> list[int]:
     """The positions of values with a modified z-score above 10 (Iglewicz and Hoaglin 1993).
 
-    They also differ by more than a fifth of the median, as a few values may have tiny deviations.
+    They must also differ from the median by a fifth, as a few values may have tiny deviations.
     """
     middle = median(values)
     deviations = [abs(value - middle) for value in values]
@@ -183,7 +183,7 @@ def outliers(values: Sequence[float]) -> list[int]:
 def far_below(accuracies: Sequence[float], num_samples: int) -> list[int]:
     """The positions of accuracies 22 median absolute deviations or more below the median.
 
-    They are also three times `sampling_error` below, as a few values may have tiny deviations.
+    They must also be 3 * `sampling_error` below it, as a few values may have tiny deviations.
     """
     if len(accuracies) < LEAST_FOR_FAR:
         return []

@@ -1,8 +1,8 @@
 """A verdict on each pair of networks: by accuracy, or with a target by the mean time to it.
 
-With a target only networks that reached it with every seed are ranked. Rare slow runs are missed: a
-network that takes 3 epochs in 80 % of its runs and 12 in the others is called faster than one that
-always takes 4 in 34 % of comparisons with five seeds.
+A network that missed the target with any seed has no verdict. The test may miss rare slow runs: if
+one network takes 3 epochs in 80 % of runs and 12 in the others, and the other always takes 4, then
+34 % of comparisons with five seeds call the first one faster.
 """
 
 from collections.abc import Sequence
@@ -20,19 +20,19 @@ Pair = tuple[ModelRuns, ModelRuns]
 
 
 def select_timed(models: Sequence[ModelRuns]) -> dict[str, tuple[Run, ...]]:
-    """The runs of each network that had their machine alone; none if they are of two machines."""
-    alone = {
+    """The runs of each network that had a machine to themselves; none if machines differ."""
+    timed = {
         model.model: tuple(run for run in model.runs if run.runs_at_once == 1) for model in models
     }
-    machines = {(run.host, run.processor) for runs in alone.values() for run in runs}
-    return alone if len(machines) < 2 else dict.fromkeys(alone, ())
+    machines = {(run.host, run.processor) for runs in timed.values() for run in runs}
+    return timed if len(machines) < 2 else dict.fromkeys(timed, ())
 
 
 def judge_pairs(result: CompareResult) -> tuple[Verdict, ...]:
-    """What the runs say of each pair of networks that did not fail or miss the target.
+    """Judge each pair of networks that did not fail or miss the target.
 
-    The intervals are simultaneous 95 % confidence intervals. If seeds are added, all pairs count
-    from the start, those of a network that fails included.
+    The intervals are simultaneous 95 % confidence intervals. If seeds are added, they allow for all
+    pairs from the start, also for those of a network that fails.
     """
     ranked = [model for model in result.models if model.figures]
     if result.target is not None:
@@ -40,41 +40,42 @@ def judge_pairs(result: CompareResult) -> tuple[Verdict, ...]:
         reached = [model for model in ranked if model.always_reached_target]
         ranked = [replace(model, runs=runs[model.model]) for model in reached]
     pairs = list(combinations(ranked, 2))
-    decisions = _at_looks(pairs, result) if result.settling else _fixed(pairs, result)
+    judge_all = _judge_at_looks if result.settling else _judge_once
+    decisions = judge_all(pairs, result)
     return tuple(
-        _verdict(pair, decision, result)
+        _make_verdict(pair, decision, result)
         for pair, decision in zip(pairs, decisions, strict=True)
         if decision
     )
 
 
-def is_settled(name: str, models: Sequence[ModelRuns], judged: Sequence[Verdict]) -> bool:
-    """Whether there is a verdict on each pair of the network `name`."""
-    outcomes = [verdict.outcome for verdict in judged if name in (verdict.first, verdict.second)]
+def is_settled(name: str, models: Sequence[ModelRuns], verdicts: Sequence[Verdict]) -> bool:
+    """Whether each pair with the network `name` is settled."""
+    outcomes = [verdict.outcome for verdict in verdicts if name in (verdict.first, verdict.second)]
     return len(outcomes) == len(models) - 1 and SETTLED.issuperset(outcomes)
 
 
-def _fixed(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None]:
+def _judge_once(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None]:
     """Judge each pair over all common seeds; None if there are fewer than two."""
     samples = []
     for first, second in pairs:
         one, other = _values(first, result), _values(second, result)
         seeds = sorted(one.keys() & other.keys())
-        # An accuracy is a whole number of images; a time to a target, of epochs.
+        # Accuracies differ by whole images, and times to a target by whole epochs.
         resolution = 1 / result.dataset.num_test
         if result.target is not None:
-            resolution = hypot(_epoch(first), _epoch(second))
+            resolution = hypot(_epoch_seconds(first), _epoch_seconds(second))
         values = [one[seed] for seed in seeds], [other[seed] for seed in seeds]
         samples.append(paired(*values, resolution) if len(seeds) > 1 else None)
     comparisons = len([sample for sample in samples if sample])
     return [judge(sample, comparisons, result.margin) if sample else None for sample in samples]
 
 
-def _at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None]:
-    """Judge each pair over its first seeds, as many as there were at the look that counts.
+def _judge_at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None]:
+    """Judge each pair over the seeds of the look that counts.
 
-    A seed after a gap is left out, as it may have come before its turn. Merged exports that stopped
-    early have several blocks of seeds: the next block then continues the first, as seeds are
+    A seed after a missing one does not count, because it may have finished early. Merged exports
+    have several ranges of seeds: the next range then continues the one before, because seeds are
     independent and identically distributed.
     """
     assert result.settling is not None
@@ -85,8 +86,8 @@ def _at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | N
         both = one.keys() & other.keys()
         differences = [
             one[seed] - other[seed]
-            for block in result.seed_ranges
-            for seed in takewhile(both.__contains__, block)
+            for seeds in result.seed_ranges
+            for seed in takewhile(both.__contains__, seeds)
         ]
         resolution = 1 / result.dataset.num_test
         decisions.append(
@@ -98,18 +99,18 @@ def _at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | N
 
 
 def number_of_comparisons(networks: int, looks: int = 1) -> int:
-    """Pairs of networks, times looks at each."""
+    """The number of pairs of networks, times the looks at each pair."""
     return comb(networks, 2) * looks
 
 
-def _verdict(pair: Pair, decision: Decision, result: CompareResult) -> Verdict:
+def _make_verdict(pair: Pair, decision: Decision, result: CompareResult) -> Verdict:
     first, second = pair
     by_accuracy = result.target is None
     better = first if (decision.estimate.mean > 0) == by_accuracy else second
     seeds = sorted({run.seed for run in first.runs} & {run.seed for run in second.runs})
-    judged = set(seeds[: decision.estimate.n])
-    one, other = ([run for run in model.runs if run.seed in judged] for model in pair)
-    by_images = sampling_error_of_difference(one, other, result.dataset.num_test)
+    used = set(seeds[: decision.estimate.n])
+    one, other = ([run for run in model.runs if run.seed in used] for model in pair)
+    sampling_error = sampling_error_of_difference(one, other, result.dataset.num_test)
     return Verdict(
         first=first.model,
         second=second.model,
@@ -118,7 +119,7 @@ def _verdict(pair: Pair, decision: Decision, result: CompareResult) -> Verdict:
         adjusted_p=decision.adjusted_p,
         better=better.model if decision.differs else None,
         outcome=decision.outcome,
-        sampling_error=by_images if by_accuracy else None,
+        sampling_error=sampling_error if by_accuracy else None,
         near_chance=tuple(
             model.model
             for model, runs in ((first, one), (second, other))
@@ -128,12 +129,11 @@ def _verdict(pair: Pair, decision: Decision, result: CompareResult) -> Verdict:
 
 
 def _values(model: ModelRuns, result: CompareResult) -> dict[int, float]:
-    """What a network is ranked by, for each seed."""
+    """The accuracy of each seed, or with a target the time."""
     if result.target is None:
         return {run.seed: run.test_accuracy for run in model.runs}
     return {run.seed: run.train_seconds for run in model.runs}
 
 
-def _epoch(model: ModelRuns) -> float:
-    """The median time of an epoch."""
+def _epoch_seconds(model: ModelRuns) -> float:
     return median([run.train_seconds / run.epochs for run in model.runs] or [0.0])

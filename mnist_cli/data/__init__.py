@@ -1,1 +1,1 @@
-"""Images with labels: found, fetched, checked and read."""
+"""Images with labels: find, download, check and read them."""

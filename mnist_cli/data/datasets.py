@@ -1,4 +1,4 @@
-"""Loading a dataset by name: from disk, from a mirror, or the bundled subset."""
+"""Loads a dataset by name: from disk, from a mirror, or the bundled subset."""
 
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,7 +9,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from mnist_cli.data.idx import damaged, read_idx
+from mnist_cli.data.idx import damage_error, read_idx
 from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError, UsageError
@@ -36,7 +36,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The images to train with and to test with; `train` is empty if only `test` was loaded."""
+    """The training and test images; `train` is empty if only `test` was loaded."""
 
     info: DatasetInfo
     train: LabelledImages
@@ -49,25 +49,24 @@ _prefetched: dict[tuple[Path, Splits], Future[Dataset]] = {}
 
 
 def load(options: DataOptions, on_event: OnEvent, splits: Splits = BOTH) -> Dataset:
-    """Load a dataset into memory; download its missing files first.
+    """Load a dataset into memory; download missing files first.
 
-    AUTO is the complete MNIST if it is on disk or its mirrors answer soon, else mnist5k, with a
-    notice.
+    AUTO is the complete MNIST if it is on disk or downloads quickly, else mnist5k, with a notice.
 
     Raises:
-        UsageError: the data folder or the mirror cannot be one.
-        MnistCliError: files are damaged, or missing and cannot be fetched.
+        UsageError: the data folder or the mirror is invalid.
+        MnistCliError: files are damaged, or are missing and cannot be downloaded.
     """
     if dataset := load_local(options, splits):
         return dataset
     auto = options.dataset == DatasetName.AUTO
-    _, source, raw = _place(options)
-    missing = _missing(source, raw, splits)
-    from mnist_cli.data.download import IF_ASKED_FOR, IF_QUICK, fetch
+    _, source, raw = _locate(options)
+    missing = _list_missing(source, raw, splits)
+    from mnist_cli.data.download import PATIENT, QUICK, fetch
 
     try:
         with explaining(f"write {raw}", "choose another data folder"):
-            fetch(missing, raw, source, IF_QUICK if auto else IF_ASKED_FOR, on_event)
+            fetch(missing, raw, source, QUICK if auto else PATIENT, on_event)
     except UsageError:
         raise
     except MnistCliError as error:
@@ -76,10 +75,10 @@ def load(options: DataOptions, on_event: OnEvent, splits: Splits = BOTH) -> Data
                 f"{error}; try again, put the files in {raw}, or use the dataset mnist5k"
             ) from error
         names = ", ".join(file.name for file in missing)
-        lacking = f"{names} of MNIST are" if len(missing) < 4 else "MNIST is"
+        what = f"{names} of MNIST are" if len(missing) < 4 else "MNIST is"
         on_event(
             Notice(
-                f"{lacking} not in {raw} and {error}; using mnist5k, 5,000 of its images: "
+                f"{what} not in {raw} and {error}; using mnist5k, 5,000 of its images: "
                 f"{NOT_COMPARABLE} (--dataset mnist5k skips the download)"
             )
         )
@@ -92,10 +91,10 @@ def load(options: DataOptions, on_event: OnEvent, splits: Splits = BOTH) -> Data
 def load_test(
     options: DataOptions, on_event: OnEvent, trained_on: DatasetInfo | None
 ) -> tuple[DatasetInfo, LabelledImages]:
-    """The test images alone, as `load` gets them; files of the training images are not needed.
+    """Load only the test images, without the files of the training images; raises as `load` does.
 
-    If a checkpoint was `trained_on` the dataset with the same test images, the result describes
-    its training images too.
+    If a checkpoint was `trained_on` a dataset with the same test images, the returned description
+    includes its training images.
     """
     dataset = load(options, on_event, (Split.TEST,))
     info = dataset.info
@@ -106,37 +105,34 @@ def load_test(
 
 
 def load_local(options: DataOptions, splits: Splits = BOTH) -> Dataset | None:
-    """A dataset from the disk, or from `prefetch`; None if a file is missing."""
+    """Load a dataset from disk, or take it from `prefetch`; None if a file is missing."""
     if options.dataset == DatasetName.MNIST5K:
         return _load_bundled()
-    name, source, raw = _place(options)
-    if _missing(source, raw, splits):
+    name, source, raw = _locate(options)
+    if _list_missing(source, raw, splits):
         return None
-    reading = _prefetched.pop((raw, splits), None)
-    return reading.result() if reading else _read(name, source, raw, splits)
+    future = _prefetched.pop((raw, splits), None)
+    return future.result() if future else _read(name, source, raw, splits)
 
 
 def prefetch(options: DataOptions, splits: Splits = BOTH) -> None:
-    """Start reading files that are on the disk, in a thread; `load` takes the result.
+    """Start to read files that are on disk, in a thread; `load` takes the result.
 
-    Unpacking 11 MB takes 0.2 s. It does not need Python's global lock, which `import torch` holds
-    for a second: called before that import, it costs no time on a second core.
+    Unpacking 11 MB takes 0.2 s without Python's global lock, which `import torch` holds for a
+    second. If this is called before that import, it costs no time on a second core.
     """
     if options.dataset != DatasetName.MNIST5K:
-        name, source, raw = _place(options)
-        if not _missing(source, raw, splits):
-            reading = ThreadPoolExecutor(1).submit(_read, name, source, raw, splits)
-            _prefetched[raw, splits] = reading
+        name, source, raw = _locate(options)
+        if not _list_missing(source, raw, splits):
+            future = ThreadPoolExecutor(1).submit(_read, name, source, raw, splits)
+            _prefetched[raw, splits] = future
 
 
 def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.uint8] | None:
-    """The test images that a result was measured on, uint8 N×28×28; None if they are not here.
-
-    Nothing is fetched: 11 MB are too much for a report of somebody else's result.
-    """
+    """The test images that `info` describes, uint8 N×28×28; None if they are not on disk."""
     try:
         dataset = load_local(replace(options, dataset=DatasetName(info.name)), (Split.TEST,))
-    except (ValueError, MnistCliError):  # ValueError: no name of a dataset
+    except (ValueError, MnistCliError):  # ValueError: an unknown dataset
         return None
     if dataset is None or dataset.info.test_sha256 != info.test_sha256:
         return None
@@ -144,7 +140,7 @@ def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.u
 
 
 def to_bytes(dataset: Dataset) -> tuple[bytes, bytes, bytes, bytes]:
-    """Training images and labels, test images and labels, a byte for each pixel and label."""
+    """Training images and labels, test images and labels: a byte for each pixel and label."""
     train, test = dataset.train, dataset.test
     return (
         train.images.tobytes(),
@@ -155,16 +151,16 @@ def to_bytes(dataset: Dataset) -> tuple[bytes, bytes, bytes, bytes]:
 
 
 def from_bytes(info: DatasetInfo, packed: tuple[bytes, bytes, bytes, bytes]) -> Dataset:
-    """The dataset that `info` describes, from the four byte strings that `to_bytes` returns."""
+    """Make the dataset that `info` describes from what `to_bytes` returned."""
     arrays = [np.frombuffer(part, np.uint8) for part in packed]
     train, test = (
-        LabelledImages(arrays[place].reshape(-1, 28, 28), arrays[place + 1]) for place in (0, 2)
+        LabelledImages(arrays[index].reshape(-1, 28, 28), arrays[index + 1]) for index in (0, 2)
     )
     return Dataset(info, train, test)
 
 
-def _place(options: DataOptions) -> tuple[DatasetName, Source, Path]:
-    """The published dataset that `options` name, and the folder of its files."""
+def _locate(options: DataOptions) -> tuple[DatasetName, Source, Path]:
+    """Find the published dataset that `options` name, and the folder of its files."""
     name = DatasetName.MNIST if options.dataset == DatasetName.AUTO else options.dataset
     source = SOURCES[name]
     root = options.data_dir or Path(platformdirs.user_cache_dir("mnist-cli"))
@@ -178,21 +174,21 @@ def _place(options: DataOptions) -> tuple[DatasetName, Source, Path]:
     return name, source, raw
 
 
-def _files_of(source: Source, splits: Splits) -> list[KnownFile]:
+def _list_files(source: Source, splits: Splits) -> list[KnownFile]:
     by_split = {Split.TRAIN: source.files[:2], Split.TEST: source.files[2:]}
     return [file for split in splits for file in by_split[split]]
 
 
-def _missing(source: Source, raw: Path, splits: Splits) -> list[KnownFile]:
+def _list_missing(source: Source, raw: Path, splits: Splits) -> list[KnownFile]:
     return [
         file
-        for file in _files_of(source, splits)
+        for file in _list_files(source, splits)
         if not ((raw / f"{file.name}.gz").exists() or (raw / file.name).exists())
     ]
 
 
 def _read(name: DatasetName, source: Source, raw: Path, splits: Splits) -> Dataset:
-    parts = {split: _read_labelled(raw, *_files_of(source, (split,))) for split in splits}
+    parts = {split: _read_labelled(raw, *_list_files(source, (split,))) for split in splits}
     if len(parts[Split.TEST].labels) > MOST_TEST_IMAGES:
         raise MnistCliError(f"{raw} has more than {MOST_TEST_IMAGES:,} test images; keep fewer")
     return _identify(name, parts[Split.TEST], parts.get(Split.TRAIN))
@@ -200,21 +196,19 @@ def _read(name: DatasetName, source: Source, raw: Path, splits: Splits) -> Datas
 
 def _read_labelled(raw: Path, *files: KnownFile) -> LabelledImages:
     (images_path, images), (labels_path, labels) = (_read_file(raw, file) for file in files)
-    if not len(images) or images.shape[1:] != (28, 28):
+    num_images, num_labels = len(images), len(labels)
+    if not num_images or images.shape[1:] != (28, 28):
         shape = "x".join(map(str, images.shape))
-        raise damaged(images_path, f"it holds {shape} pixels, not Nx28x28")
-    if len(images) != len(labels):
-        raise damaged(labels_path, f"it holds {len(labels):,} labels for {len(images):,} images")
+        raise damage_error(images_path, f"it holds {shape} pixels, not Nx28x28")
+    if num_images != num_labels:
+        raise damage_error(labels_path, f"it holds {num_labels:,} labels for {num_images:,} images")
     if labels.max() >= NUM_CLASSES:
-        raise damaged(labels_path, f"it holds the label {labels.max()}")
+        raise damage_error(labels_path, f"it holds the label {labels.max()}")
     return LabelledImages(images, labels)
 
 
 def _read_file(raw: Path, file: KnownFile) -> tuple[Path, NDArray[np.uint8]]:
-    """Read the .gz, or else the extracted file, which may be cut short.
-
-    An extracted file with the published hash replaces a damaged .gz.
-    """
+    """Read the .gz; if it is missing, or damaged and its hash is known, the extracted file."""
     archive, extracted = raw / f"{file.name}.gz", raw / file.name
     if archive.exists():
         try:

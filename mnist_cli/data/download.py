@@ -1,6 +1,6 @@
-"""Downloading known files, each from the first mirror that can deliver it.
+"""Downloads known files, each from the first mirror that can deliver it.
 
-Every read has a timeout and every attempt a deadline, and a file is in place only after its hash
+Every read has a timeout, every attempt has a deadline, and a file gets its name only after its hash
 was checked. torchvision's own download can wait forever, skips mirrors after some errors, and
 leaves half-extracted files behind.
 """
@@ -29,7 +29,7 @@ OnBytes = Callable[[int, int | None], None]
 
 
 class WrongBytesError(Exception):
-    """A mirror delivered a file that does not have the published hash."""
+    """A mirror delivered a file with another hash than the published one."""
 
 
 NETWORK_ERRORS = (
@@ -43,10 +43,10 @@ NETWORK_ERRORS = (
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Timeouts for a new byte and for a whole file, and how often all mirrors are asked in turn.
+class Limits:
+    """Timeouts for the next byte and for a whole file, and the number of rounds over all mirrors.
 
-    If none of them sends a byte within `first_byte_seconds`, the rounds do not begin.
+    If no mirror sends a byte within `first_byte_seconds`, there is no download.
     """
 
     stall_seconds: float
@@ -55,17 +55,17 @@ class Patience:
     first_byte_seconds: float | None = None
 
 
-IF_ASKED_FOR = Patience(stall_seconds=30, file_seconds=600, rounds=3)
-IF_QUICK = Patience(stall_seconds=10, file_seconds=120, rounds=1, first_byte_seconds=10)
+PATIENT = Limits(stall_seconds=30, file_seconds=600, rounds=3)
+QUICK = Limits(stall_seconds=10, file_seconds=120, rounds=1, first_byte_seconds=10)
 
 
 def fetch(
-    files: list[KnownFile], folder: Path, source: Source, patience: Patience, on_event: OnEvent
+    files: list[KnownFile], folder: Path, source: Source, limits: Limits, on_event: OnEvent
 ) -> None:
     """Download the compressed `files` into `folder`; raises what `download` raises."""
     bases = mirrors(source)
-    limit = patience.first_byte_seconds
-    if limit and not any_answers([f"{base}{files[0].name}.gz" for base in bases], limit):
+    seconds = limits.first_byte_seconds
+    if seconds and not any_answers([f"{base}{files[0].name}.gz" for base in bases], seconds):
         raise MnistCliError(f"no mirror answers ({', '.join(bases)})")
     for file in files:
         archive = f"{file.name}.gz"
@@ -73,13 +73,13 @@ def fetch(
         def report(done: int, total: int | None, archive: str = archive) -> None:
             on_event(DownloadProgress(archive, done, total))
 
-        download([base + archive for base in bases], folder / archive, file.md5, patience, report)
+        download([base + archive for base in bases], folder / archive, file.md5, limits, report)
 
 
 def any_answers(urls: list[str], seconds: float) -> bool:
-    """Whether one of `urls` sends a first byte within `seconds`; all are asked at once.
+    """Whether one of `urls`, all requested at once, sends a first byte within `seconds`.
 
-    Each is asked in a daemon thread, because a name lookup cannot be interrupted.
+    Each request has a daemon thread, because a name lookup cannot be interrupted.
     """
     answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
@@ -99,43 +99,41 @@ def any_answers(urls: list[str], seconds: float) -> bool:
         return False
 
 
-def download(urls: list[str], path: Path, md5: str, patience: Patience, on_bytes: OnBytes) -> None:
-    """Put the file with hash `md5` at `path`, from the first of `urls` that delivers it.
+def download(urls: list[str], path: Path, md5: str, limits: Limits, on_bytes: OnBytes) -> None:
+    """Download the file with hash `md5` to `path`, from the first of `urls` that delivers it.
 
-    `on_bytes` is called with the bytes so far and the total, None if that is unknown. Two processes
-    may do this at once: each writes a file of its own, and the last one replaces the first.
+    This calls `on_bytes` with the bytes so far and the total, None if it is unknown. Two processes
+    may do this at once, because each writes its own file before it replaces `path`.
 
     Raises:
         MnistCliError: every attempt failed; the message lists each kind of failure once.
         OSError: `path` cannot be written.
     """
     failures: dict[str, None] = {}  # a set that keeps the order
-    for pause in range(patience.rounds):
+    for pause in range(limits.rounds):
         time.sleep(pause)
         for url in urls:
             try:
-                return _attempt(url, path, md5, patience, on_bytes)
+                return _try_url(url, path, md5, limits, on_bytes)
             except NETWORK_ERRORS as error:
-                failures[f"{url}: {_reason(error)}"] = None
+                failures[f"{url}: {_describe(error)}"] = None
     raise MnistCliError(f"cannot download {path.name} ({'; '.join(failures)})")
 
 
-def _attempt(url: str, path: Path, md5: str, patience: Patience, on_bytes: OnBytes) -> None:
-    deadline = time.monotonic() + patience.file_seconds
+def _try_url(url: str, path: Path, md5: str, limits: Limits, on_bytes: OnBytes) -> None:
+    deadline = time.monotonic() + limits.file_seconds
     received = hashlib.md5(usedforsecurity=False)
     done = 0
     with ExitStack() as stack:
-        response = stack.enter_context(
-            requests.get(url, stream=True, timeout=patience.stall_seconds)
-        )
+        response = stack.enter_context(requests.get(url, stream=True, timeout=limits.stall_seconds))
         response.raise_for_status()
         path.parent.mkdir(parents=True, exist_ok=True)
         file = stack.enter_context(replacing(path))
         length = response.headers.get("Content-Length", "")
         total = int(length) if re.fullmatch("[0-9]{1,15}", length) else None
-        # read1 returns what has arrived. read would wait for a whole chunk, and a server that sends
-        # a byte a second would outlast the deadline. Nothing is decoded, because some servers
-        # announce a .gz file as its content in gzip encoding.
+        # read1 returns what has arrived. read would wait for a whole chunk, so that a server that
+        # sends a byte a second could exceed the deadline. Decoding would unpack a .gz file from
+        # servers that send it with the header Content-Encoding: gzip.
         while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
             if time.monotonic() > deadline:
                 raise TimeoutError
@@ -149,8 +147,8 @@ def _attempt(url: str, path: Path, md5: str, patience: Patience, on_bytes: OnByt
             raise WrongBytesError(f"{done:,} wrong bytes, their MD5 is not {md5}")
 
 
-def _reason(error: BaseException) -> str:
-    """A network failure in a few words: those of its innermost cause."""
+def _describe(error: BaseException) -> str:
+    """Describe a network failure by its innermost cause."""
     if isinstance(error, requests.HTTPError):
         return f"HTTP {error.response.status_code}"
     if isinstance(error, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError):

@@ -1,4 +1,4 @@
-"""Reading IDX files, the format of MNIST, without trusting them.
+"""Reads IDX files, the format of MNIST, without trusting them.
 
 The format: two zero bytes, 0x08 for unsigned bytes, the number of dimensions, each dimension
 as a big-endian 32-bit integer, then the bytes (http://yann.lecun.com/exdb/mnist/).
@@ -20,12 +20,10 @@ from mnist_cli.system.files import read, read_all
 
 
 def read_idx(path: Path, ndim: int, md5: str | None = None) -> NDArray[np.uint8]:
-    """Read a file of unsigned bytes, gzipped if its name ends in .gz, whole and in memory.
+    """Read a file as a uint8 array with `ndim` dimensions: 3 for images, 1 for labels.
 
-    The array has dtype uint8 and `ndim` dimensions: 3 for images, 1 for labels.
-
-    Raises:
-        MnistCliError: the file cannot be read, is damaged, or does not have the hash `md5`.
+    The file is gzipped if its name ends in .gz. Raises MnistCliError if it cannot be read, is
+    damaged, or has another hash than `md5`.
     """
     content = read(path, "use another data folder, or the dataset mnist5k")
     try:
@@ -39,11 +37,11 @@ def read_idx(path: Path, ndim: int, md5: str | None = None) -> NDArray[np.uint8]
         return _parse(content, ndim)
     except (ValueError, EOFError, OSError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise damaged(path, str(reason)) from error
+        raise damage_error(path, str(reason)) from error
 
 
-def damaged(path: Path, reason: str) -> MnistCliError:
-    """An error that names the file, what is wrong with it, and what to do."""
+def damage_error(path: Path, reason: str) -> MnistCliError:
+    """Make an error that names the file, what is wrong with it, and what to do."""
     return MnistCliError(
         f"{path} is damaged: {reason}; delete it and run again, or use the dataset mnist5k"
     )
@@ -59,6 +57,6 @@ def _parse(content: bytes, ndim: int) -> NDArray[np.uint8]:
     shape = struct.unpack(f">{ndim}I", content[4:header])
     if len(content) - header != math.prod(shape):
         raise ValueError(
-            f"it holds {len(content) - header:,} bytes where its header says {math.prod(shape):,}"
+            f"it holds {len(content) - header:,} bytes, but its header says {math.prod(shape):,}"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -1,7 +1,4 @@
-"""Reading the user's pictures, which may be damaged or made to do harm.
-
-Pillow decodes them. Importing torchvision's transforms would take as long as `import torch`.
-"""
+"""Reads the user's pictures, which may be damaged or malicious."""
 
 import struct
 import sys
@@ -15,9 +12,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.options import STDIN
-from mnist_cli.system.files import absolute, explaining, opened, read_all
+from mnist_cli.system.files import absolute, explaining, open_regular, read_all
 
-# The formats that are tried, none of which starts a program, and how their files end in a folder.
+# Formats whose decoders start no other program, and the suffixes of their files in a folder.
 FORMATS = {
     "BMP": (".bmp",),
     "GIF": (".gif",),
@@ -27,49 +24,48 @@ FORMATS = {
     "TIFF": (".tif", ".tiff"),
     "WEBP": (".webp",),
 }
-MOST_PIXELS = 1000  # along a side: a larger scan is made smaller, and its digit has enough left
+MOST_PIXELS = 1000  # along a side; larger scans are reduced to this
 
 
-def files_of(path: Path) -> list[Path]:
-    """The pictures in a folder, sorted by name; a `path` that is no folder stands for itself.
+def list_pictures(path: Path) -> list[Path]:
+    """The pictures in the folder `path`, sorted by name, or `path` itself if it is no folder.
 
-    Raises:
-        MnistCliError: the folder cannot be read or has no pictures.
+    Raises MnistCliError if the folder cannot be read or has no pictures.
     """
-    suffixes = tuple(suffix for those in FORMATS.values() for suffix in those)
+    suffixes = tuple(suffix for group in FORMATS.values() for suffix in group)
     with explaining(f"read {path}", "choose another folder"):
-        place = absolute(path)
-        if path == STDIN or not place.is_dir():
+        folder = absolute(path)
+        if path == STDIN or not folder.is_dir():
             return [path]
         files = sorted(
             path / file.name
-            for file in place.iterdir()
+            for file in folder.iterdir()
             if file.name.lower().endswith(suffixes)
             and not file.name.startswith(".")
             and not file.is_dir()
         )
     if not files:
-        raise MnistCliError(f"{path} has no pictures in it: no {', '.join(suffixes)}")
+        raise MnistCliError(f"{path} has no pictures: no {', '.join(suffixes)}")
     return files
 
 
 def read_picture(path: Path) -> NDArray[np.float32]:
-    """Decode a picture, or standard input for `-`, upright and at most 1000 pixels long.
+    """Decode a picture, or standard input for `-`, turn it upright, and reduce it to 1000 pixels.
 
     Returns:
-        Height×width×channels in [0, 1]: one channel of grey, three of colour, or four with the
-        opacity, by which the colours are multiplied then.
+        Height×width×channels in [0, 1]: grey, red-green-blue, or red-green-blue multiplied by the
+        opacity, and the opacity.
 
     Raises:
-        MnistCliError: it cannot be read, is no picture, or is damaged or far too large.
+        MnistCliError: the file cannot be read, is no picture, is damaged or has too many pixels.
     """
     name = "standard input" if path == STDIN else str(path)
     with explaining(f"read {name}", "choose another picture"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about odd metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(BytesIO(_content(path)), formats=tuple(FORMATS)) as picture:
-                return _pixels(picture)
+            with Image.open(BytesIO(_read_bytes(path)), formats=tuple(FORMATS)) as picture:
+                return _to_array(picture)
         except UnidentifiedImageError as error:
             raise MnistCliError(
                 f"{name} is not a picture that can be read; save it as PNG or JPEG"
@@ -85,14 +81,14 @@ def read_picture(path: Path) -> NDArray[np.float32]:
             raise MnistCliError(f"{name} is damaged ({error}); save it again") from error
 
 
-def _content(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     if path == STDIN:
         return read_all(sys.stdin.buffer) if sys.stdin else b""  # None: closed by the caller
-    with opened(path) as file:
+    with open_regular(path) as file:
         return read_all(file)
 
 
-def _pixels(picture: Image.Image) -> NDArray[np.float32]:
+def _to_array(picture: Image.Image) -> NDArray[np.float32]:
     ImageOps.exif_transpose(picture, in_place=True)
     deep = picture.mode.startswith(("I", "F"))  # 16 bits or more, which convert() would cut to 8
     if deep:

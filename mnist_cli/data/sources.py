@@ -21,9 +21,9 @@ class KnownFile:
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset in torchvision's layout: `folder` has the name of its class there.
+    """A dataset in torchvision's layout: `folder` has the name of torchvision's class.
 
-    The files are the training images and labels, then the test images and labels.
+    `files` are the training images and labels, then the test images and labels.
     """
 
     folder: str
@@ -73,16 +73,14 @@ SOURCES = {
 
 
 def mirrors(source: Source) -> list[str]:
-    """The base URLs, each ending in a slash: torchvision's, or that of MNIST_CLI_MIRROR.
+    """The base URLs, each with a slash at the end: torchvision's, or that of MNIST_CLI_MIRROR.
 
-    Raises:
-        UsageError: the variable's value is no URL.
-        MnistCliError: torchvision cannot be imported.
+    Raises UsageError if that variable is no URL, MnistCliError if torchvision cannot be imported.
     """
     override = os.environ.get(MIRROR_VARIABLE)
     if override:
         if not override.startswith(("http://", "https://")):
-            raise UsageError(f"{MIRROR_VARIABLE} is no http:// or https:// address: {override}")
+            raise UsageError(f"{MIRROR_VARIABLE} is not an http:// or https:// URL: {override}")
         return [override.rstrip("/") + "/"]
     try:
         import torchvision.datasets

@@ -1,1 +1,1 @@
-"""Who trains the runs of a comparison: this process, or workers here and on other machines."""
+"""Trains the runs of a comparison, in this process or in workers here or on other machines."""

@@ -1,4 +1,4 @@
-"""Checks that the answer of a worker fits its question before it enters a comparison."""
+"""Checks that the answer of a worker fits the question, before a comparison uses it."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -14,48 +14,47 @@ VERSIONS: Literal["versions"] = "versions"
 ENVIRONMENT: Literal["environment"] = "environment"
 Question = Entry | RunTask | Literal["versions", "environment"]
 Outcome = Environment | Measurement | Run | str
-"""A text is the reason why a network could not be measured or trained."""
+"""A text says why a network could not be measured or trained."""
 
 
-def versions() -> Callable[[], dict[str, str]]:
-    """What a worker runs; it is sent as bytecode, as mnist-cli may be missing there."""
+def make_version_query() -> Callable[[], dict[str, str]]:
+    """Return a function for a worker that may lack mnist-cli: Dask sends it as bytecode."""
 
-    def found() -> dict[str, str]:
+    def find_versions() -> dict[str, str]:
         from importlib import import_module
 
-        there = {}
+        found = {}
         for package in ("mnist_cli", "torch"):
             try:
-                there[package] = str(import_module(package).__version__)
+                found[package] = str(import_module(package).__version__)
             except ImportError:
-                there[package] = "not installed"
-        return there
+                found[package] = "not installed"
+        return found
 
-    return found
+    return find_versions
 
 
 def check_versions(answer: Any, slots: int) -> None:
     """Raise ValueError if a worker has other versions, or would train several runs at once."""
-    ours = versions()()
+    ours = make_version_query()()
     theirs = answer if isinstance(answer, dict) else dict.fromkeys(ours, "an unknown version")
     for package, version in ours.items():
         if theirs.get(package) != version:
             raise ValueError(
                 f"has {package} {str(theirs.get(package))[:40]}, not {version}: install the same "
-                "there, or end that worker"
+                "version there, or stop that worker"
             )
     if slots != 1:
         raise ValueError(
-            "would train several runs in one process: start it with --nthreads 1, and as many as "
-            "you like with --nworkers"
+            "would train several runs in one process: start it with --nthreads 1, and use "
+            "--nworkers for several workers"
         )
 
 
 def read_answer(question: Question, answer: Any, num_test: int, threads: int) -> Outcome | None:
-    """Check and unpack an answer; None if the worker needs the images first.
+    """Check and unpack an answer; return None if the worker needs the images first.
 
-    Raises:
-        ValueError: it does not fit `question`; the message continues after "the worker".
+    Raises ValueError if the answer does not fit `question`; the message continues "the worker".
     """
     try:
         read = from_json(WorkerAnswer, answer)
@@ -75,7 +74,7 @@ def read_answer(question: Question, answer: Any, num_test: int, threads: int) ->
 
 
 def _check_run(task: RunTask, run: Run, num_test: int, threads: int) -> None:
-    """Raise ValueError if a run is not that of a task, or contradicts itself."""
+    """Raise ValueError if a run is not of `task`, or contradicts itself."""
     most = task.entry.protocol.epochs
     reached = None if task.target is None else run.test_accuracy >= task.target
     last = run.history[-1] if run.history else None
@@ -90,6 +89,6 @@ def _check_run(task: RunTask, run: Run, num_test: int, threads: int) -> None:
     if run.mistakes is not None:
         right = int((decode(run.mistakes, num_test) == RIGHT).sum())
         expected["right answers"] = (round(run.test_accuracy * num_test), right)
-    for name, (told, asked) in expected.items():
-        if told != asked:
-            raise ValueError(f"{name} {told} instead of {asked}")
+    for name, (value, wanted) in expected.items():
+        if value != wanted:
+            raise ValueError(f"{name} {value} instead of {wanted}")

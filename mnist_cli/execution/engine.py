@@ -1,4 +1,4 @@
-"""Starts and ends worker processes of Dask, or connects to its scheduler."""
+"""Starts and stops Dask worker processes, or connects to a Dask scheduler."""
 
 import asyncio
 import atexit
@@ -27,10 +27,10 @@ from mnist_cli.system.cpus import count_allowed
 CONNECT_SECONDS = 6.0
 CLOSE_SECONDS = 2.0
 EXIT_CODE_SECONDS = 1.0
-SCHEDULER_FILE_BYTES = 1 << 20  # a thousand times what one has
+SCHEDULER_FILE_BYTES = 1 << 20  # a thousand times the usual size
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# A worker prints on standard error, as standard output is for results. Linux kills a worker whose
-# parent was killed, even while the code of a network blocks all its threads.
+# A worker prints on standard error, because standard output is for results. Linux kills a worker
+# whose parent was killed, even if the code of a network blocks all threads.
 PRELOAD = """
 import ctypes, os, signal, sys
 os.dup2(2, 1)
@@ -39,13 +39,13 @@ if sys.platform == "linux":
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 """
 CONFIG = {
-    "distributed.worker.profile.enabled": False,  # it takes time from the training
+    "distributed.worker.profile.enabled": False,  # it would slow the training
     "distributed.comm.timeouts.connect": CONNECT_SECONDS,
 }
 
 
 class LocalNanny(Nanny):
-    """Starts a worker process, and remembers how each ended."""
+    """Starts a worker process, and keeps the exit code of each."""
 
     exit_codes: ClassVar[dict[str, int]] = {}
 
@@ -55,19 +55,19 @@ class LocalNanny(Nanny):
 
 
 def describe_exit(address: str) -> str | None:
-    """How a worker process of ours ended, such as `exit status 3` or `SIGKILL`, if it is known."""
-    patience = time.monotonic() + EXIT_CODE_SECONDS
+    """How a local worker process ended: `exit status 3`, `SIGKILL`, or None if it is unknown."""
+    deadline = time.monotonic() + EXIT_CODE_SECONDS
     while (code := LocalNanny.exit_codes.get(address)) is None:
-        if time.monotonic() > patience:
+        if time.monotonic() > deadline:
             return None
-        time.sleep(0.02)  # the scheduler may know before the nanny does
+        time.sleep(0.02)  # the scheduler may notice the end before the nanny does
     return f"exit status {code}" if code >= 0 else signal.Signals(-code).name
 
 
 def kill_worker(client: Any, address: str) -> None:
-    """End a worker process; its nanny starts another."""
+    """Kill a worker process; its nanny starts another."""
 
-    def kill(dask_worker: Any) -> None:  # it travels as bytecode to where its nanny is
+    def kill(dask_worker: Any) -> None:  # Dask sends it as bytecode to the nanny
         import os
         import signal
 
@@ -77,7 +77,7 @@ def kill_worker(client: Any, address: str) -> None:
 
 
 def count_jobs_that_fit(device: str, threads: int) -> int:
-    """A job for each accelerator, or as many as there are cores for their threads."""
+    """One job for each accelerator, or on the CPU as many as there are cores for their threads."""
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if accelerator and device in {"auto", accelerator.type}:
         return torch.accelerator.device_count()
@@ -86,19 +86,18 @@ def count_jobs_that_fit(device: str, threads: int) -> int:
 
 @contextmanager
 def local_client(jobs: int, threads: int) -> Iterator[Any]:
-    """Start workers that listen on loopback only, and end them with the context.
+    """Start workers that listen on loopback only, and stop them at the end of the context.
 
-    Raises:
-        MnistCliError: they do not start.
+    Raises MnistCliError if they do not start.
     """
-    # Libraries read these when they are imported, which is before the first question.
+    # A worker imports libraries, which read these variables, before its first question.
     variables = dict.fromkeys(THREAD_VARIABLES, threads)
     config = CONFIG | {
         "distributed.nanny.pre-spawn-environ": variables,
-        # 15 s after a worker was lost, its nanny would be closed if it is just starting another.
+        # By default, Dask closes a nanny that restarts its worker 15 s after the worker was lost.
         "distributed.deploy.lost-worker-timeout": "365 days",
     }
-    atexit.unregister(close_clusters)  # it waits for workers that were interrupted at their start
+    atexit.unregister(close_clusters)  # it waits for workers whose start was interrupted
     logging.disable()  # Dask's threads log until the process ends
     with _run_loop() as loop, dask.config.set(config):
         try:
@@ -116,8 +115,8 @@ def local_client(jobs: int, threads: int) -> Iterator[Any]:
         except Exception as error:
             _kill_workers()
             raise MnistCliError(
-                f"worker processes ended while they were started ({_reason(error)}); try again, or "
-                "with fewer --jobs"
+                f"worker processes did not start ({_describe(error)}); try again, or with fewer "
+                "--jobs"
             ) from error
         try:
             with Client(cluster) as client:
@@ -132,20 +131,18 @@ def local_client(jobs: int, threads: int) -> Iterator[Any]:
 
 @contextmanager
 def cluster_client(place: str) -> Iterator[Any]:
-    """A client of the scheduler at `place`: an address, or the file that the scheduler wrote.
+    """Connect to the scheduler at `place`: an address, or the file that the scheduler wrote.
 
-    Raises:
-        UsageError: there is no such file, or it is another one.
-        MnistCliError: the scheduler does not answer.
+    Raises UsageError if there is no such file or address, MnistCliError without an answer.
     """
     address = _find_address(place)
-    logging.disable()  # one line of ours reports a lost scheduler
+    logging.disable()  # the roster reports a lost scheduler in one line
     with dask.config.set(CONFIG):
         try:
-            # The client itself would wait long for another program that never answers.
-            asyncio.run(asyncio.wait_for(_greet(address), CONNECT_SECONDS))
+            # If another program listens at the address, the client itself would wait long.
+            asyncio.run(asyncio.wait_for(_try_connection(address), CONNECT_SECONDS))
             client = Client(address, timeout=CONNECT_SECONDS)
-        except Exception as error:  # an odd address raises errors of many kinds
+        except Exception as error:  # an invalid address raises errors of many types
             raise MnistCliError(
                 f"no scheduler answers at {place}; start one with: dask scheduler"
             ) from error
@@ -160,7 +157,7 @@ def _kill_workers() -> None:
         process.kill()  # the code of a network may ignore SIGTERM
 
 
-def _reason(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
@@ -184,7 +181,7 @@ def _find_address(place: str) -> str:
     return place
 
 
-async def _greet(address: str) -> None:
+async def _try_connection(address: str) -> None:
     arguments = Security().get_connection_args("client")
     comm = await connect(address, timeout=CONNECT_SECONDS, **arguments)
     comm.abort()
@@ -192,19 +189,19 @@ async def _greet(address: str) -> None:
 
 @contextmanager
 def _run_loop() -> Iterator[Any]:
-    """A thread for Dask; it and the workers block SIGINT, which the main process handles."""
+    """Run Dask in a thread that, like the workers, blocks SIGINT; the main thread handles it."""
     runner = LoopRunner(asynchronous=False)
     if os.name == "posix":
-        # Python's resource tracker frees what killed workers leave. It starts here, without its
-        # warnings, as its start unblocks signals.
-        ignored = (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker")
-        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, ignored))
+        # Python's resource tracker, here without its warnings, frees what killed workers leave. It
+        # starts before signals are blocked, because its start unblocks them.
+        filters = (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker")
+        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, filters))
         resource_tracker.ensure_running()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             runner.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     else:
         runner.start()
     try:

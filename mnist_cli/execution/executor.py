@@ -1,4 +1,4 @@
-"""What trains the runs of a comparison: this process, or worker processes."""
+"""Executors train the runs of a comparison, in this process or in worker processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,34 +18,33 @@ from mnist_cli.training.examples import Examples, to_device
 
 
 class Executor(Protocol):
-    """Trains runs, `slots` of them at once; they may finish in any order."""
+    """Trains runs, several at once; they may finish in any order."""
 
     @property
     def slots(self) -> int:
-        """How many runs are trained at once; it changes when workers join or leave."""
+        """How many runs it trains at once; this changes when workers join or leave."""
 
     def environment(self) -> Environment:
         """The machine that trains, or one of them."""
 
     def measure(self, entries: tuple[Entry, ...]) -> list[Measurement]:
-        """What each entry costs; raises MnistCliError where its code cannot be imported."""
+        """Measure the cost of each entry; raises MnistCliError if its code cannot be imported."""
 
     def hand_over(self, dataset: Dataset) -> None:
         """Take the images, once, before the first run."""
 
     def submit(self, task: RunTask) -> None:
-        """Begin a run as soon as there is a slot."""
+        """Start a run as soon as there is a slot."""
 
     def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
-        """Wait for runs to finish or fail; an empty list if only the number of slots changed.
+        """Wait for runs to finish or fail; return an empty list if the number of slots changed.
 
-        Raises:
-            MnistCliError: no run can be trained any more.
+        Raises MnistCliError if no further run can be trained.
         """
 
 
 class InProcess:
-    """An executor with one slot and no engine."""
+    """An executor that trains one run at a time in this process."""
 
     slots = 1
 
@@ -59,7 +58,7 @@ class InProcess:
         return self._trainer.environment
 
     def measure(self, entries: tuple[Entry, ...]) -> list[Measurement]:
-        """What each entry costs; raises MnistCliError where its code cannot be imported."""
+        """Measure the cost of each entry; raises MnistCliError if its code cannot be imported."""
         return [self._trainer.measure(entry) for entry in entries]
 
     def hand_over(self, dataset: Dataset) -> None:
@@ -68,7 +67,7 @@ class InProcess:
         self._examples = to_device(dataset.train, device), to_device(dataset.test, device)
 
     def submit(self, task: RunTask) -> None:
-        """Train it when `wait` is called."""
+        """Queue a run, which `wait` trains."""
         self._tasks.append(task)
 
     def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
@@ -83,7 +82,7 @@ class InProcess:
 
 @contextmanager
 def executing(options: CompareOptions, on_event: OnEvent) -> Iterator[Executor]:
-    """The executor that `options` ask for; processes that it started end with the context."""
+    """Yield the executor that `options` select; its processes end with the context."""
     execution, threads = options.execution, options.execution.run_threads
     if execution.in_process:
         yield InProcess(options.device, threads)

@@ -1,4 +1,4 @@
-"""Measures networks and trains runs in this process; a run depends on its task alone."""
+"""Measures networks and trains runs in this process; only its task decides a run."""
 
 import platform
 from collections.abc import Callable
@@ -27,13 +27,13 @@ from mnist_cli.training.state import set_up
 
 
 class Trainer:
-    """Measures and trains networks on one device; it imports the code of each once."""
+    """Measures and trains networks on one device; imports the code of each network once."""
 
     def __init__(self, device: str, threads: int | None) -> None:
         use_threads(threads)
         self.device = resolve_device(device)
-        self._makers: dict[str, Callable[[], Any]] = {}
-        self._last: dict[str, nn.Module] = {}
+        self._factories: dict[str, Callable[[], Any]] = {}
+        self._previous: dict[str, nn.Module] = {}
 
     @property
     def environment(self) -> Environment:
@@ -41,10 +41,9 @@ class Trainer:
         return environment(self.device)
 
     def measure(self, entry: Entry) -> Measurement:
-        """Count what a network costs, and check the outputs and first weights of a custom one.
+        """Count the cost of a network, and check outputs and initial weights of a custom one.
 
-        Raises:
-            MnistCliError: its code cannot be imported.
+        Raises MnistCliError if its code cannot be imported.
         """
         custom, name = entry.model.custom, entry.name
         self._import_factory(entry.model)
@@ -56,8 +55,8 @@ class Trainer:
                 notices.append(f"{name} {building.PROBABILITIES}")
             if custom and building.same_weights(model, self._build(entry, seed=1)):
                 notices.append(
-                    f"{name} has the same first weights with every seed: the seeds show less "
-                    "than they do for other networks"
+                    f"{name} has the same initial weights with every seed: its seeds vary less "
+                    "than those of other networks"
                 )
         except MnistCliError as error:
             return Measurement(failure=str(error))
@@ -67,7 +66,7 @@ class Trainer:
     def train(
         self, task: RunTask, examples: Examples, test: Examples, on_step: OnStep
     ) -> Run | str:
-        """Train for all epochs or until the target is reached; return the run, or why it failed."""
+        """Train for all epochs or up to the target; return the run, or why it failed."""
         entry = task.entry
         history, cpu_seconds = [], 0.0
         try:
@@ -98,18 +97,18 @@ class Trainer:
         )
 
     def _import_factory(self, model: ModelSpec) -> Callable[[], Any]:
-        if model.name not in self._makers:
-            self._makers[model.name] = factory(model)
-        return self._makers[model.name]
+        if model.name not in self._factories:
+            self._factories[model.name] = factory(model)
+        return self._factories[model.name]
 
     def _build(self, entry: Entry, seed: int) -> nn.Module:
         name = entry.name
         model = building.instantiate(name, self._import_factory(entry.model), seed)
         with running(model, f"{name} failed"):
-            if name in self._last and building.shares_memory(model, self._last[name]):
+            if name in self._previous and building.shares_memory(model, self._previous[name]):
                 raise MnistCliError(
                     f"{name} returns the same weights or buffers each time; "
-                    "it must make new ones, or no seed starts anew"
+                    "it must make new ones, so that each seed starts anew"
                 )
-        self._last[name] = model
+        self._previous[name] = model
         return model

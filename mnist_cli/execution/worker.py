@@ -1,7 +1,7 @@
-"""What a worker process does when it is asked: it measures networks and trains runs.
+"""The functions that a worker process runs: they measure networks and train runs.
 
-This program pickles the arguments, as Dask would let a run wait for ever if a worker cannot
-unpickle them. Answers are JSON, so that they can be checked.
+Their arguments are pickled bytes, because Dask would never end a run whose arguments a worker
+cannot unpickle. Their answers are JSON, which the main process checks.
 """
 
 import os
@@ -28,7 +28,7 @@ from mnist_cli.schema.runs import RunTask, WorkerAnswer
 from mnist_cli.training.device import use_threads
 from mnist_cli.training.examples import Examples, to_device
 
-SENT_SECONDS = 0.005  # so that a run is known to have begun before its code may end the process
+SENT_SECONDS = 0.005  # so that a report is sent before the code of a run may end the process
 
 ImageBytes = tuple[bytes, bytes, bytes, bytes]
 """A dataset as `datasets.to_bytes` packs it."""
@@ -36,30 +36,30 @@ ImageBytes = tuple[bytes, bytes, bytes, bytes]
 
 @dataclass(frozen=True)
 class Job:
-    """What all runs of a comparison share; `topic` names it, and the events that it sends."""
+    """What all runs of a comparison share; `topic` names the comparison and its events."""
 
     topic: str
     device: str
     threads: int
     data_dir: str | None
     models: dict[str, tuple[ModelSpec, Bundle]]
-    """By the names of the entries."""
+    """The networks by the names of their entries."""
 
 
 class _Comparison:
-    """What this process keeps from run to run."""
+    """What this process keeps between runs."""
 
     def __init__(self, job: Job) -> None:
         self.topic = job.topic
-        self.trainer = Trainer(device_of(job.device, get_worker().name), job.threads)
+        self.trainer = Trainer(choose_device(job.device, get_worker().name), job.threads)
         self.examples: tuple[Examples, Examples] | None = None
         folder = Path(get_worker().local_directory) / "mnist-cli"
         self._models = {
             name: unpack(spec, bundle, folder) for name, (spec, bundle) in job.models.items()
         }
 
-    def in_place(self, entry: Entry) -> Entry:
-        """The entry with its code where this process can import it."""
+    def localize(self, entry: Entry) -> Entry:
+        """The entry with a target that this process can import."""
         return replace(entry, model=self._models[entry.name])
 
 
@@ -68,29 +68,29 @@ _current: _Comparison | None = None
 
 def environment(job: bytes) -> str:
     """The machine of this process."""
-    comparison = _comparison(job)
+    comparison = _get_comparison(job)
     return to_json(WorkerAnswer(environment=comparison.trainer.environment))
 
 
 def measure(job: bytes, entry: bytes) -> str:
-    """What an entry costs; raises MnistCliError where its code cannot be imported."""
-    comparison = _comparison(job)
-    measured = comparison.in_place(pickle.loads(entry))
-    return to_json(WorkerAnswer(measurement=comparison.trainer.measure(measured)))
+    """Measure the cost of an entry; raises MnistCliError if its code cannot be imported."""
+    comparison = _get_comparison(job)
+    local = comparison.localize(pickle.loads(entry))
+    return to_json(WorkerAnswer(measurement=comparison.trainer.measure(local)))
 
 
 def train(job: bytes, task: bytes, info: bytes, images: ImageBytes | None) -> str:
     """Train a run; the answer is the run, why it failed, or that the images are missing."""
-    comparison = _comparison(job)
-    asked: RunTask = pickle.loads(task)
+    comparison = _get_comparison(job)
+    run: RunTask = pickle.loads(task)
     if comparison.examples is None:
-        dataset = _images(pickle.loads(job), pickle.loads(info), images)
+        dataset = _find_dataset(pickle.loads(job), pickle.loads(info), images)
         if dataset is None:
             return to_json(WorkerAnswer(needs_images=True))
         device = comparison.trainer.device
         comparison.examples = to_device(dataset.train, device), to_device(dataset.test, device)
     outcome = comparison.trainer.train(
-        replace(asked, entry=comparison.in_place(asked.entry)),
+        replace(run, entry=comparison.localize(run.entry)),
         *comparison.examples,
         lambda *steps: _report(comparison.topic, *steps),
     )
@@ -100,16 +100,15 @@ def train(job: bytes, task: bytes, info: bytes, images: ImageBytes | None) -> st
 
 
 def hold(images: ImageBytes) -> ImageBytes:
-    """Return the images; Dask sends them to other workers, or calls this again."""
+    """Return the images, so that Dask can send them to other workers."""
     return images
 
 
-def device_of(device: str, worker: int | str) -> str:
-    """Which device a worker trains on: `device` as it was asked for, or one accelerator of several.
+def choose_device(device: str, worker: int | str) -> str:
+    """Choose the device of a worker: `device`, or one of several accelerators.
 
-    Workers that this program starts have the numbers 0, 1, ... as names: of two GPUs, the first
-    worker takes cuda:0 and the second cuda:1. A worker of a cluster has a text as its name, and
-    sees the GPUs that CUDA_VISIBLE_DEVICES leaves it.
+    The workers of --jobs have the names 0, 1, ...: with two GPUs, the first worker takes cuda:0 and
+    the second cuda:1. The name of a worker of a cluster is a string; it takes `device`.
     """
     kind = torch.accelerator.current_accelerator(check_available=True)
     if isinstance(worker, int) and kind and device in {"auto", kind.type} and kind.type != "mps":
@@ -117,24 +116,24 @@ def device_of(device: str, worker: int | str) -> str:
     return device
 
 
-def label(name: int | str) -> str:
-    """`0` for the first worker that this program starts, `10.0.0.7:41233` for one of others."""
+def shorten_name(name: int | str) -> str:
+    """Shorten the name of a worker: `0` with --jobs, `10.0.0.7:41233` in a cluster."""
     return str(name).rpartition("://")[2]
 
 
-def _comparison(job: bytes) -> _Comparison:
-    """The comparison of a job; its code is imported when the first question arrives."""
-    global _current  # noqa: PLW0603 - a worker process works for one at a time
+def _get_comparison(job: bytes) -> _Comparison:
+    """The comparison of a job, made when its first question arrives."""
+    global _current  # noqa: PLW0603 - a worker process has one comparison at a time
     shared: Job = pickle.loads(job)
-    _report(shared.topic)  # that it begins
+    _report(shared.topic)  # the work on a question begins
     if _current is None or _current.topic != shared.topic:
         _current = _Comparison(shared)
-    use_threads(shared.threads)  # of the thread that computes, not of the process
+    use_threads(shared.threads)  # this setting belongs to the thread, not to the process
     return _current
 
 
-def _images(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dataset | None:
-    """The dataset with the right hash: from the disk of this machine, else from `images`."""
+def _find_dataset(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dataset | None:
+    """The dataset with the hash in `info`, from the disk of this machine, else from `images`."""
     for folder in (job.data_dir, os.environ.get("MNIST_CLI_DATA_DIR"), None):
         options = DataOptions(DatasetName(info.name), Path(folder) if folder else None)
         with suppress(MnistCliError):  # a damaged copy counts as missing
@@ -145,12 +144,12 @@ def _images(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dataset |
 
 
 def _report(topic: str, *steps: int) -> None:
-    """Report what this process does. Raises Terminated if the run was cancelled."""
+    """Report progress to the main process; raises Terminated if the run was cancelled."""
     worker = get_worker()
     key = worker.get_current_task()
     state = worker.state.tasks.get(key)
     if state is None or state.state == "cancelled":
         raise Terminated
-    worker.log_event(topic, {"key": key, "name": label(worker.name), "steps": steps})
+    worker.log_event(topic, {"key": key, "name": shorten_name(worker.name), "steps": steps})
     if not steps:
         time.sleep(SENT_SECONDS)

@@ -1,7 +1,7 @@
-"""Runs in worker processes, which Dask looks after, on this machine or behind a scheduler.
+"""Trains runs in the worker processes of Dask, on this machine or in a cluster.
 
-Each question goes to one free worker: what it costs to measure a network, or to train it.
-Where a worker is lost, its question goes to another.
+Each free worker gets one question: to measure a network, or to train it. If a worker is lost,
+another one gets its question.
 """
 
 import pickle
@@ -31,30 +31,30 @@ from mnist_cli.schema.options import CompareOptions, Entry
 from mnist_cli.schema.results import Environment
 from mnist_cli.schema.runs import Measurement, OnProgress, RunTask
 
-LOOK_SECONDS = 0.5  # between looks at workers and limits
-TRIES = 4  # of a question, each of which ended a worker process
-MEMORY_TOPIC = "worker-restart-memory"  # Dask's name for what nannies report
+UPDATE_SECONDS = 0.5  # between checks of workers and time limits
+TRIES = 4  # of a question that ends its worker process
+MEMORY_TOPIC = "worker-restart-memory"  # Dask's topic for reports of nannies
 
 
 @dataclass
 class _Assignment:
-    """A question that the worker at an address was asked."""
+    """A question, and the address of the worker that has it."""
 
     question: Question
     worker: str
     future: Any
     deaths: int
-    """How many workers ended at the same question before."""
+    """How many workers this question has ended."""
     holder: str
-    """The worker that sends it the images."""
+    """The worker that sends the images."""
     at_once: int
-    """The most runs that the machine could train at once at any time since."""
+    """The most runs that the machine could train at once since the assignment."""
     began: float | None = None
 
 
 @dataclass(frozen=True)
 class _Report:
-    """A worker begins with the question `key`, or has done `steps`: epoch, step, of how many."""
+    """A worker began the question `key`, or has done `steps`: epoch, step, steps of an epoch."""
 
     key: str
     name: str
@@ -63,14 +63,14 @@ class _Report:
 
 @dataclass(frozen=True)
 class _Answer:
-    """What a worker answered to the question `key`, or an exception."""
+    """The answer of a worker to the question `key`, or an exception."""
 
     key: str
     content: Any
 
 
 class Workers:
-    """An executor with a slot for each worker that fits; `at_once` are on this machine."""
+    """An executor with a slot for each worker that fits; `at_once` of them are on this machine."""
 
     def __init__(
         self, client: Any, options: CompareOptions, threads: int, on_event: OnEvent, at_once: int
@@ -92,35 +92,35 @@ class Workers:
         self._job = pickle.dumps(job)
         self._dataset: Dataset | None = None
         self._images: Any = None
-        self._holder = ""  # the worker that keeps them
-        self._questions: deque[tuple[Question, int]] = deque()  # with how many workers they ended
+        self._holder = ""  # the worker that has the images
+        self._questions: deque[tuple[Question, int]] = deque()  # with the workers that each ended
         self._assignments: dict[str, _Assignment] = {}  # by Dask's key
         self._messages: SimpleQueue[_Answer | _Report] = SimpleQueue()
         self._out_of_memory: set[str] = set()
         self._error: MnistCliError | None = None
-        self._next_look = 0.0
+        self._next_update = 0.0
         self._numbers = count()
-        client.subscribe_topic(self._topic, self._hear)
-        client.subscribe_topic(MEMORY_TOPIC, self._hear_of_memory)
+        client.subscribe_topic(self._topic, self._receive_report)
+        client.subscribe_topic(MEMORY_TOPIC, self._receive_memory_report)
 
     @property
     def slots(self) -> int:
-        """How many workers there are that fit."""
+        """The number of workers that are ready."""
         return len(self._roster.ready())
 
     def environment(self) -> Environment:
         """The machine of a worker; waits for the first one."""
         self._questions.append((answers.ENVIRONMENT, 0))
-        while not (answered := self.wait(_ignore)):
+        while not (done := self.wait(_ignore)):
             pass
-        [(_, outcome)] = answered
+        [(_, outcome)] = done
         if isinstance(outcome, str):
             raise MnistCliError(outcome)
         assert isinstance(outcome, Environment)
         return outcome
 
     def measure(self, entries: tuple[Entry, ...]) -> list[Measurement]:
-        """What each entry costs; raises MnistCliError where its code cannot be imported."""
+        """Measure the cost of each entry; raises MnistCliError if its code cannot be imported."""
         self._questions.extend((entry, 0) for entry in entries)
         measured: dict[str, Measurement] = {}
         while len(measured) < len(entries):
@@ -135,29 +135,28 @@ class Workers:
         self._dataset = dataset
 
     def submit(self, task: RunTask) -> None:
-        """Have a worker train it."""
+        """Queue a run for the next free worker."""
         self._questions.append((task, 0))
 
     def wait(self, on_progress: OnProgress) -> list[tuple[Any, Any]]:
-        """Wait for questions with their outcomes; an empty list if the number of slots changed.
+        """Wait for questions with their outcomes; return no question if the slots changed.
 
-        Raises:
-            MnistCliError: the scheduler is lost, or no worker fits. What is finished comes first.
+        Raises MnistCliError, after the last outcome, if the scheduler is lost or no worker fits.
         """
         slots = self.slots
         while True:
-            if time.monotonic() > self._next_look:
-                self._look()
+            if time.monotonic() > self._next_update:
+                self._update()
             done = self._end_lost_and_late()
             self._assign()
-            done += self._take_messages(on_progress, 0 if done else LOOK_SECONDS)
+            done += self._take_messages(on_progress, 0 if done else UPDATE_SECONDS)
             if done or self.slots != slots:
                 return done
             if self._error:
                 raise self._error
 
     def _take_messages(self, on_progress: OnProgress, seconds: float) -> list[tuple[Any, Any]]:
-        """Questions with their outcomes; waits at most `seconds` for the first message."""
+        """Wait at most `seconds` for a message; return questions with their outcomes."""
         done: list[tuple[Any, Any]] = []
         while not self._error:
             try:
@@ -166,7 +165,7 @@ class Workers:
                 break
             seconds = 0
             assignment = self._assignments.get(message.key)
-            if assignment is None:  # the question was taken back
+            if assignment is None:  # the assignment was cancelled
                 continue
             if isinstance(message, _Answer):
                 done += self._take_answer(message.key, assignment, message.content)
@@ -174,23 +173,23 @@ class Workers:
                 on_progress(assignment.question, message.name, *message.steps)
             else:
                 assignment.began = time.monotonic()
-                self._look()
+                self._update()
         return done
 
     def _take_answer(self, key: str, assignment: _Assignment, answer: Any) -> list[tuple[Any, Any]]:
-        """A question with its outcome; nothing if it has to be asked again."""
-        self._look()  # another worker may have come while the run went on
+        """Return a question with its outcome, or nothing if the question is queued again."""
+        self._update()  # another worker may have joined during the run
         del self._assignments[key]
         question = assignment.question
         if isinstance(answer, CancelledError):
-            self._error = self._error or self._roster.lost()
+            self._error = self._error or self._roster.make_lost_error()
             return []
         if isinstance(answer, KilledWorker | OSError):
-            return self._ask_again(assignment)
+            return self._retry(assignment)
         try:
             if question == answers.VERSIONS:
-                there = self._roster.workers.get(assignment.worker, {})
-                answers.check_versions(answer, there.get("nthreads", 1))
+                described = self._roster.workers.get(assignment.worker, {})
+                answers.check_versions(answer, described.get("nthreads", 1))
                 self._roster.fit.add(assignment.worker)
                 return []
             if isinstance(answer, MnistCliError):
@@ -201,18 +200,18 @@ class Workers:
         except ValueError as error:
             if refused := self._roster.refuse(assignment.worker, str(error)):
                 self._error = self._error or refused
-            self._give_back(assignment)
+            self._requeue(assignment)
             return []
         if outcome is None:
             self._send_images(assignment.worker)
-            self._give_back(assignment)
+            self._requeue(assignment)
             return []
         if isinstance(outcome, Run):
             outcome = replace(outcome, runs_at_once=assignment.at_once)
         return [(question, outcome)]
 
     def _assign(self) -> None:
-        """Ask the next questions, one of each worker that is free."""
+        """Ask each free worker one of the next questions."""
         busy = {assignment.worker for assignment in self._assignments.values()}
         for address in self._roster.ready():
             if self._questions and address not in busy:
@@ -231,42 +230,39 @@ class Workers:
             case "environment":
                 function, arguments = worker.environment, [self._job]
             case "versions":
-                function, arguments = answers.versions(), []
+                function, arguments = answers.make_version_query(), []
         key = f"{self._topic}-{next(self._numbers)}"
         future = self._client.submit(function, *arguments, key=key, workers=[address])
-        at_once = self._roster.runs_beside(address)
+        at_once = self._roster.count_on_machine(address)
         self._assignments[key] = _Assignment(
             question, address, future, deaths, self._holder, at_once
         )
-        future.add_done_callback(self._fetch)
+        future.add_done_callback(self._receive_answer)
 
     def _send_images(self, address: str) -> None:
-        """Have one of the workers keep the images, from which the others get them."""
+        """Send the images to one worker, which sends them to the others."""
         if not self._holder:
             assert self._dataset is not None
             images = to_bytes(self._dataset)
             self._images = self._client.submit(worker.hold, images, pure=False, workers=[address])
             self._holder = address
 
-    def _give_back(self, assignment: _Assignment) -> None:
-        """Put a question back, before all others."""
+    def _requeue(self, assignment: _Assignment) -> None:
+        """Make this question the next one."""
         if assignment.question != answers.VERSIONS:
             self._questions.appendleft((assignment.question, assignment.deaths))
 
-    def _ask_again(self, assignment: _Assignment) -> list[tuple[Any, Any]]:
-        """Repeat a question whose worker was lost, or give up after several tries.
-
-        Only a question that had begun may have ended its worker.
-        """
-        if assignment.began is not None:
+    def _retry(self, assignment: _Assignment) -> list[tuple[Any, Any]]:
+        """Queue a question whose worker was lost again, or return a failure after several tries."""
+        if assignment.began is not None:  # else the question cannot have ended its worker
             assignment.deaths += 1
         if assignment.deaths == TRIES:
             return [(assignment.question, self._describe_death(assignment.worker))]
-        self._give_back(assignment)
+        self._requeue(assignment)
         return []
 
     def _end_lost_and_late(self) -> list[tuple[Any, str]]:
-        """Take questions back from lost workers, and end those that take too long."""
+        """Cancel the assignments of lost workers, and kill runs that take too long."""
         if self._holder not in self._roster.workers:
             self._images, self._holder = None, ""
         done: list[tuple[Any, str]] = []
@@ -278,40 +274,39 @@ class Workers:
             del self._assignments[key]
             assignment.future.cancel()
             if is_late:
-                self._roster.retire(assignment.worker)
+                self._roster.exclude(assignment.worker)
                 kill_worker(self._client, assignment.worker)
                 done.append((assignment.question, "it took longer than --run-timeout"))
             else:
-                done += self._ask_again(assignment)
+                done += self._retry(assignment)
         return done
 
     def _is_lost(self, assignment: _Assignment) -> bool:
-        """Whether a worker left, or cannot begin any more: it is paused or gets no images."""
-        there = self._roster.workers.get(assignment.worker)
-        if there is None:
+        """Whether a worker left, or cannot begin because it is paused or gets no images."""
+        described = self._roster.workers.get(assignment.worker)
+        if described is None:
             return True
         if assignment.began is not None:
             return False
         lacks_images = assignment.holder and assignment.holder not in self._roster.workers
-        return bool(lacks_images) or there["status"] != "running"
+        return bool(lacks_images) or described["status"] != "running"
 
-    def _look(self) -> None:
-        """See which workers there are, and how many runs each machine may train at once."""
-        self._next_look = time.monotonic() + LOOK_SECONDS
+    def _update(self) -> None:
+        """Update the workers, and how many runs each machine may train at once."""
+        self._next_update = time.monotonic() + UPDATE_SECONDS
         try:
-            self._roster.look()
+            self._roster.update()
         except MnistCliError as error:
             self._error = self._error or error
             return
         for assignment in self._assignments.values():
-            at_once = self._roster.runs_beside(assignment.worker)
+            at_once = self._roster.count_on_machine(assignment.worker)
             assignment.at_once = max(assignment.at_once, at_once)
-        asked = {a.worker for a in self._assignments.values() if a.question == answers.VERSIONS}
-        for address in self._roster.unknown() - asked:
+        waiting = {a.worker for a in self._assignments.values() if a.question == answers.VERSIONS}
+        for address in self._roster.unknown() - waiting:
             self._ask(address, answers.VERSIONS)
 
     def _describe_death(self, address: str) -> str:
-        """How the code of a network ended its worker in each try."""
         each_time = f"in each of {TRIES} tries"
         if address in self._out_of_memory:
             return f"its worker process exceeded its memory limit {each_time}"
@@ -321,19 +316,19 @@ class Workers:
         hint = "; the system does this when it runs out of memory" if how == "SIGKILL" else ""
         return f"its worker process was ended {f'({how}) ' if how else ''}{each_time}{hint}"
 
-    # Dask calls these in threads of its own.
+    # Dask calls these methods in its own threads.
 
-    def _hear(self, event: tuple[float, Any]) -> None:
-        with suppress(Exception):  # anything may be said under a topic
+    def _receive_report(self, event: tuple[float, Any]) -> None:
+        with suppress(Exception):  # other programs may send anything under this topic
             report = event[1]
             steps = tuple(map(int, report["steps"]))
             self._messages.put(_Report(str(report["key"]), str(report["name"]), steps))
 
-    def _hear_of_memory(self, event: tuple[float, Any]) -> None:
+    def _receive_memory_report(self, event: tuple[float, Any]) -> None:
         with suppress(Exception):
             self._out_of_memory.add(event[1]["worker"])
 
-    def _fetch(self, future: Any) -> None:
+    def _receive_answer(self, future: Any) -> None:
         try:
             content = future.result()
         except BaseException as error:
@@ -341,5 +336,5 @@ class Workers:
         self._messages.put(_Answer(future.key, content))
 
 
-def _ignore(*report: Any) -> None:
-    """Progress that nobody is told."""
+def _ignore(*progress: Any) -> None:
+    """Do not report progress."""

@@ -39,12 +39,12 @@ class Exports:
             MnistCliError: a file cannot be written.
         """
         better = last and any(model.runs for model in result.models)
-        way_out = "choose another file"
+        advice = "choose another file"
         if result.journal:
-            way_out += f"; {result.journal} holds the runs, and the same command continues"
+            advice += f"; {result.journal} holds the runs, and the same command continues"
         for path, form in self._forms:
             if better or path not in self._earlier:
-                write(path, form(result).encode(), way_out)
+                write(path, form(result).encode(), advice)
 
 
 def write_stdout(result: CompareResult, options: ExportOptions) -> None:

@@ -1,1 +1,1 @@
-"""The process and its surroundings: signals, standard streams, files."""
+"""What the operating system provides: signals, standard streams, files."""

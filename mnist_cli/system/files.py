@@ -1,4 +1,4 @@
-"""Reading files up to a size, writing them atomically, and explaining errors in one line."""
+"""Read files up to a size, write files atomically, and explain errors in one line."""
 
 import errno
 import os
@@ -14,12 +14,12 @@ from mnist_cli.errors import MnistCliError
 MOST_BYTES = 1 << 28  # of a file, and of its content if it is compressed
 NONBLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
-_start: list[Path] = []  # the folder in which the command was given
+_start: list[Path] = []  # the folder in which the command started
 
 
 @contextmanager
 def from_here() -> Iterator[None]:
-    """Have `absolute` start from the folder of now, even if a network's code changes it."""
+    """Make `absolute` use the present working directory, even if a network's code changes it."""
     _start.append(Path.cwd())
     try:
         yield
@@ -28,25 +28,22 @@ def from_here() -> Iterator[None]:
 
 
 def absolute(path: Path) -> Path:
-    """The absolute `path`, from the folder in which the command was given; links stay links."""
+    """The absolute `path`, from the folder in which the command started; keeps links."""
     return (_start[-1] if _start else Path.cwd()) / path
 
 
 @contextmanager
-def explaining(action: str, way_out: str) -> Iterator[None]:
-    """Turn an OSError into an MnistCliError with one line and a `way_out`.
-
-    For example: `cannot write x.csv: No space left on device; choose another file`.
-    """
+def explaining(action: str, advice: str) -> Iterator[None]:
+    """Turn an OSError into an MnistCliError: `cannot ACTION: No space left on device; ADVICE`."""
     try:
         yield
     except OSError as error:
-        raise MnistCliError(f"cannot {action}: {error.strerror or error}; {way_out}") from error
+        raise MnistCliError(f"cannot {action}: {error.strerror or error}; {advice}") from error
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file to read; raises OSError for others: a pipe, say, may never end."""
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file to read; raises OSError for others, because a pipe may never end."""
     descriptor = os.open(absolute(path), os.O_RDONLY | NONBLOCKING)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -57,13 +54,13 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         os.close(descriptor)
 
 
-def read(path: Path, way_out: str, most_bytes: int = MOST_BYTES) -> bytes:
-    """Read a regular file of at most `most_bytes`; the message of a failure ends with `way_out`.
+def read(path: Path, advice: str, most_bytes: int = MOST_BYTES) -> bytes:
+    """Read a regular file.
 
-    Raises:
-        MnistCliError: it is larger, no regular file, or cannot be read.
+    Raises MnistCliError, whose message ends with `advice`, if the file has more than `most_bytes`,
+    is not regular or cannot be read.
     """
-    with explaining(f"read {path}", way_out), opened(path) as file:
+    with explaining(f"read {path}", advice), open_regular(path) as file:
         _check_size(os.fstat(file.fileno()).st_size, most_bytes)  # before a byte is read
         return read_all(file, most_bytes)
 
@@ -75,9 +72,9 @@ def read_all(file: BinaryIO, most_bytes: int = MOST_BYTES) -> bytes:
     return content
 
 
-def write(path: Path, content: bytes, way_out: str = "choose another file") -> None:
+def write(path: Path, content: bytes, advice: str = "choose another file") -> None:
     """Write `content` as `replacing` does; raises MnistCliError if that fails."""
-    with explaining(f"write {path}", way_out), replacing(path) as file:
+    with explaining(f"write {path}", advice), replacing(path) as file:
         file.write(content)
 
 
@@ -85,11 +82,11 @@ def write(path: Path, content: bytes, way_out: str = "choose another file") -> N
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Write a new file, which replaces `path` in one step when it is complete on the disk.
 
-    A kill at any moment leaves the complete old or new file; an exception removes the new one. The
-    new file has the permissions of the old one, or those of the umask.
+    If the process is killed, `path` is the complete old or new file; an exception keeps the old
+    one. The new file has the permissions of the old one, or those of the umask.
     """
     path = absolute(path).resolve()  # a link keeps pointing at its file
-    part = path.with_name(f".{secrets.token_hex(8)}.part")  # short, as the name may be long
+    part = path.with_name(f".{secrets.token_hex(8)}.part")  # a name that is never too long
     try:
         with open(part, "xb") as file:
             if path.exists():
@@ -104,7 +101,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def is_own(path: Path) -> bool:
-    """Whether `path` is a regular file of this user, and no link, which others may have made."""
+    """Whether `path` is a regular file of this user; a link, which others may make, is not."""
     try:
         status = path.lstat()
     except OSError:

@@ -1,8 +1,8 @@
 """The two phases of a process: a fast start, then work that a signal interrupts safely.
 
-During the start, large libraries are imported. A signal ends the process at once, because an import
-may drop an exception or raise another one. Garbage collection is off, because imports make hardly
-any garbage: it took 0.3 of the 2.0 s of `import torch`.
+The start imports large libraries. A signal then ends the process at once, because an import may
+swallow an exception. Garbage collection is off: it took 0.3 of the 2.0 s of `import torch`, which
+makes hardly any garbage.
 """
 
 import atexit
@@ -24,7 +24,7 @@ _end = os._exit  # a network's code may replace it
 
 
 def get_ready() -> None:
-    """Start the first phase; a signal that the caller had ignored stays ignored."""
+    """Start the first phase. If the caller ignores SIGINT, it stays ignored."""
     gc.disable()
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -34,7 +34,7 @@ def get_ready() -> None:
 def start_work() -> None:
     """Start the second phase: a signal raises an exception, so that unfinished files are removed.
 
-    Garbage is collected again, among the objects that are made from now on.
+    Garbage collection is on again, for objects that are created from now on.
     """
     global _working  # noqa: PLW0603 - a process has one phase
     _working = True
@@ -44,7 +44,7 @@ def start_work() -> None:
 
 
 def signal_exit_code(number: int) -> int:
-    """Write which signal ended the process, and return the exit code for it."""
+    """Report the signal that ended the process, and return its exit code."""
     say("interrupted" if number == signal.SIGINT else "terminated")
     return 128 + number
 
@@ -52,9 +52,9 @@ def signal_exit_code(number: int) -> int:
 def leave(code: int) -> NoReturn:
     """End the process without the shutdown of Python, which takes 0.1 to 0.4 s with torch.
 
-    Functions registered with `atexit` run, for 2 s at most, and both streams are flushed. Threads
-    and such functions of a network's code can neither keep the process alive nor change its exit
-    code. A signal ends it at once.
+    This runs the functions registered with `atexit`, for 2 s at most, and flushes both streams.
+    Code of a network, in threads or such functions, cannot delay the end or change the exit code.
+    A signal ends the process at once.
     """
     global _working  # noqa: PLW0603 - a process has one phase
     _working = False

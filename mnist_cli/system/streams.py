@@ -1,4 +1,4 @@
-"""Standard streams that survive a closed pipe, a small character set and a network's code."""
+"""Standard streams that tolerate a closed pipe, a small character set and a network's code."""
 
 import codecs
 import errno
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
-READABLE = "mnist-cli.readable"  # the error handler for characters that a stream does not have
+READABLE = "mnist-cli.readable"  # error handler for characters that a stream cannot encode
 IN_ASCII = {"±": "+/-", "×": "x", "●": "o", "─": "-", "└": "`"}
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format, surrogate, line ends
 IN_ASCII |= dict.fromkeys("├│┤", "|") | dict.fromkeys("█▉▊▋▌▍▎▏", "#")
 
 
-def _readable(error: UnicodeError) -> tuple[str, int]:
+def _replace_characters(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)  # it is for output only
-    lacking = error.object[error.start : error.end]
     text = "".join(
-        IN_ASCII.get(char) or char.encode("ascii", "backslashreplace").decode() for char in lacking
+        IN_ASCII.get(char) or char.encode("ascii", "backslashreplace").decode()
+        for char in error.object[error.start : error.end]
     )
     return text, error.end
 
 
-codecs.register_error(READABLE, _readable)
+codecs.register_error(READABLE, _replace_characters)
 
 
 class _PipeSafe(io.FileIO):
     """A file that ignores a closed pipe: `mnist-cli ... | head` does the same work, silently.
 
-    Any other failure, such as a full disk, is raised once, as Python flushes again at the exit.
+    It raises any other failure, such as a full disk, only once: Python flushes again at the exit.
     """
 
     _failed = False
@@ -55,7 +55,7 @@ class _PipeSafe(io.FileIO):
 
 
 def protect() -> None:
-    """Have stdout and stderr ignore a closed pipe, and escape characters that they do not have."""
+    """Make stdout and stderr ignore a closed pipe, and escape what they cannot encode."""
     for name in ("stdout", "stderr"):
         stream: TextIO | None = getattr(sys, name)
         if stream is None:  # closed by the caller, as by >&-
@@ -86,7 +86,7 @@ class _Unclosable:
 
 @contextmanager
 def keep() -> Iterator[None]:
-    """Restore the standard streams that code within the context closes or replaces."""
+    """Restore the standard streams at the end, if code within the context changed them."""
     names = ("stdin", "stdout", "stderr", "__stdout__", "__stderr__")
     streams = {name: getattr(sys, name) for name in names}
     copies = {}
@@ -108,10 +108,10 @@ def keep() -> Iterator[None]:
 
 
 def visible(text: str) -> str:
-    r"""Text from outside on one line, safe to show.
+    r"""Make text safe to print on one line.
 
-    Control characters, direction marks and bytes that are no UTF-8 become escapes such as `\x1b`,
-    line breaks and tabs a space.
+    Line breaks and tabs become spaces; control characters, direction marks and bytes that are not
+    UTF-8 become escapes such as `\x1b`.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -122,7 +122,7 @@ def visible(text: str) -> str:
 
 
 def as_shown(text: str) -> str:
-    """The text as standard output will show it, `+/-` for `±` in ASCII, to align columns."""
+    """The text as standard output shows it (in ASCII, `+/-` for `±`), to align columns."""
     encoding = sys.stdout.encoding or "ascii"
     return text.encode(encoding, READABLE).decode(encoding)
 

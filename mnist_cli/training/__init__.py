@@ -1,1 +1,1 @@
-"""Training one network and evaluating it: tensors in, numbers out, nothing printed."""
+"""Trains and evaluates one network: tensors in, numbers out, nothing printed."""

@@ -17,10 +17,11 @@ OPTIONS |= {"amsgrad": False, "maximize": False}
 
 
 class Adam:
-    """The optimizer of a list of parameters, and its state: two moments and a step count each.
+    """The optimizer of a list of parameters.
 
-    `averages`, `squares` and `steps` have one tensor for each parameter: the running means of its
-    gradient and of the squared gradient, in its shape and memory layout, and a float32 scalar.
+    Its state has three tensors for each parameter: in `averages` and `squares`, the running means
+    of the gradient and the squared gradient, which have the parameter's shape and memory layout; in
+    `steps`, the number of steps as a float32 scalar.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], beta2: float) -> None:
@@ -34,7 +35,7 @@ class Adam:
     def update(self, rate: float | Tensor) -> None:
         """Take one step at the learning rate `rate`, and clear the gradients.
 
-        A parameter without a gradient stays as it is, and so does its state.
+        This does not change a parameter without a gradient, or its state.
         """
         gradients = [parameter.grad for parameter in self.parameters]
         state = (self.averages, self.squares, self.steps)
@@ -47,12 +48,12 @@ class Adam:
         self.clear_gradients()
 
     def clear_gradients(self) -> None:
-        """Drop all gradients: the next backward pass makes new ones."""
+        """Set all gradients to None."""
         for parameter in self.parameters:
             parameter.grad = None
 
     def state(self) -> dict[str, Tensor]:
-        """The tensors of the state by name, `0.exp_avg` for the first parameter's, not copied."""
+        """The tensors of the state, not copied, by names such as `0.exp_avg`."""
         kinds = {"exp_avg": self.averages, "exp_avg_sq": self.squares, "step": self.steps}
         return {
             f"{index}.{kind}": tensor

@@ -1,8 +1,8 @@
-"""One file for a trained network: weights, optimizer state and the record of how it came about.
+"""A checkpoint: weights, optimizer state and training record in one safetensors file.
 
-A safetensors file. Tensors are named `model.KEY` after the network's state dict and
-`optimizer.INDEX.KEY` after Adam's; the metadata hold the training result as JSON and a hash of
-it. Loading executes nothing and imports nothing that the file names.
+Tensors have the names `model.KEY`, with a key of the network's state dict, and
+`optimizer.INDEX.KEY`. The metadata are the training record as JSON and its hash. Loading a
+checkpoint runs no code, and imports nothing that the file names.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ MOST_BYTES = 1 << 32
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The content of a file: the record of its training and all its tensors, on the CPU."""
+    """The content of a file: the training record and all tensors, on the CPU."""
 
     path: Path
     record: TrainResult
@@ -37,7 +37,7 @@ class Checkpoint:
 
 
 def collect(model: nn.Module, optimizer: Adam) -> dict[str, Tensor]:
-    """The weights and the optimizer state, as named tensors on the CPU."""
+    """Copy the weights and the optimizer state to named tensors on the CPU."""
     named = {f"model.{key}": value for key, value in model.state_dict().items()}
     named |= {f"optimizer.{key}": value for key, value in optimizer.state().items()}
     for key, value in named.items():
@@ -45,7 +45,7 @@ def collect(model: nn.Module, optimizer: Adam) -> dict[str, Tensor]:
             raise MnistCliError(
                 f"cannot save {key}: its type is {type(value).__name__}, not Tensor"
             )
-    # Copied, as tied weights share memory and safetensors refuses that.
+    # Cloned, because safetensors refuses tensors that share memory, as tied weights do.
     return {key: value.detach().cpu().clone().contiguous() for key, value in named.items()}
 
 
@@ -67,19 +67,15 @@ def save(path: Path, record: TrainResult, tensors: dict[str, Tensor]) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint and check every byte of it against its hashes.
-
-    Raises:
-        MnistCliError: the file is missing, damaged, or no checkpoint.
-    """
+    """Read a checkpoint and check its hashes; raises MnistCliError if that is impossible."""
     content = read(path, "name a file from train", MOST_BYTES)
     try:
         tensors = from_safetensors(content)
-        # A header of JSON follows its length, which has been checked now.
+        # The length of the JSON header, which from_safetensors has checked, then the header.
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         metadata = header.get("__metadata__", {})
         if metadata.get("format") != FORMAT:
-            raise MnistCliError(f"{path} is no checkpoint of mnist-cli; make one with train")
+            raise MnistCliError(f"{path} is not a checkpoint of mnist-cli; make one with train")
         text = metadata["result"]
         if metadata["result_sha256"] != _sha256(text):
             raise ValueError("its record does not match its hash")
@@ -95,8 +91,8 @@ def load(path: Path) -> Checkpoint:
 
 
 def restore_model(checkpoint: Checkpoint, model: nn.Module) -> None:
-    """Give `model` the weights of `checkpoint`; raises MnistCliError if they do not fit."""
-    weights = _below(checkpoint.tensors, "model.")
+    """Load the weights of `checkpoint` into `model`; raises MnistCliError if they do not fit."""
+    weights = _select(checkpoint.tensors, "model.")
     with running(model, f"cannot load {checkpoint.path}"):  # it may have its own load_state_dict
         try:
             model.load_state_dict(weights)
@@ -108,19 +104,19 @@ def restore_model(checkpoint: Checkpoint, model: nn.Module) -> None:
 
 
 def restore_optimizer(checkpoint: Checkpoint, optimizer: Adam) -> None:
-    """Give `optimizer` the state of `checkpoint`; raises MnistCliError if it does not fit."""
-    saved, state = _below(checkpoint.tensors, "optimizer."), optimizer.state()
+    """Load the state of `checkpoint` into `optimizer`; raises MnistCliError if it does not fit."""
+    saved, state = _select(checkpoint.tensors, "optimizer."), optimizer.state()
     shapes = [{key: value.shape for key, value in each.items()} for each in (saved, state)]
     if shapes[0] != shapes[1]:
         raise MnistCliError(
             f"{checkpoint.path} was trained with other trainable parameters; "
             "resume it with the network as it was"
         )
-    for key, tensor in state.items():  # copied into place, which keeps the memory layout
+    for key, tensor in state.items():  # copying in place keeps the memory layout
         tensor.copy_(saved[key])
 
 
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _select(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 

@@ -1,9 +1,9 @@
-"""A training step recorded once and replayed: one launch of a CUDA graph instead of some fifty.
+"""Records a training step once and replays it: one launch of a CUDA graph instead of about fifty.
 
 A replay repeats the recorded kernels on the same memory, which is wrong for a network whose steps
-differ. So a step is replayed only if a trial shows that this is safe: it can be recorded, three
-replays give the losses of three plain steps, and the network's own code neither counts its calls
-nor draws random numbers on the host.
+differ. A step is therefore replayed only if a trial shows that this is safe: it can be recorded,
+three replays have the losses of three plain steps, and the network's own code neither counts its
+calls nor draws random numbers on the host.
 """
 
 import pickle
@@ -20,41 +20,59 @@ from mnist_cli.training.state import Step, Training
 TRIALS = 3
 TOLERANCE = 1e-2  # relative; two bf16 steps differ by less, a step that does not train by more
 
+_State = list[tuple[Tensor, Tensor]]  # all tensors that a step changes, each with a copy
 Work = Callable[[], None]
-"""Computations that read and write the same tensors whenever they are called."""
+"""A computation that reads and writes the same tensors in each call."""
 Capture = Callable[[Work], Work]
-"""Records some work, which may run it a few times, and returns what replays the recording."""
+"""Records a computation, which it may run a few times, and returns one that replays it."""
 
 
 def capture_on(device: torch.device) -> Capture | None:
-    """How to record work on `device`; None if that is not possible."""
+    """Return what records work on `device`; None if that is not possible."""
     return partial(_capture_cuda, device) if device.type == "cuda" else None
 
 
 def record(step: Step, training: Training, batch: Tensor, capture: Capture) -> Step:
-    """Record `step`, the step of `training`, if a trial shows that replaying it is safe.
+    """Return a step that replays a recording of `step`, or `step` itself if that is not safe.
 
-    The trial restores weights, buffers and Adam's state, but not torch's random state. An exception
-    of the network's own code in a plain step is passed on.
-
-    Args:
-        step: the step to record.
-        training: its network is in training mode.
-        batch: indices of as many images as a recorded step takes, int64 B on the device.
-        capture: records it.
-
-    Returns:
-        A step that replays the recording for batches of B images and calls `step` for others, such
-        as the shorter last one of an epoch; or `step` itself if replaying is not safe.
+    The returned step replays batches of as many images as `batch`, int64 indices on the device, and
+    calls `step` for others, such as the shorter last one of an epoch. The network of `training` is
+    in training mode. The trial restores weights, buffers and Adam's state, but not torch's random
+    state. Exceptions of the network's own code in a plain step reach the caller.
     """
-    saved = _saved(training)
     static_batch, loss = batch.clone(), batch.new_zeros((), dtype=torch.float32)
-    rate = batch.new_full((), training.protocol.lr, dtype=torch.float32)
+    static_rate = batch.new_full((), training.protocol.lr, dtype=torch.float32)
 
     def work() -> None:
-        loss.copy_(step(static_batch, rate))
+        loss.copy_(step(static_batch, static_rate))
 
-    def losses_of(work: Work) -> Tensor:
+    saved = _copy_state(training)
+    step(static_batch, training.protocol.lr)  # if this fails, the network's own code is wrong
+    try:
+        replay = _capture_if_safe(work, loss, training.model, saved, capture)
+    finally:
+        _restore(saved)
+        training.optimizer.clear_gradients()
+    if replay is None:
+        return step
+
+    def replay_step(batch: Tensor, rate: float | Tensor) -> Tensor:
+        if len(batch) != len(static_batch):
+            return step(batch, rate)
+        static_batch.copy_(batch)
+        static_rate.fill_(rate)
+        replay()
+        return loss.clone()
+
+    return replay_step
+
+
+def _capture_if_safe(
+    work: Work, loss: Tensor, model: nn.Module, saved: _State, capture: Capture
+) -> Work | None:
+    """Record `work`; None if it changes host state, or replays have other values of `loss`."""
+
+    def compute_losses(work: Work) -> Tensor:
         _restore(saved)
         torch.manual_seed(0)
         losses = []
@@ -63,51 +81,32 @@ def record(step: Step, training: Training, batch: Tensor, capture: Capture) -> S
             losses.append(loss.clone())
         return torch.stack(losses)
 
-    step(static_batch, training.protocol.lr)  # what fails here is the network's own
+    torch.manual_seed(0)
+    before = host_state(model, loss.device)
     try:
-        torch.manual_seed(0)
-        before = host_state(training.model, batch.device)
-        expected = losses_of(work)
-        if host_state(training.model, batch.device) != before:
-            return step
+        expected = compute_losses(work)
+        if host_state(model, loss.device) != before:
+            return None
         replay = capture(work)
-        if not torch.allclose(losses_of(replay), expected, rtol=TOLERANCE):
-            return step
-    except RuntimeError:  # the step waits for the device, say, which no recording may do
-        return step
-    finally:
-        _restore(saved)
-        training.optimizer.clear_gradients()
-
-    def replayed(batch: Tensor, rate_now: float | Tensor) -> Tensor:
-        if len(batch) != len(static_batch):
-            return step(batch, rate_now)
-        static_batch.copy_(batch)
-        rate.fill_(rate_now)
-        replay()
-        return loss.clone()
-
-    return replayed
+        return replay if torch.allclose(compute_losses(replay), expected, rtol=TOLERANCE) else None
+    except RuntimeError:  # for example, the step waits for the device, which cannot be recorded
+        return None
 
 
 def host_state(model: nn.Module, device: torch.device) -> bytes:
-    """State outside of `device`, which a recording does not see, as bytes to compare.
-
-    It is the numbers among the attributes of the modules, such as a counter of calls, and the
-    random states on the host.
-    """
+    """Numbers in module attributes and host random states, which a recording misses, as bytes."""
     plain = [
         {name: value for name, value in vars(module).items() if isinstance(value, int | float)}
         for module in model.modules()
     ]
     states = [random.getstate(), np.random.get_state()]  # noqa: NPY002 - the global state
-    if device.type != "cpu":  # on a CPU, dropout draws from this one
+    if device.type != "cpu":  # on a CPU, dropout changes this state
         states.append(torch.get_rng_state().numpy())
     return pickle.dumps((plain, states))
 
 
 def _capture_cuda(device: torch.device, work: Work) -> Work:
-    """Record as torch's notes on CUDA graphs ask: on a side stream, after three runs of it."""
+    """Record on a side stream after three runs, as torch's notes on CUDA graphs require."""
     with torch.cuda.device(device):
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
@@ -121,14 +120,13 @@ def _capture_cuda(device: torch.device, work: Work) -> Work:
     return graph.replay
 
 
-def _saved(training: Training) -> list[tuple[Tensor, Tensor]]:
-    """All tensors that a step changes, each with a copy."""
+def _copy_state(training: Training) -> _State:
     model, optimizer = training.model, training.optimizer
     tensors = [*model.parameters(), *model.buffers(), *optimizer.state().values()]
     return [(tensor, tensor.detach().clone()) for tensor in tensors]
 
 
 @torch.no_grad()
-def _restore(saved: list[tuple[Tensor, Tensor]]) -> None:
+def _restore(saved: _State) -> None:
     for tensor, value in saved:
         tensor.copy_(value)

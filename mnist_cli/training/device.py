@@ -17,8 +17,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h of glibc
 def resolve_device(name: str) -> torch.device:
     """The device of this name; `auto` is an accelerator if there is one, else the CPU.
 
-    Raises:
-        UsageError: this machine has no such device.
+    Raises UsageError if this machine does not have the device.
     """
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if name == "cpu" or (name == "auto" and accelerator is None):
@@ -31,7 +30,7 @@ def resolve_device(name: str) -> torch.device:
         raise UsageError(f"device {name} is not available; use {' or '.join(there)}")
     if wanted.index is None and wanted.type != "mps":
         wanted = torch.device(wanted.type, torch.accelerator.current_device_index())
-    if wanted.type == "cuda":  # cuDNN's fastest convolutions sum in an order that changes
+    if wanted.type == "cuda":  # cuDNN's fastest convolutions are not deterministic
         torch.backends.cudnn.deterministic = True
     return wanted
 
@@ -39,7 +38,7 @@ def resolve_device(name: str) -> torch.device:
 def use_threads(count: int | None) -> None:
     """Compute with `count` threads from now on; None changes nothing.
 
-    The number changes the last bits of a training, as each thread sums a part of a batch.
+    The number changes the last bits of results, because each thread sums a part of a batch.
     """
     if count is not None:
         torch.set_num_threads(count)
@@ -48,8 +47,9 @@ def use_threads(count: int | None) -> None:
 def keep_freed() -> None:
     """Have glibc keep freed memory for the next allocation; with another C library, do nothing.
 
-    By default it may give large activations back to the system in each step and fetch them anew in
-    the next, page by page: a training of StrongCNN had 1.5 million page faults, with this 0.3.
+    By default, it may return the memory of large activations to the system in each step and get it
+    back page by page. Without this, a training of StrongCNN had 1.5 million page faults; with it,
+    0.3 million.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
@@ -79,7 +79,7 @@ def environment(device: torch.device) -> Environment:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done all it was given."""
+    """Wait until the device has finished all its work."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 

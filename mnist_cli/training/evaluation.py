@@ -1,4 +1,4 @@
-"""The accuracy and the loss of a network on labelled images, and the figures of each class."""
+"""The accuracy and loss of a network on labelled images, and the figures of each class."""
 
 import math
 
@@ -16,7 +16,7 @@ BATCH_SIZE = 500  # always the same, so that the same weights give the same bits
 
 
 def evaluate(model: nn.Module, examples: Examples) -> Evaluation:
-    """`score` of what `model` predicts for `examples`."""
+    """Score the predictions of `model` for `examples`; raises MnistCliError as `score` does."""
     return score(predict(model, examples.images), examples.labels)
 
 
@@ -49,7 +49,7 @@ def score(logits: Tensor, labels: Tensor) -> Evaluation:
 def per_class(confusion_matrix: tuple[tuple[int, ...], ...]) -> tuple[ClassResult, ...]:
     """Precision, recall and F1 of each class of a square matrix of counts, rows the truth.
 
-    A class that was never predicted has no precision, one without images no recall.
+    A class without predictions has no precision, and a class without images has no recall.
     """
     results = []
     for label, row in enumerate(confusion_matrix):

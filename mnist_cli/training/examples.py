@@ -1,4 +1,4 @@
-"""Images and labels as tensors on the device, and the order in which a training sees them."""
+"""Images and labels as tensors on the device, and the order of the images in training."""
 
 import hashlib
 from dataclasses import dataclass
@@ -26,10 +26,7 @@ def to_device(labelled: LabelledImages, device: torch.device) -> Examples:
 
 
 def images_to_device(images: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Turn uint8 images N×28×28 into float32 N×1×28×28 on `device`.
-
-    Pixels are scaled to [0, 1], as torchvision's ToTensor does.
-    """
+    """Convert uint8 images N×28×28 to float32 N×1×28×28 in [0, 1], as torchvision's ToTensor."""
     pixels = torch.tensor(images).to(device)
     return pixels.unsqueeze(1).float().div_(255)
 
@@ -41,6 +38,6 @@ def shuffle(num_samples: int, seed: int, epoch: int) -> Tensor:
 
 
 def derived_seed(seed: int, epoch: int, purpose: str) -> int:
-    """A 64-bit seed for one purpose in one epoch: a hash, so that no two are related."""
+    """A 64-bit seed for one purpose in one epoch: a hash, so that seeds are unrelated."""
     digest = hashlib.sha256(f"{seed}/{epoch}/{purpose}".encode()).digest()
     return int.from_bytes(digest[:8], "big")

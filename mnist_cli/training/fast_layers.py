@@ -1,8 +1,8 @@
-"""Layers exchanged for faster ones that compute the same function of the same parameters.
+"""Replaces layers by faster ones that compute the same function of the same parameters.
 
-The networks in article.py stay as the article has them, and a custom network gains too. Only layers
-of a plain `nn.Sequential` are exchanged, only while it trains on a CPU, and only if a trial shows
-the same result. A new exchange is a case in `_exchange`.
+So the networks in article.py can be those of the article, and custom networks are faster too. This
+replaces only layers of a plain `nn.Sequential`, only while it trains on a CPU, and only if a trial
+gives the same result.
 """
 
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ MOST_POOLED_CHANNELS = 4  # with 8 channels, a plain max-pooling was faster (two
 class ByteDropout(nn.Module):
     """Dropout with p = k/256: an element is dropped if its random byte is below k.
 
-    Elements are kept independently and with exactly the probability 1 - p, as in `nn.Dropout`, but
-    a seed drops other elements. The bytes are from torch's global generator, eight at a time: on a
-    CPU, drawing them takes a tenth of the time of a random float for each element.
+    As in `nn.Dropout`, elements are kept independently with exactly the probability 1 - p, but the
+    same seed drops other elements. torch's global generator draws eight bytes at a time: on a CPU,
+    this takes a tenth of the time of a random float for each element.
     """
 
     def __init__(self, p: float) -> None:
@@ -34,13 +34,13 @@ class ByteDropout(nn.Module):
         """Any shape to the same shape; kept elements are multiplied by 1 / (1 - p)."""
         if not self.training:
             return activations
-        # The limits ask for all 64 bits: without them, random_ makes no negative numbers.
+        # With these limits, random_ fills all 64 bits; by default, it draws no negative numbers.
         words = torch.empty(-(-activations.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
         dropped = round(self.p * 256)
-        # Clamped to dropped - 1 or dropped, then 0 or 1 by subtraction: both are vectorised.
+        # Clamping and subtracting, which are vectorised, turn bytes into 0 (dropped) or 1 (kept).
         keep = words.view(torch.uint8).clamp_(dropped - 1, dropped).sub_(dropped - 1)
         mask = keep[: activations.numel()].to(activations.dtype).mul_(1 / (1 - self.p))
-        # The mask gets the memory layout of the activations: mixed layouts are slow to multiply.
+        # Tensors of different memory layouts are slow to multiply: use that of the activations.
         return activations * mask.as_strided(
             activations.shape, torch.empty_like(activations).stride()
         )
@@ -51,9 +51,9 @@ class PooledConv(nn.Module):
 
     A convolution of stride 2 computes one of the four pixels of each pooling window. Four copies of
     the kernel, shifted by (0, 0), (0, 1), (1, 0) and (1, 1), compute all four, as four groups of
-    channels; the maximum over the groups is the pooled image. For TinyCNN's 4 channels, a maximum
-    over groups is vectorised over thousands of numbers, one over pixels over 4. Of equal values,
-    the same one gets the gradient as in `nn.MaxPool2d`.
+    channels; the maximum over the groups is the pooled image. For TinyCNN's 4 channels, the maximum
+    over groups is vectorised over thousands of numbers, and the maximum over pixels only over 4.
+    Among equal values, the gradient goes to the same one as in `nn.MaxPool2d`.
     """
 
     shifts: Tensor
@@ -63,9 +63,8 @@ class PooledConv(nn.Module):
         self.weight, self.bias, self.padding = conv.weight, conv.bias, conv.padding
         height, width = conv.kernel_size
         shifts = torch.zeros(height, width, 2, 2, height + 1, width + 1)
-        for place in product(range(height), range(width), range(2), range(2)):
-            i, j, down, right = place
-            shifts[*place, i + down, j + right] = 1
+        for i, j, down, right in product(range(height), range(width), range(2), range(2)):
+            shifts[i, j, down, right, i + down, j + right] = 1
         self.register_buffer("shifts", shifts.flatten(2).flatten(0, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -76,16 +75,16 @@ class PooledConv(nn.Module):
         bias = None if self.bias is None else self.bias.expand(4, -1).reshape(-1)
         groups = F.conv2d(images, kernels, bias, stride=2, padding=self.padding).contiguous()
         number, _, *size = groups.shape
-        # Max-pooling over the groups: as an image of 4×1 pixels, one a group, whose channels are
-        # the C·H'·W' numbers of that group.
-        places = groups.view(number, 4, 1, -1).permute(0, 3, 1, 2)
-        pooled = F.max_pool2d(places, (4, 1)).permute(0, 2, 3, 1).reshape(number, channels, *size)
+        # Max-pooling over the groups: an image of 4×1 pixels, one for each group, has the C·H'·W'
+        # numbers of that group as channels.
+        stacked = groups.view(number, 4, 1, -1).permute(0, 3, 1, 2)
+        pooled = F.max_pool2d(stacked, (4, 1)).permute(0, 2, 3, 1).reshape(number, channels, *size)
         return pooled.contiguous(memory_format=torch.channels_last)
 
 
 @contextmanager
 def exchange_layers(model: nn.Module) -> Iterator[None]:
-    """Exchange layers of `model` within the context; its parameters stay the same."""
+    """Replace layers of `model` within the context, but not its parameters."""
     plain = {module: list(module) for module in model.modules() if type(module) is nn.Sequential}
     try:
         for sequential, layers in plain.items():
@@ -98,10 +97,7 @@ def exchange_layers(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def scale_dropout(model: nn.Module, factor: float) -> Iterator[None]:
-    """Multiply each dropout probability of `model` by `factor` within the context.
-
-    Raises MnistCliError if a probability would be above 1.
-    """
+    """Multiply the dropout of `model` within the context; raises MnistCliError if it exceeds 1."""
     kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
     own = {module: module.p for module in model.modules() if isinstance(module, kinds)}
     most = max(own.values(), default=0) * factor
@@ -117,9 +113,9 @@ def scale_dropout(model: nn.Module, factor: float) -> Iterator[None]:
 
 
 def is_faithful(model: nn.Module, images: Tensor) -> bool:
-    """Whether `exchange_layers` keeps the logits of `model` for `images`, both in eval mode.
+    """Whether `exchange_layers` keeps the logits of `model` for `images` in eval mode.
 
-    It does not if, for example, its `forward` calls the third layer of a Sequential alone.
+    It does not if, for example, `forward` calls a single layer of a Sequential.
     """
     model.eval()
     with torch.no_grad():
@@ -146,7 +142,7 @@ def _exchange(layers: list[nn.Module]) -> list[nn.Module]:
             # ReLU and a maximum commute; after the pooling, ReLU has a quarter of the work.
             layers[index : index + 2] = second, first
     return [
-        _cheaper(layer) if type(layer) is nn.Dropout and not has_hooks(layer) else layer
+        _replace_dropout(layer) if type(layer) is nn.Dropout and not has_hooks(layer) else layer
         for layer in layers
     ]
 
@@ -173,7 +169,7 @@ def _is_plain_pool(layer: nn.Module) -> bool:
     return (layer.kernel_size, layer.stride, layer.padding, layer.dilation) == (2, 2, 0, 1)
 
 
-def _cheaper(dropout: nn.Dropout) -> nn.Module:
+def _replace_dropout(dropout: nn.Dropout) -> nn.Module:
     if dropout.p == 0:
         return nn.Identity()
     if dropout.inplace or dropout.p == 1 or not (dropout.p * 256).is_integer():

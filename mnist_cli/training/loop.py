@@ -1,11 +1,11 @@
-"""The training loop: a generator of epochs, with nothing but steps on the clock.
+"""The training loop: a generator of epochs that times only the training steps.
 
-The images lie on the device as one tensor, so that a batch is an index into it and no Python runs
-for a single image. While a network trains on a CPU, some of its layers are exchanged for faster
-ones (fast_layers.py); on CUDA, its step is recorded and replayed (cuda_graph.py).
+All images are one tensor on the device, and a batch is an index into it, so that no Python code
+runs for each image. On a CPU, faster layers replace some of the network's (fast_layers.py); on
+CUDA, its step is recorded and replayed (cuda_graph.py).
 
-All randomness is a function of the seed and the epoch: an interruption or an evaluation between
-epochs does not change the weights.
+Seed and epoch decide all random numbers: an interruption or an evaluation between epochs does not
+change the weights.
 """
 
 import time
@@ -36,7 +36,7 @@ OnStep = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class FittedEpoch:
-    """An epoch, counted from 1, before its evaluation."""
+    """An epoch, counted from 1, that is trained but not evaluated."""
 
     epoch: int
     train_loss: float
@@ -45,7 +45,7 @@ class FittedEpoch:
     """The CPU time of all threads of the process."""
 
     def judged(self, evaluation: Evaluation) -> EpochResult:
-        """The epoch with its evaluation on the test images."""
+        """Add the evaluation on the test images."""
         return EpochResult(
             epoch=self.epoch,
             train_loss=self.train_loss,
@@ -58,15 +58,15 @@ class FittedEpoch:
 def fit(
     training: Training, first_epoch: int = 1, on_step: OnStep | None = None
 ) -> Iterator[FittedEpoch]:
-    """Train a network in place, from `first_epoch` on, and yield after each epoch.
+    """Train a network in place from `first_epoch` on; yield after each epoch, for an evaluation.
 
-    The caller may evaluate in between. The clock runs from the first step of an epoch until the
-    device has finished the last one; a warm-up step before the first epoch keeps one-time costs out
-    of it. Each epoch sets the global random states.
+    The time of an epoch is from its first step until the device has finished the last one. A
+    warm-up step before the first epoch keeps one-time costs out of it. Each epoch sets the global
+    random states.
 
     Raises:
-        MnistCliError: the network's code failed, or the loss became infinite or NaN; the message
-            names the epoch.
+        MnistCliError: the network's code failed, or the loss is infinite or NaN; the message names
+            the epoch.
     """
     keep_freed()
     model, protocol = training.model, training.protocol
@@ -76,16 +76,16 @@ def fit(
         layers = exchange_layers if fast else nullcontext
         with layers(model):
             _warm_up(training)
-        step = _fastest_step(training)
-    report = _throttled(on_step) if on_step else None
+        step = _make_fastest_step(training)
+    report = _throttle(on_step) if on_step else None
     for epoch in range(first_epoch, protocol.epochs + 1):
         order = shuffle(len(training.examples.labels), training.seed, epoch).to(training.device)
         seed_all(derived_seed(training.seed, epoch, "network"))
         training.optimizer.clear_gradients()
-        apart = running(model, f"the network failed in epoch {epoch}")
-        with apart, scale_dropout(model, protocol.dropout), layers(model):
+        isolation = running(model, f"the network failed in epoch {epoch}")
+        with isolation, scale_dropout(model, protocol.dropout), layers(model):
             model.train()
-            losses, *seconds = _timed_epoch(training, step, order, epoch, report)
+            losses, *seconds = _train_epoch(training, step, order, epoch, report)
         yield FittedEpoch(epoch, _mean_loss(losses, order, protocol.batch_size, epoch), *seconds)
 
 
@@ -98,8 +98,8 @@ def learning_rate(protocol: Protocol, progress: float) -> float:
     return protocol.lr * (1 - progress) / (1 - protocol.warmup)
 
 
-def _fastest_step(training: Training) -> Step:
-    """The step, recorded if the device and the network allow it."""
+def _make_fastest_step(training: Training) -> Step:
+    """Make the step, which replays a recording if the device and the network allow it."""
     step = make_step(training)
     capture = capture_on(training.device)
     if capture is None:
@@ -111,7 +111,7 @@ def _fastest_step(training: Training) -> Step:
         return record(step, training, batch, capture)
 
 
-def _timed_epoch(
+def _train_epoch(
     training: Training, step: Step, order: Tensor, epoch: int, report: OnStep | None
 ) -> tuple[Tensor, float, float]:
     """Take all steps of one epoch; return the loss of each, the seconds and the CPU seconds."""
@@ -131,8 +131,8 @@ def _timed_epoch(
     return torch.stack(losses), seconds, time.process_time() - cpu_started
 
 
-def _throttled(on_step: OnStep) -> OnStep:
-    """Pass on a call every PROGRESS_SECONDS, however short the epochs are."""
+def _throttle(on_step: OnStep) -> OnStep:
+    """Return a function that calls `on_step` every PROGRESS_SECONDS at most."""
     reported = time.perf_counter()
 
     def report(epoch: int, done: int, steps: int) -> None:
@@ -145,7 +145,7 @@ def _throttled(on_step: OnStep) -> OnStep:
 
 
 def _warm_up(training: Training) -> None:
-    """One forward and backward pass without an update; in eval mode, batch statistics stay too."""
+    """Do a forward and backward pass without an update; eval mode keeps batch statistics."""
     model, size = training.model, training.protocol.batch_size
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
         return  # cuDNN has no backward pass for it in eval mode
@@ -158,9 +158,9 @@ def _warm_up(training: Training) -> None:
 
 
 def _mean_loss(losses: Tensor, order: Tensor, batch_size: int, epoch: int) -> float:
-    """The mean loss over all images; raises MnistCliError if a step's is infinite or NaN.
+    """The mean loss over all images, read once an epoch, because reading waits for the device.
 
-    It is read once an epoch, because reading waits for the device.
+    Raises MnistCliError if the loss of a step is infinite or NaN.
     """
     values = losses.cpu().double()  # in this order: MPS has no float64
     bad = (~values.isfinite()).nonzero()

@@ -1,7 +1,7 @@
 """Protocols by name: the article's, and a fast one for each network.
 
-The values of the fast ones were chosen by accuracy on 10,000 training images that were held out;
-the test images played no part. tests/benchmarks/tune.py chose them, tune.log has its figures.
+tests/benchmarks/tune.py chose the values of the fast ones by accuracy on 10,000 held-out training
+images, without the test images; tune.log has the figures.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from mnist_cli.schema.protocol import Protocol, Recipe, Schedule, Settings
 def one_cycle(
     epochs: int, batch_size: int, lr: float, beta2: float, dropout: float = 1.0
 ) -> Protocol:
-    """A fast protocol: few epochs, and a rate that rises to `lr` and falls again."""
+    """A fast protocol: few epochs, and a learning rate that rises to `lr` and falls to zero."""
     return Protocol(
         recipe=Recipe.FAST,
         epochs=epochs,
@@ -30,7 +30,7 @@ FAST = {
     "mlp": one_cycle(epochs=4, batch_size=128, lr=0.02, beta2=0.98),
     "tinycnn": one_cycle(epochs=2, batch_size=128, lr=0.02, beta2=0.98),
     "cnn": one_cycle(epochs=1, batch_size=64, lr=0.02, beta2=0.999),
-    # A single epoch is too short to overfit, and dropout only slows it.
+    # A network cannot overfit in a single epoch, and dropout would only slow the training.
     "strongcnn": one_cycle(epochs=1, batch_size=64, lr=0.008, beta2=0.98, dropout=0),
 }
 FAST_CUSTOM = one_cycle(epochs=2, batch_size=128, lr=0.005, beta2=0.98)

@@ -1,4 +1,4 @@
-"""A network in training, with all that decides the result, and one step of it."""
+"""A network in training, with all that decides the result, and its training step."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -18,15 +18,15 @@ from mnist_cli.training.examples import Examples
 
 SAMPLE = 64  # images on which a faster step is tried
 Step = Callable[[Tensor, float | Tensor], Tensor]
-"""From the indices of a batch, int64 B on the device, and a rate to the mean loss, a scalar."""
+"""Takes the indices of a batch, int64 B on the device, and a rate; returns the mean loss."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """The steps change `model` and `optimizer`; `examples` are on the same device.
+    """A network with its optimizer, which the steps change, and `examples` on the same device.
 
-    With BF16, the network computes in bfloat16 (autocast); weights, loss and optimizer stay
-    float32. `seed` decides the order of the images and the network's own random numbers.
+    With BF16, the network computes in bfloat16 (autocast); weights, loss and optimizer are float32.
+    `seed` decides the order of the images and the network's own random numbers.
     """
 
     model: nn.Module
@@ -38,14 +38,14 @@ class Training:
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device of the training."""
         return self.examples.labels.device
 
 
 def set_up(
     model: nn.Module, examples: Examples, protocol: Protocol, seed: int, precision: Precision
 ) -> Training:
-    """Move `model` to the device of `examples`, and give it a new optimizer."""
+    """Move `model` to the device of `examples`, and make an optimizer for it."""
     device = examples.labels.device
     with running(model, f"the network cannot be moved to {device}"):
         place(model, device)

@@ -10,7 +10,7 @@ from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.options import LEAST_RUNS
 
 
-def put_together(paths: Sequence[Path], baseline_file: Path | None) -> CompareResult:
+def merge_exports(paths: Sequence[Path], baseline_file: Path | None) -> CompareResult:
     """Merge exports into one comparison, and compare it with a baseline if there is one.
 
     Raises:

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mnist_cli.data.mnist_form import as_it_is, to_mnist_form
-from mnist_cli.data.pictures import files_of, read_picture
+from mnist_cli.data.mnist_form import to_brightness, to_mnist_form
+from mnist_cli.data.pictures import list_pictures, read_picture
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.building import PROBABILITIES, outputs_probabilities
 from mnist_cli.schema.events import Notice, OnEvent
@@ -69,10 +69,10 @@ def predict_pictures(
 
 def _read(pictures: Iterable[Path], *, raw: bool) -> Iterator[tuple[str, Image28 | str]]:
     """Each picture's name, with its 28×28 pixels or why it has none."""
-    convert = as_it_is if raw else to_mnist_form
+    convert = to_brightness if raw else to_mnist_form
     for path in pictures:
         try:
-            files = files_of(path)
+            files = list_pictures(path)
         except MnistCliError as error:
             yield str(path), str(error)
             continue
