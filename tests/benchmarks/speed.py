@@ -40,7 +40,7 @@ from mnist_cli.training.evaluation import evaluate
 from mnist_cli.training.examples import Examples, to_device
 from mnist_cli.training.precision import choose_precision
 from tests.benchmarks.rivals import Rival, write_folder
-from tests.benchmarks.training import train_with_engine
+from tests.benchmarks.training import describe_machine, train_with_engine
 
 ARTICLE_EPOCHS = 5
 DTYPES = {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16}
@@ -106,6 +106,7 @@ class Contest:
         return {
             "model": self.name,
             "precision": str(self.precision),
+            "precision_reason": self.choice.reason,
             "article_seconds": self.article,
             "engine_seconds": self.engine,
             "lightning_seconds": self.peer,
@@ -161,10 +162,7 @@ def main(
                 sys.stderr.write(f"round {number + 1}: {contest.name}\n")
     results = [contest.result() for contest in contests]
     machine = environment(place)
-    show(
-        results,
-        f"{machine.processor}, {machine.device}, {machine.threads} threads, torch {machine.torch}",
-    )
+    show(results, describe_machine(place))
     if seeds:
         show_fast(results, fast)
     if output:
@@ -193,12 +191,12 @@ def show(results: list[dict[str, Any]], machine: str) -> None:
             else "-",
             f"{statistics.median(row['engine_seconds']):.2f}",
             f"{row['ratio']:.2f}x",
-            row["precision"],
+            f"{row['precision']}, {row['precision_reason']}",
             f"{row['share_of_peak'] * row['peak_gflops']:.0f}",
             f"{row['peak_gflops']:.0f}",
             f"{row['share_of_peak']:.0%}",
         )
-    Console(width=100).print(table)
+    Console(width=130).print(table)
 
 
 def show_fast(results: list[dict[str, Any]], fast: dict[str, list[tuple[float, float]]]) -> None:

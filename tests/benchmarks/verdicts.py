@@ -36,10 +36,10 @@ from mnist_cli.schema.options import (
     SettleOptions,
 )
 from mnist_cli.schema.protocol import Protocol
-from mnist_cli.training.device import environment
 from mnist_cli.workflows.compare_networks import compare_networks
 from tests.benchmarks.parallel import nothing
 from tests.benchmarks.rivals import Rival, write_folder
+from tests.benchmarks.training import describe_machine
 
 ARTICLE_EPOCHS = 5
 COMMAND = ("compare", "--recipe", "fast", "--seeds", "auto", "--jobs", "auto", "--dataset", "mnist")
@@ -54,7 +54,7 @@ def main(
     data = DataOptions(DatasetName.MNIST, data_dir)
     table = Table(
         *("article", "verdicts", "ratio", "settled", "runs", "jobs", "training", "first run"),
-        title=f"Seconds to the article's verdicts ({describe_machine()})",
+        title=f"Seconds to the article's verdicts ({describe_machine(torch.device('cpu'))})",
     )
     for _ in range(rounds):
         before = article_seconds(data)
@@ -64,14 +64,6 @@ def main(
     Console(width=110).print(table)
     for workers in (2, 4, 8):
         sys.stdout.write(f"{schedule(data, workers)}\n")
-
-
-def describe_machine() -> str:
-    """The processor, its instructions for bf16, and the version of torch."""
-    machine, known = environment(torch.device("cpu")), torch.cpu.get_capabilities()
-    has = [name for name in ("amx_bf16", "avx512_bf16") if known.get(name)]
-    kind = ", ".join([machine.processor, machine.cpu_capability, *has])
-    return f"{kind}, {machine.threads} threads, torch {machine.torch}"
 
 
 def article_seconds(data: DataOptions) -> float:
