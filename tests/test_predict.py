@@ -44,8 +44,8 @@ def test_digits_are_recognised_and_drawn(run_cli: RunCli, checkpoint: str) -> No
     write_digits(0, 1, 6)
     outcome = run_cli("predict", checkpoint, "0.png", "1.png", "6.png")
     assert (outcome.code, outcome.err) == (ExitCode.OK, "")
-    assert outcome.out.startswith("Judged by mlp.safetensors: mlp, trained on mnist5k\n")
-    assert "It takes each picture for one digit" in outcome.out
+    assert outcome.out.startswith("Predictions by mlp.safetensors: mlp, trained on mnist5k\n")
+    assert "The network predicts one digit for each picture" in outcome.out
     assert outcome.out.count("@") > 20
     rows = [line.split()[:2] for line in outcome.out.splitlines() if ".png  " in line]
     assert rows[-3:] == [["0.png", "0"], ["1.png", "1"], ["6.png", "6"]]

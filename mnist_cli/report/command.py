@@ -12,8 +12,8 @@ from mnist_cli.training.recipes import protocol_of
 def repeating(result: CompareResult) -> list[str]:
     """`mnist-cli compare ...` with the same networks, seeds, images, settings, device and threads.
 
-    Seeds with gaps take one command for each range, and one that combines their exports. A time
-    limit is not repeated: --seeds auto then runs to its end.
+    If seeds have gaps, each range has a command, and a last one merges the exports. The commands
+    have no time limit.
     """
     networks = dict.fromkeys(model.network or model.model for model in result.models)
     varied: dict[str, dict[str, None]] = {}  # the values of each setting, in their order
@@ -44,7 +44,7 @@ def repeating(result: CompareResult) -> list[str]:
 
 
 def _settings(result: CompareResult) -> dict[str, object]:
-    """The options of the training that differ from what the recipe has for a network."""
+    """The training options that differ from the recipe."""
     options: dict[str, object] = {}
     for model in result.models:
         recipe = model.protocol.recipe
@@ -55,7 +55,7 @@ def _settings(result: CompareResult) -> dict[str, object]:
             if value != getattr(usual, name):
                 options[name.replace("_", "-")] = value
     formats = {model.precision for model in result.models if model.precision}
-    if len(formats) == 1:  # `auto` chose several formats, and will choose them again
+    if len(formats) == 1:  # else `auto` chose several formats, and chooses them again
         options["precision"] = formats.pop()
     return options
 

@@ -94,16 +94,16 @@ def summary_table(result: SummaryResult) -> list[RenderableType]:
 
 def samples_grid(result: SamplesResult, drawn: RenderableType) -> list[RenderableType]:
     """The drawn images under a line that names their source."""
-    judged = f", judged by {result.checkpoint}" if result.checkpoint else ""
+    model = f", predictions by {result.checkpoint}" if result.checkpoint else ""
     title = f"From the {result.split} split of {layout.dataset_line(result.dataset)}"
-    return [f"{title}{judged}", drawn]
+    return [f"{title}{model}", drawn]
 
 
 def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[RenderableType]:
-    """The drawn pictures as the network sees them, and a row for each."""
-    judged = [picture for picture in result.pictures if not picture.failure]
+    """The drawn pictures as the network receives them, and a row for each."""
+    predicted = [picture for picture in result.pictures if not picture.failure]
     table = layout.table("Picture", "Digit", "Probability", "Otherwise")
-    for picture in judged:
+    for picture in predicted:
         ranked = sorted(enumerate(picture.probabilities), key=lambda pair: -pair[1])
         (digit, most), *others = ranked[:3]
         low = "*" if picture.low_confidence else ""
@@ -114,18 +114,18 @@ def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[Rend
             ", ".join(f"{digit} ({format_percent(share)})" for digit, share in others),
         )
     parts: list[RenderableType] = [
-        f"Judged by {result.checkpoint}: {result.model}, trained on {result.trained_on}",
+        f"Predictions by {result.checkpoint}: {result.model}, trained on {result.trained_on}",
         drawn,
         table,
-        "It takes each picture for one digit, also a letter or two digits.",
+        "The network predicts one digit for each picture, also for a letter or two digits.",
     ]
-    if any(picture.low_confidence for picture in judged):
-        parts.append(f"* low confidence, below {LOW_CONFIDENCE * 100:g} %: look yourself.")
+    if any(picture.low_confidence for picture in predicted):
+        parts.append(f"* low confidence, below {LOW_CONFIDENCE * 100:g} %: check the picture.")
     return parts
 
 
 def export_lines(result: ExportResult) -> list[RenderableType]:
-    """What was written, and how it was checked."""
+    """The written file, and how it was checked."""
     if result.num_samples is None:
         checked = "Not checked, as onnxruntime is not installed."
     else:

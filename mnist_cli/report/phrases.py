@@ -99,7 +99,7 @@ def cost_legend(result: CompareResult) -> list[str]:
 
 @dataclass(frozen=True)
 class Section:
-    """Lines under a head, which may be empty; the first `judged` are about `result.verdicts`."""
+    """Lines under a head, which may be empty; the first `judged` lines are the verdicts."""
 
     head: str
     lines: Sequence[str]
@@ -113,7 +113,7 @@ def findings(result: CompareResult) -> list[str]:
 
 def sections(result: CompareResult) -> list[Section]:
     """Failures, targets missed, verdicts, changes since a baseline, doubts and odd runs."""
-    # The first of these lines is the head of its section; without lines there is no section.
+    # The first line of these two sections is the head.
     head, *judged = verdicts(result) or [""]
     since, *changes = _since_baseline(result) or [""]
     found = [
@@ -146,7 +146,7 @@ def _missed_targets(result: CompareResult) -> list[str]:
 
 
 def failures(result: CompareResult) -> list[str]:
-    """A line for each network that failed, which names it once."""
+    """A line for each network that failed."""
     return [
         model.failure
         if model.failure.startswith(model.model)
@@ -157,7 +157,7 @@ def failures(result: CompareResult) -> list[str]:
 
 
 def verdicts(result: CompareResult) -> list[str]:
-    """A head that says how pairs were judged, and a line for each pair."""
+    """A head with the test, and a line for each pair."""
     if not result.verdicts and result.settling is None:
         return []
     what = "Differences"
@@ -186,7 +186,7 @@ def sampling(result: CompareResult) -> list[str]:
     }
     if not errors or result.target is not None:
         return []
-    # If the runs' mistakes are unknown, the two networks' errors add up in the worst case.
+    # If the mistakes of the runs are unknown, the errors of both networks add up at worst.
     pair = f"at most ±{sum(sorted(errors.values())[-2:]):.2f}"
     pairs = {
         f"{each.first} and {each.second}": each.sampling_error * 100
@@ -203,7 +203,7 @@ def sampling(result: CompareResult) -> list[str]:
 
 
 def _range(amounts: dict[str, float]) -> str:
-    """`±0.12 (tinycnn and cnn) to ±0.22 (mlp and cnn)`, or one amount that all share."""
+    """`±0.12 (tinycnn and cnn) to ±0.22 (mlp and cnn)`, or a single amount."""
     least, most = min(amounts, key=amounts.__getitem__), max(amounts, key=amounts.__getitem__)
     low, high = f"±{amounts[least]:.2f}", f"±{amounts[most]:.2f}"
     return low if low == high else f"{low} ({least}) to {high} ({most})"
@@ -224,7 +224,7 @@ def trained_on(result: CompareResult) -> str:
 
 
 def machines(result: CompareResult) -> list[str]:
-    """The kinds of processors if there are several, and why there are no times."""
+    """The processors if they differ, and why there are no times."""
     runs = [run for model in result.models for run in model.runs]
     kinds = Counter(run.processor for run in runs)
     lines = []
@@ -247,7 +247,7 @@ def machines(result: CompareResult) -> list[str]:
 
 
 def duration(result: CompareResult) -> list[str]:
-    """How long the comparison took, if it was trained now and to its end."""
+    """How long the comparison took, if it was trained now and is complete."""
     if result.wall_seconds is None or cautions.is_incomplete(result):
         return []
     return [f"The whole comparison took {format_seconds(result.wall_seconds)}."]
@@ -259,7 +259,7 @@ def reached(model: ModelRuns) -> str:
 
 
 def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> str:
-    """The verdict on a pair; where seeds are added, with their number and the level."""
+    """The verdict on a pair; if seeds are added, with their number and the confidence level."""
     by_time = pair.measure == Measure.TRAIN_SECONDS
     difference, first, second = pair.difference, pair.first, pair.second
     caution = ""
@@ -275,7 +275,7 @@ def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> s
         does = "is faster than" if by_time else "beats"
         basis = f" ({basis})" if basis else ""
         return f"{pair.better} {does} {other} by {amount}{basis}{caution}"
-    if by_time:  # positive where the first is ahead, as with accuracies
+    if by_time:  # positive if the first is ahead, as with accuracies
         ahead = replace(difference, mean=-difference.mean)
         amount = f"{second} - {first}: {format_signed_duration(ahead)}"
     else:
@@ -299,7 +299,7 @@ def looks(settling: Settling) -> str:
 
 
 def _undecided(result: CompareResult) -> list[str]:
-    """While seeds are added, a line for each pair without a look."""
+    """If seeds are added, a line for each pair before its first look."""
     judged = {(pair.first, pair.second) for pair in result.verdicts}
     lines = []
     for pair in combinations(result.models, 2) if result.settling else ():

@@ -26,9 +26,9 @@ from mnist_cli.report.pictures.style import (
 from mnist_cli.schema.comparison import Aggregate, CompareResult
 from mnist_cli.schema.results import TrainResult
 
-MOST_TICKS = 8  # the numbers of more values would overlap
-# Where a label may stand beside its point, the best first: points to the right and up.
-PLACES: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
+MOST_TICKS = 8  # more tick labels would overlap
+# Possible offsets of a label from its point, in points to the right and up, the best first.
+OFFSETS: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
     (8, -12, "left"),
     (-8, 6, "right"),
     (8, 6, "left"),
@@ -41,12 +41,9 @@ PLACES: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
 def plot_comparison(path: Path, result: CompareResult) -> None:
     """Plot accuracy against parameters and training time, or against a varied number.
 
-    The axes are logarithmic where costs differ much. Bars are the 95 % interval of the accuracy and
-    the range of the times; the grey line joins the networks that no other beats at their cost.
-    Below are the epochs of each run.
-
-    Raises:
-        MnistCliError: the file cannot be written.
+    Axes are logarithmic if costs differ much. Bars are the 95 % interval of the accuracy and the
+    range of the times; the grey line is the Pareto front. Below are the epochs of each run. Raises
+    MnistCliError if the file cannot be written.
     """
     if setting := varied_number(result):
         plot_setting(path, result, setting)
@@ -68,7 +65,7 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     by_size.set(xlabel="parameters", ylabel="test accuracy (%)")
     by_time.set(xlabel="training time (s)" if any(f.times for *_, f in rows) else "no times")
     figure.suptitle(title(result), fontsize="medium")
-    figure.draw_without_rendering()  # places everything
+    figure.draw_without_rendering()  # computes the layout
     names = list(map(point_label, result.models))
     _label(by_size, [(names[at], parameters, f.test_accuracy.mean) for at, parameters, f in rows])
     timed = [(names[at], f.times[0], f.test_accuracy.mean) for at, _, f in rows if f.times]
@@ -77,11 +74,7 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
 
 
 def plot_training(path: Path, result: TrainResult) -> None:
-    """Plot training loss, test loss and test accuracy by epoch.
-
-    Raises:
-        MnistCliError: the file cannot be written.
-    """
+    """Plot losses and test accuracy by epoch; raises MnistCliError if `path` cannot be written."""
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     epochs = [epoch.epoch for epoch in result.epochs]
@@ -132,7 +125,7 @@ def _draw_marks(
 
 
 def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
-    """Write each name beside its (name, cost, accuracy), where it covers least."""
+    """Write the name of each (name, cost, accuracy) beside its point, where it covers least."""
     taken = []
     for container in axes.containers:
         assert isinstance(container, ErrorbarContainer)
@@ -142,13 +135,13 @@ def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
         taken.append(marker.get_window_extent())
     for name, cost, accuracy in points:
         label = axes.annotate(name, (cost, accuracy * 100), (0, 0), textcoords="offset points")
-        crossed = []
-        for right, up, alignment in PLACES:
+        overlaps = []
+        for right, up, alignment in OFFSETS:
             label.set(position=(right, up), horizontalalignment=alignment)
             box = label.get_window_extent()
             outside = box.x0 < axes.bbox.x0 or box.x1 > axes.bbox.x1
-            crossed.append(len(taken) * outside + box.count_overlaps(taken))
-        right, up, alignment = PLACES[crossed.index(min(crossed))]
+            overlaps.append(len(taken) * outside + box.count_overlaps(taken))
+        right, up, alignment = OFFSETS[overlaps.index(min(overlaps))]
         label.set(position=(right, up), horizontalalignment=alignment)
         taken.append(label.get_window_extent())
 
@@ -182,11 +175,7 @@ def varied_number(result: CompareResult) -> str | None:
 
 
 def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
-    """Plot a line for each network over a setting, with the bars and curves of `plot_comparison`.
-
-    Raises:
-        MnistCliError: the file cannot be written.
-    """
+    """Plot each network over a setting, else as `plot_comparison`; raises MnistCliError as it."""
     networks: dict[str, list[tuple[float, Aggregate]]] = {}
     for model in result.models:
         if model.figures:
@@ -219,7 +208,7 @@ def _line(
     network: str,
     points: Sequence[tuple[float, tuple[float, float, float]]],
 ) -> None:
-    """Draw a line through points: a value with its height and the ends of its bar."""
+    """Draw a line through points (value, (height, low end of its bar, high end))."""
     _draw_marks(
         axes,
         position,
@@ -233,7 +222,7 @@ def _line(
 
 
 def with_curves(result: CompareResult) -> tuple[Figure, tuple[Axes, Axes]]:
-    """Make a figure with two empty axes, above the learning curves where runs kept their epochs."""
+    """Make a figure with two empty axes, above learning curves if runs have their epochs."""
     if not any(run.history for model in result.models for run in model.runs):
         figure = Figure(figsize=(10, 4.5), layout="constrained")
         left, right = figure.subplots(1, 2)
