@@ -83,9 +83,9 @@ class Journal:
 
     @property
     def seeds_changed(self) -> bool:
-        """Whether the user may have chosen these seeds after verdicts on some of them.
+        """Whether a previous request had some of these seeds, and others or fewer, but two or more.
 
-        This is so if a previous request had two or more seeds, not the same ones but some of them.
+        The user may then have chosen the current seeds by verdicts that are based on some of them.
         """
         *previous, now = map(set, self.requests)
         return any(len(seeds) > 1 and seeds != now and seeds & now for seeds in previous)

@@ -38,7 +38,7 @@ class Format:
     read: Callable[[bytes, nn.Module], Run | None]
 
 
-def metadata_of(record: str) -> dict[str, str]:
+def make_metadata(record: str) -> dict[str, str]:
     """The metadata of a file; `record` is the training record as JSON."""
     return {
         "format": MARK,
