@@ -83,9 +83,9 @@ class Journal:
 
     @property
     def seeds_changed(self) -> bool:
-        """Whether a previous request had some of these seeds, and others or fewer, but two or more.
+        """Whether verdicts on some of these seeds were known when the user requested these.
 
-        The user may then have chosen the current seeds by verdicts that are based on some of them.
+        This is so if a previous request had another set of two or more seeds with some of these.
         """
         *previous, now = map(set, self.requests)
         return any(len(seeds) > 1 and seeds != now and seeds & now for seeds in previous)

@@ -20,7 +20,7 @@ def repeating(result: CompareResult) -> list[str]:
     for model in result.models:
         for key, value in model.varied.items():
             varied.setdefault(key, {})[str(value)] = None
-    options = {key: value for key, value in _settings(result).items() if key not in varied}
+    options = {key: value for key, value in _list_settings(result).items() if key not in varied}
     settling, ranges = result.settling, result.seed_ranges
     options |= {
         "max-seeds": settling.max_seeds if settling else None,
@@ -31,19 +31,19 @@ def repeating(result: CompareResult) -> list[str]:
         "threads": result.environment.threads,
     }
     words = [word for key in varied for word in ("--vary", f"{key}={','.join(varied[key])}")]
-    words = ["mnist-cli", "compare", *networks, *words, *_words(options)]
+    words = ["mnist-cli", "compare", *networks, *words, *_to_words(options)]
     if settling or len(ranges) == 1:
         count = "auto" if settling else len(result.seeds) if len(result.seeds) > 1 else None
-        return [shlex.join([*words, *_words({"seed": result.seeds[0] or None, "seeds": count})])]
+        return [shlex.join([*words, *_to_words({"seed": result.seeds[0] or None, "seeds": count})])]
     files = [f"seeds-{part[0]}-to-{part[-1]}.json" for part in ranges]
     parts = [
-        [*words, *_words({"seed": part[0], "seeds": len(part), "export-json": file})]
+        [*words, *_to_words({"seed": part[0], "seeds": len(part), "export-json": file})]
         for part, file in zip(ranges, files, strict=True)
     ]
     return list(map(shlex.join, [*parts, ["mnist-cli", "compare", *files]]))
 
 
-def _settings(result: CompareResult) -> dict[str, object]:
+def _list_settings(result: CompareResult) -> dict[str, object]:
     """The training options that differ from the recipe."""
     options: dict[str, object] = {}
     for model in result.models:
@@ -60,7 +60,7 @@ def _settings(result: CompareResult) -> dict[str, object]:
     return options
 
 
-def _words(options: Mapping[str, object]) -> list[str]:
+def _to_words(options: Mapping[str, object]) -> list[str]:
     return [
         word
         for key, given in options.items()

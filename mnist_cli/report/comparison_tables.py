@@ -23,9 +23,10 @@ def comparison_tables(result: CompareResult) -> list[RenderableType]:
     """The tables of accuracies and costs, then the findings."""
     tables: list[RenderableType] = []
     if result.target is not None:
-        tables = [_times(result)]
+        tables = [_make_time_table(result)]
     else:
-        tables = [_accuracies(result), *phrases.accuracy_legend(result), _costs(result)]
+        accuracies, costs = _make_accuracy_table(result), _make_cost_table(result)
+        tables = [accuracies, *phrases.accuracy_legend(result), costs]
     return [
         layout.title(conclusion(result)),
         *phrases.headline(result),
@@ -68,7 +69,7 @@ def checkpoint_tables(
     return parts
 
 
-def _accuracies(result: CompareResult) -> Table:
+def _make_accuracy_table(result: CompareResult) -> Table:
     figures = [model.figures for model in result.models]
     known = [each.test_accuracy for each in figures if each]
     ends = [value.mean + side * (value.half_width or 0) for value in known for side in (-1, 1)]
@@ -86,15 +87,15 @@ def _accuracies(result: CompareResult) -> Table:
     ]
     table = rows(result)
     names = ("network", "accuracy", "sd", "n", "loss")
-    return _table(table, names, f"{low:.{digits}f} to {high:.{digits}f} %", drawn)
+    return _make_table(table, names, f"{low:.{digits}f} to {high:.{digits}f} %", drawn)
 
 
-def _costs(result: CompareResult) -> Table:
+def _make_cost_table(result: CompareResult) -> Table:
     names = ("network", "parameters", "mult-adds", TIME, ONE_TIME, "images/s")
-    return _table(rows(result), names, "", _bars(result.models, BAR_WIDTH))
+    return _make_table(rows(result), names, "", _draw_bars(result.models, BAR_WIDTH))
 
 
-def _times(result: CompareResult) -> Table:
+def _make_time_table(result: CompareResult) -> Table:
     """The times to the target by median; networks that missed it come last."""
 
     def order(model: ModelRuns) -> tuple[bool, float]:
@@ -103,15 +104,15 @@ def _times(result: CompareResult) -> Table:
 
     models = tuple(sorted(result.models, key=order))
     names = ("network", "reached", TIME, ONE_TIME, "epochs", "parameters", "mult-adds")
-    return _table(
+    return _make_table(
         rows(replace(result, models=models)),
         names,
         "",
-        _bars(models, SHORT_BAR_WIDTH, all_runs=True),
+        _draw_bars(models, SHORT_BAR_WIDTH, all_runs=True),
     )
 
 
-def _table(
+def _make_table(
     table: Sequence[dict[str, str]], names: Sequence[str], head: str, drawn: Sequence[str]
 ) -> Table:
     """A table of those columns `names` that exist, and of bars or intervals if there are any."""
@@ -124,7 +125,7 @@ def _table(
     return result
 
 
-def _bars(models: Sequence[ModelRuns], width: int, *, all_runs: bool = False) -> list[str]:
+def _draw_bars(models: Sequence[ModelRuns], width: int, *, all_runs: bool = False) -> list[str]:
     """A bar for each median time; with `all_runs` only if each run reached the target."""
     medians = [
         model.figures.times[0]

@@ -77,7 +77,7 @@ def to_csv(result: CompareResult) -> str:
     if rows:
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()
-        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+        writer.writerows({key: _clean_cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -89,12 +89,12 @@ def to_markdown(result: CompareResult) -> str:
         "",
         *[f"{_escape(line)}  " for line in phrases.headline(result)],
         "",
-        *_table(rows(result)),
+        *_render_table(rows(result)),
         "",
         _escape(phrases.legend(result)),
         "",
-        *_findings(result),
-        *_table(run_rows(result)),
+        *_render_findings(result),
+        *_render_table(run_rows(result)),
         "",
         _escape(phrases.trained_on(result)),
         *map(_escape, phrases.machines(result)),
@@ -108,7 +108,7 @@ def to_markdown(result: CompareResult) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(table: Sequence[dict[str, str]]) -> list[str]:
+def _render_table(table: Sequence[dict[str, str]]) -> list[str]:
     """The lines of a table with text in the first column; none for no rows."""
     if not table:
         return []
@@ -117,7 +117,7 @@ def _table(table: Sequence[dict[str, str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in cells]
 
 
-def _findings(result: CompareResult) -> list[str]:
+def _render_findings(result: CompareResult) -> list[str]:
     lines: list[str] = []
     for section in phrases.sections(result):
         lines += [_escape(section.head), ""] if section.head else []
@@ -131,7 +131,7 @@ def _escape(text: str) -> str:
     return re.sub(r"^[-+=#](?=.)|[\\`*_<>|\[\]$&~]", r"\\\g<0>", visible(text))
 
 
-def _cell(value: object) -> object:
+def _clean_cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = visible(value)

@@ -36,9 +36,9 @@ def to_latex(result: CompareResult) -> str:
         f"  \\caption{{{_escape(headline)}. {_escape(phrases.legend(result))}}}",
         f"  \\begin{{tabular}}{{l{'r' * (len(table[0]) - 1)}}}",
         r"    \toprule",
-        f"    {_row(table[0])}",
+        f"    {_render_row(table[0])}",
         r"    \midrule",
-        *[f"    {_row(row.values())}" for row in table],
+        *[f"    {_render_row(row.values())}" for row in table],
         r"    \bottomrule",
         r"  \end{tabular}",
         r"\end{table}",
@@ -46,10 +46,9 @@ def to_latex(result: CompareResult) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(cells: Iterable[str]) -> str:
+def _render_row(cells: Iterable[str]) -> str:
     return f"{' & '.join(map(_escape, cells))} \\\\"
 
 
 def _escape(text: str) -> str:
-    """Escape the characters that LaTeX interprets."""
     return re.sub("|".join(map(re.escape, SPECIAL)), lambda m: SPECIAL[m[0]], visible(text))

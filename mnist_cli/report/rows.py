@@ -20,7 +20,7 @@ TIME, ONE_TIME = "median time (min-max)", "time"  # headers for several runs and
 
 def rows(result: CompareResult) -> list[dict[str, str]]:
     """The cells of each network by column header; a star means `phrases.PARETO`."""
-    return [_row(model, result) for model in result.models]
+    return [_make_row(model, result) for model in result.models]
 
 
 def run_rows(result: CompareResult) -> list[dict[str, str]]:
@@ -39,7 +39,7 @@ def run_rows(result: CompareResult) -> list[dict[str, str]]:
     ]
 
 
-def _row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
+def _make_row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
     figures = model.figures
     state = "failed" if model.failure else "-"
     row = {

@@ -94,17 +94,17 @@ class Comparison:
         environment: Environment,
         entrants: Sequence[Entrant],
         journal: Journal,
-        earlier: CompareResult | None,
+        baseline_result: CompareResult | None,
         elapsed: Callable[[], float],
     ) -> None:
-        """`earlier` is the baseline; `elapsed` returns the seconds since the command started."""
+        """`elapsed` returns the seconds since the command started."""
         self.options = options
         self.entrants = {entrant.name: entrant for entrant in entrants}
         self.journal = journal
         self.out_of_time = False
         self._dataset = dataset
         self._environment = environment
-        self._baseline = earlier
+        self._baseline = baseline_result
         self._elapsed = elapsed
         self._running: dict[tuple[str, int], float] = {}  # with the start time
         self.result = self._analyse()
@@ -142,7 +142,7 @@ class Comparison:
 
     def pending(self) -> list[tuple[Entrant, int]]:
         """The unfinished runs, seed by seed: all, or those until the next look."""
-        needed = self._needed()
+        needed = self._count_needed_seeds()
         runs = [
             (entrant, self.options.seed + position)
             for position in range(max(needed.values()))
@@ -155,19 +155,19 @@ class Comparison:
         """How many runs are left, and how long they take with `slots` at once."""
         times = [entrant.usual_seconds for entrant, _ in self.pending()]
         known = [seconds for seconds in times if seconds is not None]
-        look = max(self._needed().values()) if self.options.settle and times else None
+        look = max(self._count_needed_seeds().values()) if self.options.settle and times else None
         seconds = sum(known) / max(1, slots)  # there may be no worker for a moment
         at_least = len(known) < len(times)
         return RunsLeft(self.finished() + len(times), len(times), seconds, at_least, look)
 
     def finished(self) -> int:
         """The number of finished runs."""
-        keys = {(name, seed) for name in self.entrants for seed in self._seeds()}
+        keys = {(name, seed) for name in self.entrants for seed in self._list_seeds()}
         return len(keys & self.journal.runs.keys())
 
     def _analyse(self) -> CompareResult:
         settle = self.options.settle
-        seeds = self._seeds()
+        seeds = self._list_seeds()
         entrants = self.entrants.values()
         result = analyse(
             CompareResult(
@@ -194,14 +194,13 @@ class Comparison:
         limit = self.options.settle.time_limit if self.options.settle else None
         return limit is not None and self._elapsed() + (entrant.usual_seconds or 0) > limit
 
-    def _needed(self) -> dict[str, int]:
-        """How many seeds each network needs now."""
+    def _count_needed_seeds(self) -> dict[str, int]:
         if self.result.settling is None:
             return dict.fromkeys(self.entrants, self.options.seeds)
         least = LEAST_RUNS if self._baseline else 0
         return seeds_needed(self.entrants, self.result.verdicts, self.result.settling, least)
 
-    def _seeds(self) -> range:
+    def _list_seeds(self) -> range:
         """All requested seeds; if seeds are added, as many as the network with most runs has."""
         first, count = self.options.seed, self.options.seeds
         if self.options.settle:

@@ -66,7 +66,6 @@ def export_network(
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Suppress prints, logs and warnings of torch's exporters."""
     logging.disable()
     try:
         with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):

@@ -86,7 +86,7 @@ def _read(pictures: Iterable[Path], *, raw: bool) -> Iterator[tuple[str, Image28
 
 
 def _escape(text: object) -> str:
-    """Escape bytes of a file name that are not UTF-8."""
+    # Bytes of a file name may be not UTF-8.
     return str(text).encode("utf-8", "backslashreplace").decode()
 
 

@@ -64,7 +64,7 @@ def wrong_images(
             f"{_round(counts.sum() / len(its))} of {num_test:,} images wrong in a run, most often "
             f"{label} taken for {answer}: {_count_times(int(counts.max()), len(its))}."
         )
-        images = _make_images(_largest(shares[name], IMAGES_OF_NETWORK), [its], pixels)
+        images = _make_images(_find_largest(shares[name], IMAGES_OF_NETWORK), [its], pixels)
         networks.append(Mistakes([name], sentence, images, len(its), counts.tolist()))
     pairs = []
     for first, second in combinations(codes, 2):
@@ -75,7 +75,7 @@ def wrong_images(
             f"In the mean of two runs, {first} alone is right on {_round(only_first)} images and "
             f"{second} alone on {_round(only_second)}."
         )
-        disputed = _largest(np.abs(one - other), IMAGES_OF_PAIR)
+        disputed = _find_largest(np.abs(one - other), IMAGES_OF_PAIR)
         images = _make_images(disputed, [codes[first], codes[second]], pixels)
         pairs.append((only_first + only_second, Mistakes([first, second], sentence, images)))
     pairs.sort(key=lambda pair: -pair[0])
@@ -94,7 +94,7 @@ def _count_times(count: int, runs: int) -> str:
     return text if runs == 1 else f"{text} in a run, {count:,} in all {runs}"
 
 
-def _largest(values: NDArray[np.float64], count: int) -> list[int]:
+def _find_largest(values: NDArray[np.float64], count: int) -> list[int]:
     """The positions of the `count` largest values above 0; among equal values, the first ones."""
     order = np.argsort(-values, kind="stable")[:count].tolist()
     return [position for position in order if values[position] > 0]

@@ -57,9 +57,9 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     by_time.sharey(by_size)
     by_time.tick_params(labelleft=False)
     for position, parameters, figures in rows:
-        _point(by_size, position, parameters, figures)
+        _draw_point(by_size, position, parameters, figures)
         if figures.times:
-            _point(by_time, position, figures.times[0], figures, figures.times[1:])
+            _draw_point(by_time, position, figures.times[0], figures, figures.times[1:])
     _finish(by_size, [(p, f) for _, p, f in rows if f.pareto_parameters])
     _finish(by_time, [(f.times[0], f) for _, _, f in rows if f.times and f.pareto_seconds])
     by_size.set(xlabel="parameters", ylabel="test accuracy (%)")
@@ -67,9 +67,10 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     figure.suptitle(title(result), fontsize="medium")
     figure.draw_without_rendering()  # computes the layout
     names = list(map(point_label, result.models))
-    _label(by_size, [(names[at], parameters, f.test_accuracy.mean) for at, parameters, f in rows])
+    sized = [(names[at], size, f.test_accuracy.mean) for at, size, f in rows]
+    _draw_labels(by_size, sized)
     timed = [(names[at], f.times[0], f.test_accuracy.mean) for at, _, f in rows if f.times]
-    _label(by_time, timed)
+    _draw_labels(by_time, timed)
     save_figure(figure, path)
 
 
@@ -98,7 +99,7 @@ def plot_training(path: Path, result: TrainResult) -> None:
     save_figure(figure, path)
 
 
-def _point(
+def _draw_point(
     axes: Axes,
     position: int,
     cost: float,
@@ -124,7 +125,7 @@ def _draw_marks(
     axes.errorbar(x, y, capsize=4, markersize=7, **look(position), **options)
 
 
-def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
+def _draw_labels(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
     """Write the name of each (name, cost, accuracy) beside its point, where it covers least."""
     taken = []
     for container in axes.containers:
@@ -184,8 +185,8 @@ def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
     figure, (accuracies, times) = with_curves(result)
     for position, (network, points) in enumerate(networks.items()):
         points.sort(key=lambda point: point[0])
-        _line(accuracies, position, network, [(x, accuracy_ends(f)) for x, f in points])
-        _line(times, position, network, [(x, f.times) for x, f in points if f.times])
+        _draw_line(accuracies, position, network, [(x, accuracy_ends(f)) for x, f in points])
+        _draw_line(times, position, network, [(x, f.times) for x, f in points if f.times])
     accuracies.set(xlabel=as_label(setting), ylabel="test accuracy (%)")
     times.set(xlabel=as_label(setting), ylabel="training time (s)")
     values = sorted({value for points in networks.values() for value, _ in points})
@@ -202,7 +203,7 @@ def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
     save_figure(figure, path)
 
 
-def _line(
+def _draw_line(
     axes: Axes,
     position: int,
     network: str,
@@ -234,7 +235,6 @@ def with_curves(result: CompareResult) -> tuple[Figure, tuple[Axes, Axes]]:
 
 
 def _draw_curves(accuracies: Axes, losses: Axes, result: CompareResult) -> None:
-    """Draw the test accuracies and losses of each run, epoch by epoch."""
     for position, model in enumerate(result.models):
         for run in model.runs:
             epochs = [epoch.epoch for epoch in run.history]
