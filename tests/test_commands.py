@@ -368,7 +368,7 @@ def test_a_diverging_training_stops_in_one_line(run_cli: RunCli) -> None:
             ("train", "mlp", "--min-accuracy", "97"),
             "'--min-accuracy': must be a fraction from 0 to 1, not 97;",
         ),
-        (("train", "mlp", "--output", "absent/x"), "does not exist; create it first"),
+        (("train", "mlp", "--output", "absent/x"), "does not exist; create it"),
         (("train", "mlp", "--output", "."), "is not a regular file"),
         (("train", "mlp", "--wrong"), "No such option"),
         (("compare", "mlp", "resnet"), "unknown model 'resnet'"),

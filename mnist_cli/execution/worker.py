@@ -31,7 +31,7 @@ from mnist_cli.training.examples import Examples, to_device
 SENT_SECONDS = 0.005  # so that a report is sent before the code of a run may end the process
 
 ImageBytes = tuple[bytes, bytes, bytes, bytes]
-"""A dataset as `datasets.to_bytes` packs it."""
+"""A dataset, as `datasets.to_bytes` returns it."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class TrainingProgress:
     step: int
     steps: int
     worker: str = ""
-    """Its name if there are several."""
+    """The name of the worker if there are several."""
 
 
 @dataclass(frozen=True)

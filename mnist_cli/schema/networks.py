@@ -1,4 +1,4 @@
-"""A network by name."""
+"""The name of a network, and where its code is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

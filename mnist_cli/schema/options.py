@@ -13,7 +13,7 @@ MAX_SEED = 2**63 - 1  # of torch's generators
 MAX_SEEDS = 1000
 MAX_THREADS = 1024
 MAX_JOBS = 1024
-LEAST_RUNS = 5  # of a network, now and in a baseline: with fewer, Welch's test is too liberal
+LEAST_RUNS = 5  # of a network, now and in a baseline; with fewer, Welch's test is too liberal
 STDOUT = Path("-")
 STDIN = Path("-")
 

@@ -14,7 +14,7 @@ from annotated_types import Interval
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-# Escapes in JSON: a backslash, a character in two parts, and a part alone.
+# Escapes in JSON: a backslash, a surrogate pair, and a lone surrogate.
 SURROGATES = r"\\\\|\\ud[89ab]..\\ud[c-f]..|(?P<lone>\\ud[89a-f]..)"
 MOST = 2**63 - 1  # so that sums and products of numbers from a file are finite
 Count = Annotated[int, Interval(ge=0, le=MOST)]
