@@ -1,4 +1,4 @@
-"""Numbers as people read them, the same in tables and in progress."""
+"""Numbers as text, the same in tables and in progress."""
 
 from collections.abc import Sequence
 from math import inf
@@ -8,7 +8,7 @@ from mnist_cli.schema.comparison import Estimate, Run
 
 def format_percent(fraction: float | None) -> str:
     """0.9822 as `98.22 %`; None as a dash. Only 1 itself is `100.00 %`."""
-    return "-" if fraction is None else f"{_number(fraction, 100, 2, most=1)} %"
+    return "-" if fraction is None else f"{_format_number(fraction, 100, 2, most=1)} %"
 
 
 def format_runs(runs: Sequence[Run]) -> tuple[str, str]:
@@ -21,7 +21,7 @@ def format_runs(runs: Sequence[Run]) -> tuple[str, str]:
 
 def format_loss(value: float) -> str:
     """A cross-entropy with four decimals, or `< 0.0001`."""
-    return _number(value, 1, 4)
+    return _format_number(value, 1, 4)
 
 
 def format_seconds(value: float) -> str:
@@ -72,64 +72,65 @@ def plural(number: int, noun: str) -> str:
 
 
 def format_accuracy(value: Estimate) -> str:
-    """An estimated fraction as `98.22 ± 0.15 %`, or `98.22 %` from one value.
-
-    An interval ends at 0 and 100 %: `67.80 (22.06 to 100) %`.
-    """
-    return f"{_estimate(value, 100, 2, most=1)} %"
+    """An estimated fraction: `98.22 ± 0.15 %`, `67.80 (22.06 to 100) %`, or `98.22 %` if n is 1."""
+    return f"{_format_estimate(value, 100, 2, most=1)} %"
 
 
 def format_loss_estimate(value: Estimate) -> str:
-    """An estimated cross-entropy as `0.0508 ± 0.0021`, whose interval ends at 0."""
-    return _estimate(value, 1, 4)
+    """An estimated cross-entropy as `0.0508 ± 0.0021`; the interval does not go below 0."""
+    return _format_estimate(value, 1, 4)
 
 
 def format_points(value: Estimate) -> str:
     """A difference of fractions as `0.31 ± 0.09 points`."""
-    return f"{_estimate(value, 100, 2, least=-1, most=1)} points"
+    return f"{_format_estimate(value, 100, 2, least=-1, most=1)} points"
 
 
 def format_signed_points(value: Estimate) -> str:
     """A change of fractions as `-0.31 ± 0.09 points`."""
-    return _signed(value.mean, format_points(value))
+    return _add_sign(value.mean, format_points(value))
 
 
 def format_duration(value: Estimate) -> str:
     """Estimated seconds as `8.35 ± 0.12 s`."""
-    return f"{_estimate(value, 1, _decimals(abs(value.mean)), least=-inf)} s"
+    return f"{_format_estimate(value, 1, _decimals(abs(value.mean)), least=-inf)} s"
 
 
 def format_signed_duration(value: Estimate) -> str:
     """A difference of seconds as `+8.35 ± 0.12 s`."""
-    return _signed(value.mean, format_duration(value))
+    return _add_sign(value.mean, format_duration(value))
 
 
-def _signed(mean: float, text: str) -> str:
-    """The text of a number with its sign; zero has none."""
+def _add_sign(mean: float, text: str) -> str:
+    """Add the sign to the text of a number; zero has none."""
     if not text.split(maxsplit=1)[0].strip("-0."):
         return text.removeprefix("-")
     return f"+{text}" if mean > 0 else text
 
 
-def _estimate(
+def _format_estimate(
     value: Estimate, scale: float, decimals: int, least: float = 0, most: float = inf
 ) -> str:
-    """A mean with its interval, which ends at the limits of what is possible."""
-    mean = _number(value.mean, scale, decimals, least, most)
+    """A mean with its interval, cut at the least and most possible values."""
+    mean = _format_number(value.mean, scale, decimals, least, most)
     if value.half_width is None:
         return mean
     low, high = value.mean - value.half_width, value.mean + value.half_width
     if low >= least and high <= most:
         return f"{mean} ± {value.half_width * scale:,.{decimals}f}"
     ends = (
-        _number(end, scale, decimals, least, most) if least < end < most else f"{end * scale:.0f}"
+        _format_number(end, scale, decimals, least, most)
+        if least < end < most
+        else f"{end * scale:.0f}"
         for end in (max(low, least), min(high, most))
     )
     return f"{mean} ({' to '.join(ends)})"
 
 
-def _number(value: float, scale: float, decimals: int, least: float = 0, most: float = inf) -> str:
-    """A number; one near a limit is not rounded to it, but shown as `> 99.99` or `< 0.01`."""
+def _format_number(
+    value: float, scale: float, decimals: int, least: float = 0, most: float = inf
+) -> str:
+    """A number; near a limit, it is not rounded to it, but shown as `> 99.99` or `< 0.01`."""
     text, step = f"{value * scale:,.{decimals}f}", 10.0**-decimals
     if least == 0 and value > 0 and not text.strip("0."):
         return f"< {step:.{decimals}f}"

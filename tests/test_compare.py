@@ -569,7 +569,7 @@ def test_a_plotted_interval_stays_within_what_is_possible() -> None:
 def test_labels_of_a_plot_do_not_cover_each_other() -> None:
     from matplotlib.figure import Figure
 
-    from mnist_cli.report.pictures.plots import _label
+    from mnist_cli.report.pictures.plots import _draw_labels
 
     figure = Figure(layout="constrained")
     axes = figure.subplots()
@@ -577,7 +577,7 @@ def test_labels_of_a_plot_do_not_cover_each_other() -> None:
     for _, cost, accuracy in points:
         axes.errorbar(cost, accuracy * 100, yerr=0.2, marker="o")
     figure.draw_without_rendering()
-    _label(axes, points)
+    _draw_labels(axes, points)
     boxes = [label.get_window_extent() for label in axes.texts]
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)

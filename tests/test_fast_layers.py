@@ -20,6 +20,12 @@ IMAGES = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(64) % 10
 
 
+@pytest.fixture(autouse=True)
+def avx512(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All exchanges are tried, whatever processor runs the tests."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+
+
 def network(name: str) -> nn.Module:
     return build(registry.resolve(name), seed=0)
 
@@ -95,6 +101,18 @@ def test_other_convolutions_stay(layers: list[nn.Module]) -> None:
     model = nn.Sequential(*layers)
     with exchange_layers(model):
         assert model[0] is layers[0]
+
+
+@pytest.mark.parametrize("capability", ["AVX2", "DEFAULT"])
+def test_without_avx512_a_first_convolution_stays(
+    monkeypatch: pytest.MonkeyPatch, capability: str
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    model = network("tinycnn")
+    with exchange_layers(model):
+        kinds = [type(module) for module in model.modules()]
+    assert PooledConv not in kinds
+    assert nn.Conv2d in kinds
 
 
 def test_layers_are_exchanged_within_the_context_only() -> None:

@@ -99,7 +99,7 @@ def test_a_file_of_code_has_a_size(run_cli: RunCli, monkeypatch: pytest.MonkeyPa
     for name in ("net.py:net", "own.py:net"):
         outcome = run_cli("compare", name, *FAST)
         assert outcome.code == ExitCode.FAILURE
-        assert outcome.err.endswith("/net.py is too large for code: a file may have 1 MB\n")
+        assert outcome.err.endswith("/net.py is too large: a code file may have 1 MB\n")
 
 
 def test_code_that_python_cannot_parse_has_no_imports() -> None:

@@ -150,9 +150,9 @@ class BrokenError(Exception):
         (Mine("own"), "Mine: own"),
         (BrokenError(), "BrokenError: an exception without a message"),
         (ValueError("x" * 5000), f"ValueError: {'x' * 988}..."),
-        (AssertionError("Torch not compiled with CUDA enabled"), "leave that to --device"),
-        (RuntimeError("Found no NVIDIA driver on your system"), "leave that to --device"),
-        (RuntimeError("not linked with support for mps devices"), "leave that to --device"),
+        (AssertionError("Torch not compiled with CUDA enabled"), "use --device instead"),
+        (RuntimeError("Found no NVIDIA driver on your system"), "use --device instead"),
+        (RuntimeError("not linked with support for mps devices"), "use --device instead"),
         (ValueError("not compiled with care"), "ValueError: not compiled with care"),
     ],
 )

@@ -30,7 +30,7 @@ from mnist_cli.report.html.charts import (
     verdict_strips,
 )
 from mnist_cli.report.html.document import page, write_report
-from mnist_cli.report.html.wrong_images import _mean, wrong_images
+from mnist_cli.report.html.wrong_images import _round, wrong_images
 from mnist_cli.schema.comparison import CompareResult, Settling
 from mnist_cli.schema.options import DataOptions, ExportOptions, GateOptions
 from tests.conftest import RunCli, made_images
@@ -307,7 +307,7 @@ def test_errors_are_counted_by_run_and_in_all(
     [(0, "0"), (5.52, "5.5"), (9.94, "9.9"), (10, "10"), (67.72, "68"), (1234.5, "1,234")],
 )
 def test_a_mean_of_images_has_no_figures_that_say_nothing(count: float, text: str) -> None:
-    assert _mean(count) == text
+    assert _round(count) == text
 
 
 def test_each_note_stands_under_the_table_that_it_explains() -> None:

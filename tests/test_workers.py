@@ -597,7 +597,7 @@ def test_a_run_ends_where_it_was_cancelled(
     )
     monkeypatch.setattr(worker, "get_worker", lambda: there)
     with nullcontext() if state == "executing" else pytest.raises(Terminated):
-        worker._report("topic", 1, 2, 3)
+        worker._send_report("topic", 1, 2, 3)
     report = ("topic", {"key": "key", "name": "w", "steps": (1, 2, 3)})
     assert told == ([report] if state == "executing" else [])
 

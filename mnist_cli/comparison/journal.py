@@ -83,9 +83,9 @@ class Journal:
 
     @property
     def seeds_changed(self) -> bool:
-        """Whether the user may have chosen these seeds after verdicts on some of them.
+        """Whether verdicts on some of these seeds were known when the user requested these.
 
-        This is so if a previous request had two or more seeds, not the same ones but some of them.
+        This is so if a previous request had another set of two or more seeds with some of these.
         """
         *previous, now = map(set, self.requests)
         return any(len(seeds) > 1 and seeds != now and seeds & now for seeds in previous)

@@ -31,7 +31,7 @@ def merge(exports: Mapping[Path, CompareResult]) -> CompareResult:
         seeds=tuple(sorted({seed for export in exports.values() for seed in export.seeds})),
         journal=None,
         models=tuple(
-            replace(reduce(_join, parts), figures=None, settled=None) for parts in rows.values()
+            replace(reduce(_unite, parts), figures=None, settled=None) for parts in rows.values()
         ),
         seeds_changed=any(export.seeds_changed for export in exports.values()),
         narrowed_from=max(narrowed, default=None),
@@ -43,7 +43,7 @@ def merge(exports: Mapping[Path, CompareResult]) -> CompareResult:
 
 
 def _check_same(first_path: Path, first: CompareResult, path: Path, other: CompareResult) -> None:
-    for difference in differences(_conditions(first), _conditions(other)):
+    for difference in differences(_find_conditions(first), _find_conditions(other)):
         match difference.key:
             case ("networks", network):
                 what = f"only {first_path if difference.was else path} has {network}"
@@ -54,14 +54,14 @@ def _check_same(first_path: Path, first: CompareResult, path: Path, other: Compa
         raise UsageError(f"{first_path} and {path} are not of one comparison: {what}")
 
 
-def _conditions(result: CompareResult) -> Conditions:
+def _find_conditions(result: CompareResult) -> Conditions:
     most = result.settling and result.settling.max_seeds
     number = f"until settled, {most} at most" if most else "fixed"
     common = conditions(result.models, result.dataset, result.environment, result.target, number)
     return common | {"margin": result.margin}
 
 
-def _join(first: ModelRuns, other: ModelRuns) -> ModelRuns:
+def _unite(first: ModelRuns, other: ModelRuns) -> ModelRuns:
     """Merge the runs of both by seed, and keep the failure of either."""
     runs = {run.seed: run for run in first.runs}
     for run in other.runs:

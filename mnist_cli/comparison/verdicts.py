@@ -59,7 +59,7 @@ def _judge_once(pairs: Sequence[Pair], result: CompareResult) -> list[Decision |
     """Judge each pair over all common seeds; None if there are fewer than two."""
     samples = []
     for first, second in pairs:
-        one, other = _values(first, result), _values(second, result)
+        one, other = _map_values(first, result), _map_values(second, result)
         seeds = sorted(one.keys() & other.keys())
         # Accuracies differ by whole images, and times to a target by whole epochs.
         resolution = 1 / result.dataset.num_test
@@ -82,7 +82,7 @@ def _judge_at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decisi
     comparisons = number_of_comparisons(len(result.models), result.number_of_looks)
     decisions = []
     for first, second in pairs:
-        one, other = _values(first, result), _values(second, result)
+        one, other = _map_values(first, result), _map_values(second, result)
         both = one.keys() & other.keys()
         differences = [
             one[seed] - other[seed]
@@ -128,7 +128,7 @@ def _make_verdict(pair: Pair, decision: Decision, result: CompareResult) -> Verd
     )
 
 
-def _values(model: ModelRuns, result: CompareResult) -> dict[int, float]:
+def _map_values(model: ModelRuns, result: CompareResult) -> dict[int, float]:
     """The accuracy of each seed, or with a target the time."""
     if result.target is None:
         return {run.seed: run.test_accuracy for run in model.runs}

@@ -113,7 +113,6 @@ def _otsu_threshold(values: Pixels) -> float:
 
 
 def _find_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """The bounding box of the True elements."""
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 

@@ -92,7 +92,7 @@ def _to_array(picture: Image.Image) -> NDArray[np.float32]:
     ImageOps.exif_transpose(picture, in_place=True)
     deep = picture.mode.startswith(("I", "F"))  # 16 bits or more, which convert() would cut to 8
     if deep:
-        values = np.nan_to_num(np.asarray(picture, np.float32)).clip(0)  # below black is black
+        values = np.nan_to_num(np.asarray(picture, np.float32)).clip(0)  # negative values are black
         most = 65535 if picture.mode.startswith("I;16") else values.max()
         upright = Image.fromarray(values / max(most, 1))
     elif picture.has_transparency_data:

@@ -31,7 +31,7 @@ from mnist_cli.training.examples import Examples, to_device
 SENT_SECONDS = 0.005  # so that a report is sent before the code of a run may end the process
 
 ImageBytes = tuple[bytes, bytes, bytes, bytes]
-"""A dataset as `datasets.to_bytes` packs it."""
+"""A dataset, as `datasets.to_bytes` returns it."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def train(job: bytes, task: bytes, info: bytes, images: ImageBytes | None) -> st
     outcome = comparison.trainer.train(
         replace(run, entry=comparison.localize(run.entry)),
         *comparison.examples,
-        lambda *steps: _report(comparison.topic, *steps),
+        lambda *steps: _send_report(comparison.topic, *steps),
     )
     if isinstance(outcome, Run):
         return to_json(WorkerAnswer(run=outcome))
@@ -125,7 +125,7 @@ def _get_comparison(job: bytes) -> _Comparison:
     """The comparison of a job, made when its first question arrives."""
     global _current  # noqa: PLW0603 - a worker process has one comparison at a time
     shared: Job = pickle.loads(job)
-    _report(shared.topic)  # the work on a question begins
+    _send_report(shared.topic)  # the work on a question begins
     if _current is None or _current.topic != shared.topic:
         _current = _Comparison(shared)
     use_threads(shared.threads)  # this setting belongs to the thread, not to the process
@@ -143,7 +143,7 @@ def _find_dataset(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dat
     return datasets.from_bytes(info, images) if images else None
 
 
-def _report(topic: str, *steps: int) -> None:
+def _send_report(topic: str, *steps: int) -> None:
     """Report progress to the main process; raises Terminated if the run was cancelled."""
     worker = get_worker()
     key = worker.get_current_task()

@@ -248,7 +248,6 @@ class Workers:
             self._holder = address
 
     def _requeue(self, assignment: _Assignment) -> None:
-        """Make this question the next one."""
         if assignment.question != answers.VERSIONS:
             self._questions.appendleft((assignment.question, assignment.deaths))
 
@@ -337,4 +336,4 @@ class Workers:
 
 
 def _ignore(*progress: Any) -> None:
-    """Do not report progress."""
+    pass

@@ -1,1 +1,1 @@
-"""Networks: the article's and a user's own, by name; making them and counting what they cost."""
+"""Networks, the article's and custom ones: find by name, build, count, export."""

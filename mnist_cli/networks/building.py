@@ -1,4 +1,4 @@
-"""Making a network with the weights of a seed, and checking that it takes these images."""
+"""Builds a network with the weights of a seed, and checks that it fits the images."""
 
 from collections.abc import Callable
 from random import seed as seed_python
@@ -15,21 +15,20 @@ from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.networks import ModelSpec
 
 PROBABILITIES = (
-    "seems to end in softmax: its outputs are used as logits, so that it learns badly; remove the "
+    "seems to end in softmax: training takes its outputs as logits, so it learns badly; remove the "
     "softmax, or use log_softmax"
 )
 
 
 def build(spec: ModelSpec, seed: int) -> nn.Module:
-    """Import the code of a network and `instantiate` it; raises MnistCliError as both do."""
+    """Import and `instantiate` a network; raises MnistCliError as `factory` and that do."""
     return instantiate(spec.name, factory(spec), seed)
 
 
 def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
-    """Call `make`, as `factory` returns it, after `seed_all(seed)`, and try the network on the CPU.
+    """Call `make`, from `factory`, after `seed_all(seed)`, and try the network on the CPU.
 
-    Raises:
-        MnistCliError: it cannot be made, or does not map N×1×28×28 to N×10; the message has `name`.
+    Raises MnistCliError if `make` fails or the network does not map N×1×28×28 to N×10.
     """
     seed_all(seed)
     model = make()
@@ -42,7 +41,6 @@ def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
 
 @torch.no_grad()
 def _check(name: str, model: nn.Module) -> None:
-    """Raise MnistCliError if a network does not take these images or cannot be trained."""
     output = model.eval()(torch.zeros(2, 1, 28, 28))
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if shape != (2, NUM_CLASSES):
@@ -62,7 +60,7 @@ def _check(name: str, model: nn.Module) -> None:
 
 @torch.no_grad()
 def outputs_probabilities(model: nn.Module) -> bool:
-    """Whether the outputs for two random images are positive and add up to 1."""
+    """Whether the outputs for two random images are positive and sum to 1."""
     generator = torch.Generator().manual_seed(0)
     with running(model, "the network failed on random images"):
         output = model.eval()(torch.rand(2, 1, 28, 28, generator=generator)).float()
@@ -85,7 +83,7 @@ def shares_memory(first: nn.Module, second: nn.Module) -> bool:
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:
-    """The parameters that a training changes, each once, in the order of the modules."""
+    """The parameters that training changes, each once, in the order of the modules."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
@@ -95,7 +93,7 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def seed_all(seed: int) -> None:
-    """Set torch's random state, and those of numpy and Python, which a network's code may use."""
-    manual_seed(seed)  # imported by name, as a network's code may put others in their place
+    """Seed torch, and numpy and Python, whose random numbers a network's code may use."""
+    manual_seed(seed)  # imported by name, because a network's code may replace torch.manual_seed
     seed_numpy(seed % 2**32)  # noqa: NPY002 - this is the global state
     seed_python(seed)

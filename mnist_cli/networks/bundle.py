@@ -1,4 +1,4 @@
-"""A custom network's own files, bundled for a process on another machine."""
+"""Bundles the code of a custom network for a process on another machine."""
 
 import hashlib
 import os
@@ -13,8 +13,8 @@ from mnist_cli.schema.networks import ModelSpec
 class Bundle:
     """The `files` by path, and the `roots` where Python looks for modules.
 
-    Both are relative to the folder of the first file, whose path has the parts `folder`: a package
-    has its name from it.
+    Paths are relative to the folder of the first file. `folder` has the parts of its path, from
+    which a package has its name.
     """
 
     files: dict[str, bytes]
@@ -23,11 +23,11 @@ class Bundle:
 
 
 def pack(spec: ModelSpec) -> Bundle:
-    """Bundle the files of a network, without those of installed packages."""
+    """Bundle the files of a network, without installed packages."""
     try:
         paths = code_files(spec)
         files = {name: read_source(path) for name, path in paths.items()}
-    except OSError:  # importing it will say what is missing
+    except OSError:  # the import will report the missing file
         return Bundle({})
     if not files:
         return Bundle({})
@@ -41,10 +41,10 @@ def pack(spec: ModelSpec) -> Bundle:
 
 
 def unpack(spec: ModelSpec, bundle: Bundle, folder: Path) -> ModelSpec:
-    """Return the network as this process can import it.
+    """Return the network with a target that this process can import.
 
-    If the same files are here, it stays as it is. Otherwise the files are written to a private
-    folder in `folder`, which is named by their hash.
+    Unless this machine has the same files, this writes them to a private subfolder of `folder`,
+    which their hash names.
     """
     if not bundle.files:
         return spec
@@ -54,10 +54,10 @@ def unpack(spec: ModelSpec, bundle: Bundle, folder: Path) -> ModelSpec:
             return spec
     except OSError:
         pass  # the files are not here
-    place = folder / hashlib.sha256(repr(sorted(wanted.items())).encode()).hexdigest()[:16]
+    private = folder / hashlib.sha256(repr(sorted(wanted.items())).encode()).hexdigest()[:16]
     above = max(PurePosixPath(name).parts.count("..") for name in (*wanted, *bundle.roots))
-    base = place.joinpath(*bundle.folder[len(bundle.folder) - above :])  # all are in place
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    base = private.joinpath(*bundle.folder[len(bundle.folder) - above :])  # .. stays in private
+    private.mkdir(mode=0o700, parents=True, exist_ok=True)
     base.mkdir(parents=True, exist_ok=True)
     for name, text in bundle.files.items():
         path = base / name

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-adds and memory, as torchinfo counts them."""
+"""The parameters, multiply-adds and memory of a network, as torchinfo counts them."""
 
 import re
 
@@ -17,25 +17,23 @@ from mnist_cli.schema.results import LayerSummary, ModelSummary
 def count_operations(
     name: str, model: nn.Module, batch_size: int = Protocol.batch_size
 ) -> tuple[ModelSummary, str]:
-    """Count what `model`, on the CPU, needs for a batch of N×1×28×28 images.
+    """Count what `model`, on the CPU, needs for N×1×28×28 images; return also torchinfo's table.
 
-    It stays as it is; torch's global random state changes.
-
-    Returns:
-        The figures, and torchinfo's own table of them.
+    This does not change `model`, but torch's global random state. Raises MnistCliError if the
+    network fails.
     """
     with running(model, f"torchinfo cannot summarize {name}"):
         try:
             stats = torchinfo_summary(
                 model, input_size=(batch_size, 1, 28, 28), mode="eval", device="cpu", verbose=0
             )
-        except RuntimeError as error:  # torchinfo's own error says less than its cause
+        except RuntimeError as error:  # the cause says more than torchinfo's own error
             raise error.__cause__ or error from None
-    parameters = list(model.parameters())  # each once; torchinfo counts a shared one twice
+    parameters = list(model.parameters())  # each once; torchinfo counts shared ones twice
     stats.total_params = sum(parameter.numel() for parameter in parameters)
     stats.trainable_params = count_parameters(model)
     stats.total_param_bytes = sum(p.numel() * p.element_size() for p in parameters)
-    # Of a scripted network, torchinfo sees neither layers nor operations.
+    # torchinfo cannot see the layers and operations of a scripted network.
     hidden = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
     total_bytes = stats.total_input + stats.total_output_bytes + stats.total_param_bytes
     figures = ModelSummary(
@@ -55,7 +53,7 @@ def count_operations(
     )
     unknown = [] if figures.mult_adds else ["Total mult-adds"]
     unknown += ["Forward/backward pass size", "Estimated Total Size"] if hidden else []
-    return figures, _table(stats, unknown)
+    return figures, _render_table(stats, unknown)
 
 
 def _summarize(layer: LayerInfo) -> LayerSummary:
@@ -68,8 +66,8 @@ def _summarize(layer: LayerInfo) -> LayerSummary:
     )
 
 
-def _table(stats: ModelStatistics, unknown: list[str]) -> str:
-    # Its units are an enum, which Python 3.11 and later print as `Units.GIGABYTES`.
+def _render_table(stats: ModelStatistics, unknown: list[str]) -> str:
+    # torchinfo's units are an enum, which Python 3.11 and later print as `Units.GIGABYTES`.
     table = re.sub(r"Units\.([A-Z])\w+", r"\1", str(stats))
     for figure in unknown:
         table = re.sub(rf"({figure}( \(MB\))?).*", r"\1: unknown", table)

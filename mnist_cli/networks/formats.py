@@ -1,7 +1,7 @@
-"""The formats in which a trained network is exported, and reading them back to check them.
+"""The formats to export a trained network in, and readers that check an exported file.
 
-Each has the same metadata, text by name. ONNX is written by torch's exporter, .pt2 is the archive
-of torch.export, and .safetensors is the state dict alone.
+torch's exporter writes ONNX, .pt2 is the archive of torch.export, and .safetensors is the state
+dict. All have the same metadata.
 """
 
 import json
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.datasets import NUM_CLASSES
 
-MARK = "mnist-cli-export-1"  # marks our own files
+MARK = "mnist-cli-export-1"  # in files that this program wrote
 METADATA_FILE = "mnist-cli.json"  # in a .pt2 archive
 PREPROCESSING = (
     "float32 Nx1x28x28, pixels divided by 255; a light digit on black, its longer side 20 pixels, "
@@ -32,14 +32,14 @@ Run = Callable[[Tensor], Tensor]  # from images to logits
 
 @dataclass(frozen=True)
 class Format:
-    """How to write a network, and how to load it again; None if a package for that is missing."""
+    """Functions that write and read a network; `read` returns None if a package is missing."""
 
     write: Callable[[nn.Module, Metadata], bytes]
     read: Callable[[bytes, nn.Module], Run | None]
 
 
-def metadata_of(record: str) -> dict[str, str]:
-    """The metadata of a file; `record` is that of the training, as JSON."""
+def make_metadata(record: str) -> dict[str, str]:
+    """The metadata of a file; `record` is the training record as JSON."""
     return {
         "format": MARK,
         "classes": json.dumps([str(label) for label in range(NUM_CLASSES)]),
@@ -48,12 +48,8 @@ def metadata_of(record: str) -> dict[str, str]:
     }
 
 
-def _program(model: nn.Module) -> torch.export.ExportedProgram:
-    """Return the network as a graph of operations, for any number of images.
-
-    Raises:
-        MnistCliError: its operations depend on the values of the images, or on their number.
-    """
+def _export_program(model: nn.Module) -> torch.export.ExportedProgram:
+    """Return the network as a graph of operations for any number of images."""
     images = torch.zeros(2, 1, 28, 28)
     try:
         batch = ({0: torch.export.Dim("batch")},)
@@ -61,8 +57,8 @@ def _program(model: nn.Module) -> torch.export.ExportedProgram:
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or "an exception without a message"
         raise MnistCliError(
-            f"the network cannot be exported ({type(error).__name__}: {reason}): no step of it may "
-            "depend on values or on the number of images; .safetensors takes any network"
+            f"the network cannot be exported ({type(error).__name__}: {reason}): its operations "
+            "must not depend on values or on the number of images; .safetensors has no such limit"
         ) from error
 
 
@@ -70,9 +66,13 @@ def _write_onnx(model: nn.Module, metadata: Metadata) -> bytes:
     if not find_spec("onnxscript"):
         raise MnistCliError("ONNX needs more packages: pip install 'mnist-cli[onnx]'")
     exported = torch.onnx.export(
-        _program(model), input_names=["images"], output_names=["logits"], dynamo=True, verbose=False
+        _export_program(model),
+        input_names=["images"],
+        output_names=["logits"],
+        dynamo=True,
+        verbose=False,
     )
-    assert exported is not None  # as no file is named
+    assert exported is not None  # without a file name, export returns the program
     proto = exported.model_proto
     proto.producer_name = MARK
     for key, value in metadata.items():
@@ -91,7 +91,8 @@ def _read_onnx(content: bytes, _model: nn.Module) -> Run | None:
 
 def _write_pt2(model: nn.Module, metadata: Metadata) -> bytes:
     file = BytesIO()
-    torch.export.save(_program(model), file, extra_files={METADATA_FILE: json.dumps(metadata)})
+    program = _export_program(model)
+    torch.export.save(program, file, extra_files={METADATA_FILE: json.dumps(metadata)})
     return file.getvalue()
 
 
@@ -101,16 +102,16 @@ def _read_pt2(content: bytes, _model: nn.Module) -> Run:
 
 def _write_safetensors(model: nn.Module, metadata: Metadata) -> bytes:
     state = model.state_dict()
-    # Copied, as tied weights share memory and safetensors refuses that.
+    # Cloned, because safetensors refuses tensors that share memory, as tied weights do.
     return to_safetensors({key: t.clone().contiguous() for key, t in state.items()}, dict(metadata))
 
 
 def _read_safetensors(content: bytes, model: nn.Module) -> Run:
-    emptied = deepcopy(model)
-    for tensor in emptied.state_dict().values():
+    copy = deepcopy(model)
+    for tensor in copy.state_dict().values():
         tensor.zero_()
-    emptied.load_state_dict(from_safetensors(content))
-    return emptied.eval()
+    copy.load_state_dict(from_safetensors(content))
+    return copy.eval()
 
 
 FORMATS = {

@@ -1,4 +1,4 @@
-"""The files of code that a custom network consists of, and their hashes."""
+"""The code files of a custom network, and their hashes."""
 
 import ast
 import errno
@@ -15,12 +15,12 @@ from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.networks import ModelSpec
 
 PACKAGE = Path(__file__).resolve().parents[1]
-INSTALLED = {"site-packages", "dist-packages"}  # of an environment, a user and Debian
-MOST_MEGABYTES = 16  # of a file of code
+INSTALLED = {"site-packages", "dist-packages"}  # folders of installed packages; dist- on Debian
+MOST_MEGABYTES = 16  # of a code file
 
 
 def code_sha256(spec: ModelSpec) -> dict[str, str]:
-    """The SHA-256 of each of the `code_files` of a network, by the same paths."""
+    """The SHA-256 of each of the `code_files` of a network, by path; raises as `read_source`."""
     return {
         name: hashlib.sha256(read_source(file)).hexdigest()
         for name, file in code_files(spec).items()
@@ -28,14 +28,11 @@ def code_sha256(spec: ModelSpec) -> dict[str, str]:
 
 
 def code_files(spec: ModelSpec) -> dict[str, Path]:
-    """A user's own files that make up a custom network.
+    """The user's own code files of a network; none for a registered network.
 
-    These are the file that defines it and all that it imports, directly or through other files,
-    wherever the import stands. Installed packages are left out. Nothing is executed, so that
-    imports of computed names are not found.
-
-    Returns:
-        Files by path, relative to the folder of the first one; empty for a registered network.
+    These are the file that defines it and all files that it imports, directly or indirectly,
+    without installed packages. This runs no code, so it does not find imports of computed names.
+    The keys are paths relative to the folder of the first file.
     """
     if not spec.custom:
         return {}
@@ -46,28 +43,28 @@ def code_files(spec: ModelSpec) -> dict[str, Path]:
         found = {first: ""}
         roots.insert(0, str(first.parent))
     else:
-        found = dict(reversed(_files_of(source, [str(Path.cwd()), *sys.path]).items()))
-    waiting = list(found.items())
-    while waiting:
-        path, package = waiting.pop()
-        for name in _imported(path, package):
-            for file, its_package in _files_of(name, roots).items():
+        found = dict(reversed(_find_files(source, [str(Path.cwd()), *sys.path]).items()))
+    pending = list(found.items())
+    while pending:
+        path, package = pending.pop()
+        for name in _find_imports(path, package):
+            for file, its_package in _find_files(name, roots).items():
                 if file not in found and not file.is_relative_to(PACKAGE):
                     found[file] = its_package
-                    waiting.append((file, its_package))
+                    pending.append((file, its_package))
     parent = next(iter(found), Path()).parent
     return {Path(os.path.relpath(file, parent)).as_posix(): file for file in sorted(found)}
 
 
 def changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """The files that differ between two results of `code_sha256`; none if only names differ."""
+    """The files that differ between two results of `code_sha256`; none if only paths differ."""
     if was.keys() != now.keys() and sorted(was.values()) == sorted(now.values()):
         return []
     return sorted(file for file in {**was, **now} if was.get(file) != now.get(file))
 
 
 def own_folders() -> list[str]:
-    """Where Python looks for modules, without the standard library and installed packages."""
+    """The folders of sys.path, without the standard library and installed packages."""
     return [
         folder
         for folder in [str(Path.cwd()), *sys.path]
@@ -77,10 +74,7 @@ def own_folders() -> list[str]:
 
 @cache
 def is_users(path: str) -> bool:
-    """Whether a file or folder is the user's: not one of Python, a package or this program.
-
-    Names such as `<string>`, of code that was made by code, are not.
-    """
+    """Whether a file is the user's, not generated or of Python, a package or this program."""
     if path.startswith("<"):
         return False
     place = Path(path).resolve()
@@ -91,20 +85,19 @@ def is_users(path: str) -> bool:
 
 
 def read_source(path: Path) -> bytes:
-    """The bytes of a file of code.
+    """Read a code file.
 
-    Raises:
-        OSError: it is missing, cannot be read, or is no regular file: a pipe would never end.
-        MnistCliError: it is too large.
+    Raises OSError if it is missing, unreadable or not regular, as a pipe would never end, and
+    MnistCliError if it is too large.
     """
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
     if path.stat().st_size > MOST_MEGABYTES << 20:
-        raise MnistCliError(f"{path} is too large for code: a file may have {MOST_MEGABYTES} MB")
+        raise MnistCliError(f"{path} is too large: a code file may have {MOST_MEGABYTES} MB")
     return path.read_bytes()
 
 
-def _imported(path: Path, package: str) -> Iterator[str]:
+def _find_imports(path: Path, package: str) -> Iterator[str]:
     """The absolute names that a file imports: modules, and names that may be modules."""
     try:
         tree = ast.parse(read_source(path))
@@ -126,10 +119,10 @@ def _imported(path: Path, package: str) -> Iterator[str]:
                 yield name
 
 
-def _files_of(name: str, roots: list[str]) -> dict[Path, str]:
-    """The files that importing `name` executes: its packages' `__init__.py`, then its own.
+def _find_files(name: str, roots: list[str]) -> dict[Path, str]:
+    """The files that importing `name` runs: the `__init__.py` of its packages, then its own.
 
-    The values are the packages that their relative imports start from.
+    The values are the packages from which their relative imports start.
     """
     files: dict[Path, str] = {}
     search: list[str] | None = roots

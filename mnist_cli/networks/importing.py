@@ -1,4 +1,4 @@
-"""The code of a network, imported by its target."""
+"""Imports the code of a network by its target."""
 
 import importlib
 import importlib.util
@@ -23,15 +23,12 @@ from mnist_cli.schema.networks import ModelSpec
 def factory(spec: ModelSpec) -> Callable[[], Any]:
     """Import the target of `spec` anew; return a callable that makes the network.
 
-    The imported modules belong to this callable and to the networks that it makes.
-
-    Raises:
-        MnistCliError: there is no such file, module or name, importing it fails, or it does not
-            take these arguments.
+    Only this callable and its networks use the imported modules. Raises MnistCliError if the file,
+    module or name does not exist, the import fails, or the target does not take the arguments.
     """
     source, _, attribute = spec.target.rpartition(":")
-    # A file may import its neighbours, as a script may. A module may be in the working directory,
-    # which a console script does not search.
+    # Like a script, a file can import its neighbours. A module can be in the working directory,
+    # although a console script does not search it.
     is_file = source.endswith(".py")
     folder = str(Path(source).resolve().parent) if is_file else str(Path.cwd())
     surroundings = Surroundings([folder, *spec.folders] if is_file else [*spec.folders, folder])
@@ -39,8 +36,8 @@ def factory(spec: ModelSpec) -> Callable[[], Any]:
     try:
         with surroundings.running(f"cannot import {source}"):
             module = _import_file(Path(source)) if is_file else importlib.import_module(source)
-            made = getattr(module, attribute, None)
-            taken = _parameters(made) if spec.arguments or spec.keywords else None
+            target = getattr(module, attribute, None)
+            signature = _find_signature(target) if spec.arguments or spec.keywords else None
             hint = did_you_mean(attribute, dir(module))
     except MnistCliError as error:
         if is_file and "attempted relative import" in str(error):
@@ -50,18 +47,18 @@ def factory(spec: ModelSpec) -> Callable[[], Any]:
                 f"name it as one: {package}:{attribute}"
             ) from error
         raise
-    if made is None:
+    if target is None:
         raise MnistCliError(f"{source} has no '{attribute}'{hint}; give {source}:NAME")
-    if isinstance(made, nn.Module):
+    if isinstance(target, nn.Module):
         raise MnistCliError(f"{spec.name} is a network; name the class or function that makes one")
-    if not callable(made):
+    if not callable(target):
         raise MnistCliError(f"{spec.target} is not callable; name a class or a function")
-    if taken:
-        _check_arguments(spec, taken)
+    if signature:
+        _check_arguments(spec, signature)
 
     def make() -> Any:
         with surroundings.running(f"{spec.name} cannot be created"):
-            model = made(*spec.arguments, **spec.keywords)
+            model = target(*spec.arguments, **spec.keywords)
         surroundings.adopt(model)
         return model
 
@@ -79,14 +76,13 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _parameters(made: Any) -> inspect.Signature | None:
+def _find_signature(target: Any) -> inspect.Signature | None:
     with suppress(ValueError, TypeError):  # some functions in C have no signature
-        return inspect.signature(made)
+        return inspect.signature(target)
     return None
 
 
 def _check_arguments(spec: ModelSpec, signature: inspect.Signature) -> None:
-    """Raise MnistCliError if the network does not take the arguments of `spec`."""
     kinds = {parameter.kind for parameter in signature.parameters.values()}
     if inspect.Parameter.VAR_KEYWORD not in kinds:
         for name in spec.keywords:

@@ -1,4 +1,4 @@
-"""Running a network's own code in isolation: own modules, own settings, errors in one line."""
+"""Runs a network's own code in isolation: own modules, own settings, errors in one line."""
 
 import importlib
 import os
@@ -26,15 +26,15 @@ from mnist_cli.networks.identity import PACKAGE, is_users
 from mnist_cli.system import streams
 
 MOST_CHARACTERS = 1000
-NO_SUCH_DEVICE = re.compile(r"NVIDIA driver|not (compiled|linked) with")  # as torch says it
-DEVICE_HINT = "its code asks for a device that this machine does not have: leave that to --device"
+NO_SUCH_DEVICE = re.compile(r"NVIDIA driver|not (compiled|linked) with")  # in torch's messages
+DEVICE_HINT = "its code uses a device that this machine does not have; use --device instead"
 
 
 class Surroundings:
-    """The modules and settings of one network, which are in force only while its code runs.
+    """The modules and settings of one network, which are active only while its code runs.
 
-    Installed modules and the standard library are shared. All other modules, and `SETTINGS`, are
-    the network's own, so that another network may have modules of the same names.
+    All networks share installed modules and the standard library. Other modules, and `SETTINGS`,
+    belong to one network, so that another one may have modules of the same names.
     """
 
     def __init__(self, folders: Iterable[str] = ()) -> None:
@@ -47,14 +47,11 @@ class Surroundings:
     def running(self, what: str) -> Iterator[None]:
         """Run code of the network, then restore modules, settings, streams and working directory.
 
-        A forked process that leaves the context ends there.
-
-        Raises:
-            MnistCliError: the code failed or tried to end the process; the message starts with
-                `what`.
+        A forked process ends when it leaves the context. Raises MnistCliError, whose message starts
+        with `what`, if the code fails or tries to end the process.
         """
         try:
-            with self._in_force():
+            with self._activate():
                 yield
         except (MnistCliError, *SIGNALS):
             raise
@@ -62,19 +59,19 @@ class Surroundings:
             raise MnistCliError(f"{what}: {_describe(error)}") from error
 
     def adopt(self, model: object) -> None:
-        """Have the function `running` use these surroundings for `model`."""
+        """Make the function `running` use these surroundings for `model`."""
         if isinstance(model, nn.Module):
             _adopted[id(model)] = self
             weakref.finalize(model, _adopted.pop, id(model), None).atexit = False
 
     @contextmanager
-    def _in_force(self) -> Iterator[None]:
+    def _activate(self) -> Iterator[None]:
         if self._running:
             yield
             return
         self._running, process = True, os.getpid()
         try:
-            with streams.keep(), _no_exit(), self._with_settings(), self._with_modules():
+            with streams.keep(), _prevent_exit(), self._use_settings(), self._use_modules():
                 yield
         finally:
             self._running = False
@@ -82,7 +79,7 @@ class Surroundings:
                 os._exit(0)
 
     @contextmanager
-    def _with_modules(self) -> Iterator[None]:
+    def _use_modules(self) -> Iterator[None]:
         before = dict(sys.modules)
         sys.modules.update(self._modules)
         try:
@@ -98,10 +95,10 @@ class Surroundings:
         if package in self._modules:
             return True
         module = sys.modules.get(package)
-        return package not in before and any(map(is_users, _places(module)))
+        return package not in before and any(map(is_users, _find_paths(module)))
 
     @contextmanager
-    def _with_settings(self) -> Iterator[None]:
+    def _use_settings(self) -> Iterator[None]:
         before = {setting: setting.read() for setting in SETTINGS}
         try:
             for setting, value in self._settings.items():
@@ -116,15 +113,12 @@ class Surroundings:
 
 
 def running(model: nn.Module, what: str) -> Any:
-    """`Surroundings.running` with the surroundings that `model` was made in."""
+    """Run code of `model` as `Surroundings.running` does, in the surroundings that made it."""
     return (_adopted.get(id(model)) or Surroundings()).running(what)
 
 
 def _describe(error: BaseException) -> str:
-    """An exception in one line, with its place.
-
-    The place is the innermost line of the user's files, or else the innermost outside this package.
-    """
+    """An exception in one line, with the innermost line of the user's files, or outside ours."""
     try:
         message = str(error)
     except BaseException:  # its __str__ may fail too
@@ -135,7 +129,7 @@ def _describe(error: BaseException) -> str:
         text = " ".join(f"{type(error).__name__}: {message}".split()).rstrip(":")
     if len(text) > MOST_CHARACTERS:
         text = f"{text[:MOST_CHARACTERS]}..."
-    if isinstance(error, SyntaxError):  # its text already names the place
+    if isinstance(error, SyntaxError):  # the text already names the line
         return text
     frames = traceback.extract_tb(error.__traceback__)
     ours = (str(PACKAGE), str(Path(importlib.__file__).parent), "<frozen")
@@ -147,45 +141,45 @@ def _describe(error: BaseException) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Setting:
-    """A setting of the process that code may change. If `kept`, the network's next code has it."""
+    """A setting of the process that code may change; if `kept`, the network keeps the change."""
 
     read: Callable[[], Any]
     write: Callable[[Any], object]
     kept: bool = True
 
 
-def _search_in(folders: list[str]) -> None:
+def _set_search_path(folders: list[str]) -> None:
     sys.path[:] = folders
 
 
-def _filter_warnings(filters: list[Any]) -> None:
+def _set_warning_filters(filters: list[Any]) -> None:
     warnings.resetwarnings()
     warnings.filters.extend(filters)  # type: ignore[attr-defined]
 
 
-def _working_directory() -> str | None:
+def _get_directory() -> str | None:
     with suppress(OSError):  # it was removed
         return os.getcwd()  # noqa: PTH109
     return None
 
 
-def _change_directory(folder: str | None) -> None:
+def _set_directory(folder: str | None) -> None:
     with suppress(OSError):
         os.chdir(folder or ".")
 
 
-def _compute_on(device: torch.device) -> None:
+def _set_default_device(device: torch.device) -> None:
     torch.set_default_device(None if device.type == "cpu" else device)
 
 
-def _precisions() -> tuple[str | None, list[str]]:
+def _get_precisions() -> tuple[str | None, list[str]]:
     parts = [part.fp32_precision for part in PRECISIONS]
-    with suppress(RuntimeError):  # only the parts were set
+    with suppress(RuntimeError):  # the parts were set one by one
         return torch.get_float32_matmul_precision(), parts
     return None, parts
 
 
-def _multiply_with(precisions: tuple[str | None, list[str]]) -> None:
+def _set_precisions(precisions: tuple[str | None, list[str]]) -> None:
     together, parts = precisions
     if together:
         torch.set_float32_matmul_precision(together)
@@ -193,25 +187,25 @@ def _multiply_with(precisions: tuple[str | None, list[str]]) -> None:
         part.fp32_precision = precision
 
 
-# Where torch keeps the precision of float32 multiplications; the first is for all.
+# Where torch keeps the precision of float32 multiplications; the first one applies to all.
 PRECISIONS: tuple[Any, ...] = (
     *(torch.backends, torch.backends.cuda.matmul, cudnn, cudnn.conv, cudnn.rnn),  # type: ignore[attr-defined]
     *(mkldnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn),  # type: ignore[attr-defined]
 )
-SEARCH_PATH = _Setting(lambda: list(sys.path), _search_in)
+SEARCH_PATH = _Setting(lambda: list(sys.path), _set_search_path)
 SETTINGS = (
     SEARCH_PATH,
-    _Setting(lambda: list(warnings.filters), _filter_warnings),
-    _Setting(_working_directory, _change_directory),
+    _Setting(lambda: list(warnings.filters), _set_warning_filters),
+    _Setting(_get_directory, _set_directory),
     _Setting(sys.getrecursionlimit, sys.setrecursionlimit),
     _Setting(torch.get_default_dtype, torch.set_default_dtype),
-    _Setting(torch.get_default_device, _compute_on),
-    _Setting(_precisions, _multiply_with),
+    _Setting(torch.get_default_device, _set_default_device),
+    _Setting(_get_precisions, _set_precisions),
     _Setting(torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
     _Setting(torch.is_anomaly_enabled, torch.set_anomaly_enabled),
     _Setting(lambda: cudnn.benchmark, partial(setattr, cudnn, "benchmark")),
     _Setting(lambda: cudnn.enabled, partial(setattr, cudnn, "enabled")),
-    # A network may not keep these: --threads decides, and a training needs gradients.
+    # The program decides these: the user sets --threads, and training needs gradients.
     _Setting(torch.get_num_threads, torch.set_num_threads, kept=False),
     _Setting(torch.is_grad_enabled, torch.set_grad_enabled, kept=False),
     _Setting(lambda: cudnn.deterministic, partial(setattr, cudnn, "deterministic"), kept=False),
@@ -223,24 +217,24 @@ SETTINGS = (
 _adopted: dict[int, Surroundings] = {}
 
 
-def _places(module: ModuleType | None) -> list[str]:
+def _find_paths(module: ModuleType | None) -> list[str]:
     """The file of a module, and the folders of a package."""
-    names = getattr(module, "__dict__", {})  # getattr for these may run the module's own code
-    places = (names.get("__file__"), *names.get("__path__", ()))
-    return [place for place in places if isinstance(place, str)]
+    names = getattr(module, "__dict__", {})  # module.__file__ may run the module's own code
+    paths = (names.get("__file__"), *names.get("__path__", ()))
+    return [path for path in paths if isinstance(path, str)]
 
 
 @contextmanager
-def _no_exit() -> Iterator[None]:
-    """Have os._exit and os.abort raise SystemExit, as they would end the process silently."""
+def _prevent_exit() -> Iterator[None]:
+    """Make os._exit and os.abort raise SystemExit, because they would end the process silently."""
     real = {name: getattr(os, name) for name in ("_exit", "abort")}
-    process, thread, over = os.getpid(), threading.get_ident(), False
+    process, thread, is_over = os.getpid(), threading.get_ident(), False
 
     def end(name: str, *arguments: int) -> None:
-        # Other threads of this program may end the process, and so may a forked child. If the
-        # context is over, the code had kept the function, say for atexit.
+        # A forked child and other threads of this program may end the process. After the context,
+        # the caller is code that kept this function, for example for atexit.
         users = is_users(sys._getframe(1).f_code.co_filename)  # noqa: SLF001 - the caller's file
-        if os.getpid() == process and (over or users or threading.get_ident() == thread):
+        if os.getpid() == process and (is_over or users or threading.get_ident() == thread):
             raise SystemExit(f"it called os.{name}({', '.join(map(str, arguments))})")
         real[name](*arguments)
 
@@ -249,6 +243,6 @@ def _no_exit() -> Iterator[None]:
     try:
         yield
     finally:
-        over = True
+        is_over = True
         for name, function in real.items():
             setattr(os, name, function)

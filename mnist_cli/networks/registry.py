@@ -1,4 +1,4 @@
-"""Names of networks: the built-in table, and targets that point at a user's own code."""
+"""Names of networks: the registered ones, and targets in a user's own code."""
 
 import ast
 import re
@@ -23,26 +23,23 @@ TARGET = re.compile(r"(?P<source>.+?):(?P<attribute>[^\W\d]\w*)(?P<call>\(.*\))?
 
 
 def resolve(name: str) -> ModelSpec:
-    """Find a network by its registered name, in any case, or take a custom target.
+    """Find a network by its registered name, in any case, or parse a custom target.
 
-    A target may end in a call with literals, `nets.py:Net(hidden=128)`. It is parsed and never
-    evaluated as code; nothing is imported yet.
-
-    Raises:
-        UsageError: `name` is neither, or its call cannot be read.
+    A target may end in a call with literals, `nets.py:Net(hidden=128)`. This runs and imports no
+    code. Raises UsageError if `name` is neither, or its call cannot be parsed.
     """
     spec = MODELS.get(name.lower())
     if spec is not None:
         return spec
     if match := TARGET.fullmatch(name):
         source, attribute, call = match.groups()
-        if re.search("[\ud800-\udfff]", name):  # bytes of a command line that are no UTF-8
+        if re.search("[\ud800-\udfff]", name):  # bytes of a command line that are not UTF-8
             raise UsageError(f"{name}: the name is not UTF-8; rename the file or its folder")
         if source.endswith(".py"):  # ./nets.py and nets.py are one file
             source = str(Path(source))
         target = f"{source}:{attribute}"
-        arguments, keywords, written = _literals(target, call) if call else ((), {}, "")
-        return ModelSpec(target + written, target, True, arguments, keywords)
+        arguments, keywords, normal = _parse_call(target, call) if call else ((), {}, "")
+        return ModelSpec(target + normal, target, True, arguments, keywords)
     if name.endswith(".py"):
         raise UsageError(f"write {name}:NAME to say which network of the file")
     raise UsageError(
@@ -52,18 +49,18 @@ def resolve(name: str) -> ModelSpec:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean cnn?)` if one of the `known` names is close, or an empty text."""
+    """` (did you mean cnn?)` if one of the `known` names is close, or an empty string."""
     close = get_close_matches(name, list(known), 1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
 def call_of(name: str) -> str:
-    """The call in a custom network's name, such as `(hidden=128)`, or an empty text."""
+    """The call in a custom network's name, such as `(hidden=128)`, or an empty string."""
     match = TARGET.fullmatch(name)
     return (match["call"] or "") if match else ""
 
 
-class _InOrder(ast.NodeTransformer):
+class _SetSorter(ast.NodeTransformer):
     """Sorts the items of sets, whose order differs between processes."""
 
     def visit_Set(self, node: ast.Set) -> ast.Set:
@@ -71,12 +68,8 @@ class _InOrder(ast.NodeTransformer):
         return ast.Set([items[text] for text in sorted(items)])
 
 
-def _literals(target: str, call: str) -> tuple[tuple[Any, ...], dict[str, Any], str]:
-    """The values of a call's arguments, and the call in normal form: `(128, act='relu')`.
-
-    Raises:
-        UsageError: an argument is no literal, or stands twice.
-    """
+def _parse_call(target: str, call: str) -> tuple[tuple[Any, ...], dict[str, Any], str]:
+    """Parse the arguments of a call; also return the call in normal form: `(128, act='relu')`."""
     with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         match ast.parse(f"_{call}", mode="eval").body:
             case ast.Call(ast.Name(), values, words) if len(
@@ -85,7 +78,7 @@ def _literals(target: str, call: str) -> tuple[tuple[Any, ...], dict[str, Any], 
                 arguments = tuple(map(ast.literal_eval, values))
                 keywords = {str(word.arg): ast.literal_eval(word.value) for word in words}
                 words.sort(key=lambda word: str(word.arg))
-                texts = [ast.unparse(_InOrder().visit(part)) for part in (*values, *words)]
+                texts = [ast.unparse(_SetSorter().visit(part)) for part in (*values, *words)]
                 return arguments, keywords, f"({', '.join(texts)})" if texts else ""
     shown = call if len(call) <= MOST_SHOWN else f"{call[:MOST_SHOWN]}...)"
     raise UsageError(

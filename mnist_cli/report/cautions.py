@@ -21,13 +21,13 @@ RARE_SLOW_RUNS = "Other seeds may have slower runs, which this mean time does no
 
 
 def is_incomplete(result: CompareResult) -> bool:
-    """Whether a run is missing of the seeds that were fixed in advance."""
+    """Whether a run of a fixed number of seeds is missing."""
     missing = any(not m.failure and len(m.runs) < len(result.seeds) for m in result.models)
     return missing and not result.settling
 
 
 def doubts(result: CompareResult) -> list[str]:
-    """Why verdicts and gates may not have the 5 % error rate that they promise."""
+    """Why verdicts and gates may be false in more than 5 % of cases."""
     lines = [UNFINISHED] if result.verdicts and is_incomplete(result) else []
     lines += [TWO_SEEDS] if result.verdicts and len(result.seeds) == 2 else []
     lines += [SEEDS_ADDED] if result.seeds_changed and len(result.seeds) > 1 else []
@@ -49,18 +49,18 @@ def collapsed(result: CompareResult) -> list[str]:
     """A line for each network with runs near chance, or far below its other runs."""
     lines = []
     for model in result.models:
-        dead = [run for run in model.runs if run.near_chance]
+        chance = [run for run in model.runs if run.near_chance]
         low = model.figures.low_seeds if model.figures else ()
-        far = [run for run in model.runs if run.seed in low and run not in dead]
-        if dead:
-            seeds, accuracies = format_runs(dead)
+        far = [run for run in model.runs if run.seed in low and run not in chance]
+        if chance:
+            seeds, accuracies = format_runs(chance)
             invalid = ": its intervals are not valid" if len(model.runs) > 1 else ""
             lines.append(
                 f"{model.model} did not learn with {seeds} ({accuracies}, near chance){invalid}"
             )
         if far:
             middle = format_percent(median(run.test_accuracy for run in model.runs))
-            lines.append(f"{model.model} {_with_accuracy(far)}, far below its median of {middle}")
+            lines.append(f"{model.model} {_describe_runs(far)}, far below its median of {middle}")
     return lines
 
 
@@ -77,14 +77,14 @@ def slow_runs(result: CompareResult) -> list[str]:
     ]
 
 
-def _with_accuracy(runs: Sequence[Run]) -> str:
+def _describe_runs(runs: Sequence[Run]) -> str:
     """`seed 4 has 11.35 %`, `seeds 1, 4 have 9.80-11.35 %`."""
     seeds, accuracies = format_runs(runs)
     return f"{seeds} {'has' if len(runs) == 1 else 'have'} {accuracies}"
 
 
 def alike(result: CompareResult) -> list[str]:
-    """A line for each group of networks with equal results, whose settings may have no effect."""
+    """A line for each group of networks with equal results."""
     names: dict[tuple[tuple[int, float, float], ...], list[str]] = {}
     for model in result.models:
         figures = tuple((run.seed, run.test_accuracy, run.test_loss) for run in model.runs)

@@ -12,15 +12,15 @@ from mnist_cli.training.recipes import protocol_of
 def repeating(result: CompareResult) -> list[str]:
     """`mnist-cli compare ...` with the same networks, seeds, images, settings, device and threads.
 
-    Seeds with gaps take one command for each range, and one that combines their exports. A time
-    limit is not repeated: --seeds auto then runs to its end.
+    If seeds have gaps, each range has a command, and a last one merges the exports. The commands
+    have no time limit.
     """
     networks = dict.fromkeys(model.network or model.model for model in result.models)
     varied: dict[str, dict[str, None]] = {}  # the values of each setting, in their order
     for model in result.models:
         for key, value in model.varied.items():
             varied.setdefault(key, {})[str(value)] = None
-    options = {key: value for key, value in _settings(result).items() if key not in varied}
+    options = {key: value for key, value in _list_settings(result).items() if key not in varied}
     settling, ranges = result.settling, result.seed_ranges
     options |= {
         "max-seeds": settling.max_seeds if settling else None,
@@ -31,20 +31,20 @@ def repeating(result: CompareResult) -> list[str]:
         "threads": result.environment.threads,
     }
     words = [word for key in varied for word in ("--vary", f"{key}={','.join(varied[key])}")]
-    words = ["mnist-cli", "compare", *networks, *words, *_words(options)]
+    words = ["mnist-cli", "compare", *networks, *words, *_to_words(options)]
     if settling or len(ranges) == 1:
         count = "auto" if settling else len(result.seeds) if len(result.seeds) > 1 else None
-        return [shlex.join([*words, *_words({"seed": result.seeds[0] or None, "seeds": count})])]
+        return [shlex.join([*words, *_to_words({"seed": result.seeds[0] or None, "seeds": count})])]
     files = [f"seeds-{part[0]}-to-{part[-1]}.json" for part in ranges]
     parts = [
-        [*words, *_words({"seed": part[0], "seeds": len(part), "export-json": file})]
+        [*words, *_to_words({"seed": part[0], "seeds": len(part), "export-json": file})]
         for part, file in zip(ranges, files, strict=True)
     ]
     return list(map(shlex.join, [*parts, ["mnist-cli", "compare", *files]]))
 
 
-def _settings(result: CompareResult) -> dict[str, object]:
-    """The options of the training that differ from what the recipe has for a network."""
+def _list_settings(result: CompareResult) -> dict[str, object]:
+    """The training options that differ from the recipe."""
     options: dict[str, object] = {}
     for model in result.models:
         recipe = model.protocol.recipe
@@ -55,12 +55,12 @@ def _settings(result: CompareResult) -> dict[str, object]:
             if value != getattr(usual, name):
                 options[name.replace("_", "-")] = value
     formats = {model.precision for model in result.models if model.precision}
-    if len(formats) == 1:  # `auto` chose several formats, and will choose them again
+    if len(formats) == 1:  # else `auto` chose several formats, and chooses them again
         options["precision"] = formats.pop()
     return options
 
 
-def _words(options: Mapping[str, object]) -> list[str]:
+def _to_words(options: Mapping[str, object]) -> list[str]:
     return [
         word
         for key, given in options.items()

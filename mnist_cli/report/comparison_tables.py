@@ -23,9 +23,10 @@ def comparison_tables(result: CompareResult) -> list[RenderableType]:
     """The tables of accuracies and costs, then the findings."""
     tables: list[RenderableType] = []
     if result.target is not None:
-        tables = [_times(result)]
+        tables = [_make_time_table(result)]
     else:
-        tables = [_accuracies(result), *phrases.accuracy_legend(result), _costs(result)]
+        accuracies, costs = _make_accuracy_table(result), _make_cost_table(result)
+        tables = [accuracies, *phrases.accuracy_legend(result), costs]
     return [
         layout.title(conclusion(result)),
         *phrases.headline(result),
@@ -43,7 +44,7 @@ def comparison_tables(result: CompareResult) -> list[RenderableType]:
 def checkpoint_tables(
     result: CheckpointComparison, drawn: RenderableType | None
 ) -> list[RenderableType]:
-    """A row for each checkpoint, a line for each pair, and the disputed images if asked for."""
+    """A row for each checkpoint, a line for each pair, and the disputed images, if any."""
     table = layout.table("Checkpoint", "Network", "Seed", "Params", "Accuracy", "Loss")
     for row in result.checkpoints:
         table.add_row(
@@ -68,11 +69,11 @@ def checkpoint_tables(
     return parts
 
 
-def _accuracies(result: CompareResult) -> Table:
+def _make_accuracy_table(result: CompareResult) -> Table:
     figures = [model.figures for model in result.models]
     known = [each.test_accuracy for each in figures if each]
     ends = [value.mean + side * (value.half_width or 0) for value in known for side in (-1, 1)]
-    ends = [min(max(end, 0), 1) for end in ends]  # a t interval may reach beyond 0 and 1
+    ends = [min(max(end, 0), 1) for end in ends]  # a t-interval may exceed 0 or 1
     low, high, digits = nice_scale(min(ends, default=0) * 100, max(ends, default=1) * 100)
     drawn = [
         interval(
@@ -86,16 +87,16 @@ def _accuracies(result: CompareResult) -> Table:
     ]
     table = rows(result)
     names = ("network", "accuracy", "std", "n", "loss")
-    return _table(table, names, f"axis {low:.{digits}f} to {high:.{digits}f} %", drawn)
+    return _make_table(table, names, f"axis {low:.{digits}f} to {high:.{digits}f} %", drawn)
 
 
-def _costs(result: CompareResult) -> Table:
+def _make_cost_table(result: CompareResult) -> Table:
     names = ("network", "parameters", "mult-adds", TIME, ONE_TIME, "images/s")
-    return _table(rows(result), names, "", _bars(result.models, BAR_WIDTH))
+    return _make_table(rows(result), names, "", _draw_bars(result.models, BAR_WIDTH))
 
 
-def _times(result: CompareResult) -> Table:
-    """The times to the target: networks that always reached it first, by their median time."""
+def _make_time_table(result: CompareResult) -> Table:
+    """The times to the target by median; networks that missed it come last."""
 
     def order(model: ModelRuns) -> tuple[bool, float]:
         times = model.figures.times if model.figures else None
@@ -103,28 +104,28 @@ def _times(result: CompareResult) -> Table:
 
     models = tuple(sorted(result.models, key=order))
     names = ("network", "reached", TIME, ONE_TIME, "epochs", "parameters", "mult-adds")
-    return _table(
+    return _make_table(
         rows(replace(result, models=models)),
         names,
         "",
-        _bars(models, SHORT_BAR_WIDTH, all_runs=True),
+        _draw_bars(models, SHORT_BAR_WIDTH, all_runs=True),
     )
 
 
-def _table(
+def _make_table(
     table: Sequence[dict[str, str]], names: Sequence[str], head: str, drawn: Sequence[str]
 ) -> Table:
-    """A table of the columns `names` that exist, and of drawings if there are any."""
+    """A table of those columns `names` that exist, and of bars or intervals if there are any."""
     names = [name for name in names if name in table[0]]
-    made = layout.table(*(name if len(name) < 3 else name.capitalize() for name in names))
+    result = layout.table(*(name if len(name) < 3 else name.capitalize() for name in names))
     if any(drawn):
-        made.add_column(head, no_wrap=True)
-    for row, beside in zip(table, drawn, strict=True):
-        made.add_row(*[row[name] for name in names], *[beside for _ in made.columns[len(names) :]])
-    return made
+        result.add_column(head, no_wrap=True)
+    for row, cell in zip(table, drawn, strict=True):
+        result.add_row(*[row[name] for name in names], *([cell] if any(drawn) else []))
+    return result
 
 
-def _bars(models: Sequence[ModelRuns], width: int, *, all_runs: bool = False) -> list[str]:
+def _draw_bars(models: Sequence[ModelRuns], width: int, *, all_runs: bool = False) -> list[str]:
     """A bar for each median time; with `all_runs` only if each run reached the target."""
     medians = [
         model.figures.times[0]
@@ -137,7 +138,7 @@ def _bars(models: Sequence[ModelRuns], width: int, *, all_runs: bool = False) ->
 
 
 def bar(value: float, most: float, width: int) -> str:
-    """A bar for `value`, which would be `width` characters long for `most`; empty only for 0."""
+    """A bar for `value`, in proportion to `width` characters for `most`; only 0 has no bar."""
     eighths = max(round(value / most * width * 8), int(value > 0))
     return ("█" * (eighths // 8) + EIGHTHS[eighths % 8]).strip()
 
@@ -157,7 +158,7 @@ def interval(middle: float, half_width: float, start: float, end: float, width: 
 
 
 def nice_scale(low: float, high: float) -> tuple[float, float, int]:
-    """A range of round numbers around low to high, and how many decimals they have."""
+    """A range of round numbers that includes low and high, and their number of decimals."""
     span = high - low or 1.0
     step = 10.0 ** math.floor(math.log10(span))
     decimals = max(0, -round(math.log10(step)))

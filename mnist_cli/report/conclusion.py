@@ -25,21 +25,21 @@ def conclusion(result: CompareResult) -> str:
         if not model.failure and (result.target is None or model.always_reached_target)
     ]
     if len(ranked) < 2:
-        return _alone(result, ranked)
+        return _describe_too_few(result, ranked)
     if len(result.seeds) == 1 and not result.settling:
         return ONE_SEED
     if not result.verdicts:
         return "No network is ranked yet: more finished runs are needed."
-    told = _ranking(result, ranked)
-    sentence = f"So far, {told}" if is_incomplete(result) else _capital(told)
-    return " ".join([sentence, *_cautions(result)])
+    ranking = _describe_ranking(result, ranked)
+    sentence = f"So far, {ranking}" if is_incomplete(result) else _capitalize(ranking)
+    return " ".join([sentence, *_list_cautions(result)])
 
 
-def _alone(result: CompareResult, ranked: Sequence[str]) -> str:
-    """The sentence for fewer than two networks that can be ranked."""
-    failed = _failed(result)
+def _describe_too_few(result: CompareResult, ranked: Sequence[str]) -> str:
+    """The sentence if fewer than two networks can be ranked."""
+    failed = _list_failed(result)
     if len(failed) == len(result.models):
-        return f"{_named(failed)} failed: there is nothing to rank."
+        return f"{_join(failed)} failed: there is nothing to rank."
     if result.target is not None:
         who = "No network"
         if ranked:
@@ -48,13 +48,13 @@ def _alone(result: CompareResult, ranked: Sequence[str]) -> str:
     [model] = [model for model in result.models if not model.failure]
     if model.figures is None:
         return f"No run of {model.model} is finished yet."
-    why = f"; {_named(failed)} failed" if failed else ""
+    why = f"; {_join(failed)} failed" if failed else ""
     accuracy = format_accuracy(model.figures.test_accuracy)
     return f"{model.model}: test accuracy {accuracy}{why}."
 
 
-def _ranking(result: CompareResult, ranked: Sequence[str]) -> str:
-    """The sentence for the two networks or more that can be ranked."""
+def _describe_ranking(result: CompareResult, ranked: Sequence[str]) -> str:
+    """The sentence for two or more networks that can be ranked."""
     beaten = {
         (verdict.better, other)
         for verdict in result.verdicts
@@ -78,32 +78,32 @@ def _ranking(result: CompareResult, ranked: Sequence[str]) -> str:
     best = "best" if result.target is None else f"fastest to {result.target * 100:g} %"
     equivalent = f"equivalent within {(result.margin or 0) * 100:g} points"
     if not top:
-        said = f"the verdicts contradict each other, so no network is {best}"
+        text = f"the verdicts contradict each other, so no network is {best}"
     elif len(top) == 1:
-        said = f"{top[0]} is {best}" if ahead else f"no other network beats {top[0]}"
+        text = f"{top[0]} is {best}" if ahead else f"no other network beats {top[0]}"
     elif len(top) == len(ranked):
         apart = f"are not {'all ' if equal else ''}distinguishable yet"
-        said = f"{_named(top)} {apart if disputed else f'are {equivalent}'}"
+        text = f"{_join(top)} {apart if disputed else f'are {equivalent}'}"
     elif disputed or not ahead:
         which = "are not distinguishable yet" if disputed else f"are {equivalent}"
-        said = f"the {best} is among {_named(top)}, which {which}"
+        text = f"the {best} is among {_join(top)}, which {which}"
     else:
-        said = f"{_named(top)} are {best} and {equivalent}"
+        text = f"{_join(top)} are {best} and {equivalent}"
     if others:
-        said += f"; {_untold(others)} yet"
-    return f"{said}{_left_out(result, ranked)}{_way_on(result, open_pairs)}."
+        text += f"; {_describe_open(others)} yet"
+    return f"{text}{_explain_unranked(result, ranked)}{_suggest(result, open_pairs)}."
 
 
-def _left_out(result: CompareResult, ranked: Sequence[str]) -> str:
+def _explain_unranked(result: CompareResult, ranked: Sequence[str]) -> str:
     """Which networks are not ranked, and why."""
-    failed = _failed(result)
+    failed = _list_failed(result)
     late = [m.model for m in result.models if m.model not in (*ranked, *failed)]
-    left = [f"{_named(failed)} failed"] if failed else []
-    left += [f"{_named(late)} did not reach it with each seed"] if late else []
-    return f" ({'; '.join(left)})" if left else ""
+    reasons = [f"{_join(failed)} failed"] if failed else []
+    reasons += [f"{_join(late)} did not reach it with each seed"] if late else []
+    return f" ({'; '.join(reasons)})" if reasons else ""
 
 
-def _way_on(result: CompareResult, open_pairs: Sequence[tuple[str, str]]) -> str:
+def _suggest(result: CompareResult, open_pairs: Sequence[tuple[str, str]]) -> str:
     """What may decide the open pairs."""
     if not open_pairs:
         return ""
@@ -123,7 +123,7 @@ def _way_on(result: CompareResult, open_pairs: Sequence[tuple[str, str]]) -> str
     return ": more seeds are needed"
 
 
-def _cautions(result: CompareResult) -> list[str]:
+def _list_cautions(result: CompareResult) -> list[str]:
     """Why the sentence is less certain than it sounds: runs near chance, or few seeds."""
     lines = []
     if any(verdict.better and verdict.near_chance for verdict in result.verdicts):
@@ -144,27 +144,27 @@ def _cautions(result: CompareResult) -> list[str]:
     return lines
 
 
-def _failed(result: CompareResult) -> list[str]:
+def _list_failed(result: CompareResult) -> list[str]:
     return [model.model for model in result.models if model.failure]
 
 
-def _named(names: Sequence[str]) -> str:
+def _join(names: Sequence[str]) -> str:
     return listed(names) if len(names) <= MOST_NAMED else f"{len(names)} networks"
 
 
-def _untold(pairs: Sequence[tuple[str, str]]) -> str:
-    """Name the open pairs: all those of some networks, those of one network, or their number."""
+def _describe_open(pairs: Sequence[tuple[str, str]]) -> str:
+    """Name open pairs: all pairs of some networks, all pairs with one network, or their number."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     if len(pairs) == comb(len(names), 2):
-        return f"{_named(names)} are not distinguishable"
+        return f"{_join(names)} are not distinguishable"
     for name in names:
         if all(name in pair for pair in pairs):
-            return f"{name} is not distinguishable from {_named([n for n in names if n != name])}"
+            return f"{name} is not distinguishable from {_join([n for n in names if n != name])}"
     return f"{len(pairs)} pairs are not distinguishable"
 
 
-def _capital(text: str) -> str:
-    """Start the sentence with a capital letter, unless it starts with a name."""
+def _capitalize(text: str) -> str:
+    """Start the sentence with a capital letter, unless it starts with the name of a network."""
     for start in ("the ", "no other network "):
         if text.startswith(start):
             return text[0].upper() + text[1:]

@@ -41,12 +41,12 @@ def show(*parts: RenderableType) -> None:
 
 
 def show_verbatim(text: str) -> None:
-    """Print text that is laid out already."""
+    """Print text line by line as it is."""
     sys.stdout.writelines(f"{visible(line)}\n" for line in text.split("\n"))
 
 
 def json_document(result: Any) -> str:
-    """A result, a dataclass, as one indented JSON document with its checksum, if any."""
+    """A result, a dataclass, as an indented JSON document; a Sealed one has its checksum."""
     return to_json(seal(result) if isinstance(result, Sealed) else result, indent=2) + "\n"
 
 

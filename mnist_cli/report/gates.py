@@ -10,22 +10,22 @@ from mnist_cli.schema.gates import Gate, GateVerdict
 
 def describe_gate(gate: Gate) -> str:
     """`gate not met: mlp: test accuracy 98.04 % (5 seeds, ...) is below --min-accuracy 0.99`."""
-    what = _value(gate, gate.value) if gate.value else _reason(gate)
+    what = _describe_value(gate, gate.value) if gate.value else _describe_reason(gate)
     network = f"{gate.network}: " if gate.network else ""
     return f"gate {gate.verdict}: {network}{what}"
 
 
-def _reason(gate: Gate) -> str:
-    asked = gate.option if gate.limit is None else f"{gate.option} {gate.limit:.10g}"
-    tail = {
+def _describe_reason(gate: Gate) -> str:
+    threshold = gate.option if gate.limit is None else f"{gate.option} {gate.limit:.10g}"
+    end = {
         GateVerdict.MET: "",
-        GateVerdict.NOT_MET: f", so {asked} is not met",
-        GateVerdict.NOT_PROVEN: f", so nothing is known of {asked}",
+        GateVerdict.NOT_MET: f", so {threshold} is not met",
+        GateVerdict.NOT_PROVEN: f", so nothing is known of {threshold}",
     }
-    return f"{gate.reason}{tail[gate.verdict]}"
+    return f"{gate.reason}{end[gate.verdict]}"
 
 
-def _value(gate: Gate, value: Estimate) -> str:
+def _describe_value(gate: Gate, value: Estimate) -> str:
     open_ended = gate.verdict == GateVerdict.NOT_PROVEN
     seeds = plural(value.n, "seed")
     if gate.limit is None:
@@ -40,15 +40,15 @@ def _value(gate: Gate, value: Estimate) -> str:
         bound = value.mean + (1 if value.mean < gate.limit else -1) * value.half_width
         end = replace(value, mean=min(max(bound, 0), inf if by_time else 1), half_width=None)
         level = f", one-sided {(1 + value.confidence) / 2 * 100:.4g} % bound {show(end)}"
-    side = _side(value.mean - gate.limit, 5e-3 if by_time else 5e-5)
+    side = _describe_side(value.mean - gate.limit, 5e-3 if by_time else 5e-5)
     doubt = f", but {seeds} do not prove it" if open_ended else ""
     mean = show(replace(value, half_width=None))
     return f"{name} {mean} ({seeds}{level}) {side} {gate.option} {gate.limit:.10g}{doubt}"
 
 
-def _side(above: float, shown: float) -> str:
-    """The side of the threshold; `just` where the printed digits, to `shown`, do not tell."""
+def _describe_side(above: float, rounding: float) -> str:
+    """The side of the threshold, with `just` if the printed digits hide the difference."""
     if abs(above) < 1e-9:
         return "equals"
-    just = "just " if abs(above) < shown else ""
+    just = "just " if abs(above) < rounding else ""
     return f"is {just}{'above' if above > 0 else 'below'}"

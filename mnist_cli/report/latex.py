@@ -18,7 +18,7 @@ SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': "''",  # \textquotedbl is not in every font encoding
-    "[": "{[}",  # at the start of a row it would be an option of the line break before
+    "[": "{[}",  # at the start of a row, it would be an option of the line break before it
     "±": r"$\pm$",
     **{char: f"\\{char}" for char in "{}$&#_%"},
 }
@@ -33,12 +33,12 @@ def to_latex(result: CompareResult) -> str:
         *[f"% {visible(line)}" for line in (conclusion(result), *phrases.findings(result))],
         r"\begin{table}",
         r"  \centering",
-        f"  \\caption{{{_escaped(headline)}. {_escaped(phrases.legend(result))}}}",
+        f"  \\caption{{{_escape(headline)}. {_escape(phrases.legend(result))}}}",
         f"  \\begin{{tabular}}{{l{'r' * (len(table[0]) - 1)}}}",
         r"    \toprule",
-        f"    {_row(table[0])}",
+        f"    {_render_row(table[0])}",
         r"    \midrule",
-        *[f"    {_row(row.values())}" for row in table],
+        *[f"    {_render_row(row.values())}" for row in table],
         r"    \bottomrule",
         r"  \end{tabular}",
         r"\end{table}",
@@ -46,10 +46,9 @@ def to_latex(result: CompareResult) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(cells: Iterable[str]) -> str:
-    return f"{' & '.join(map(_escaped, cells))} \\\\"
+def _render_row(cells: Iterable[str]) -> str:
+    return f"{' & '.join(map(_escape, cells))} \\\\"
 
 
-def _escaped(text: str) -> str:
-    """Text with the characters escaped that LaTeX interprets."""
+def _escape(text: str) -> str:
     return re.sub("|".join(map(re.escape, SPECIAL)), lambda m: SPECIAL[m[0]], visible(text))

@@ -21,7 +21,7 @@ def title(text: str) -> Text:
 
 
 class _Table(Table):
-    """A table whose cells are measured as standard output will show them."""
+    """A table that measures its cells as standard output shows them."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
         shown = (as_shown(visible(cell)) if isinstance(cell, str) else cell for cell in cells)

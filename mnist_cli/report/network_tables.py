@@ -95,9 +95,9 @@ def summary_table(result: SummaryResult) -> list[RenderableType]:
 
 def samples_grid(result: SamplesResult, drawn: RenderableType) -> list[RenderableType]:
     """The drawn images under a line that names their source."""
-    judged = f", predicted by {result.checkpoint}" if result.checkpoint else ""
+    model = f", predicted by {result.checkpoint}" if result.checkpoint else ""
     title = f"From the {result.split} split of {layout.dataset_line(result.dataset)}"
-    return [f"{title}{judged}", drawn]
+    return [f"{title}{model}", drawn]
 
 
 def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[RenderableType]:
@@ -126,7 +126,7 @@ def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[Rend
 
 
 def export_lines(result: ExportResult) -> list[RenderableType]:
-    """What was written, and how it was checked."""
+    """The written file, and how it was checked."""
     if result.num_samples is None:
         checked = "Not checked, as onnxruntime is not installed."
     else:

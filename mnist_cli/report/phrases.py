@@ -66,10 +66,10 @@ def question(result: CompareResult) -> str:
         return f"How soon is {names[0]} at {target}?"
     if len(names) == 1:
         return f"How good is {names[0]}, at what cost?"
-    asked = f"gets to {target} first" if target else "is better, and at what cost"
+    predicate = f"gets to {target} first" if target else "is better, and at what cost"
     if len(names) > MOST_NAMED:
-        return f"Which of {len(names)} networks {asked}?"
-    return f"Which {asked}: {', '.join(names[:-1])} or {names[-1]}?"
+        return f"Which of {len(names)} networks {predicate}?"
+    return f"Which {predicate}: {', '.join(names[:-1])} or {names[-1]}?"
 
 
 def legend(result: CompareResult) -> str:
@@ -102,11 +102,11 @@ def cost_legend(result: CompareResult) -> list[str]:
 
 @dataclass(frozen=True)
 class Section:
-    """Lines under a head, which may be empty; the first `judged` are about `result.verdicts`."""
+    """Lines under a head, which may be empty; the first `num_verdicts` lines are the verdicts."""
 
     head: str
     lines: Sequence[str]
-    judged: int = 0
+    num_verdicts: int = 0
 
 
 def findings(result: CompareResult) -> list[str]:
@@ -116,12 +116,12 @@ def findings(result: CompareResult) -> list[str]:
 
 def sections(result: CompareResult) -> list[Section]:
     """Failures, targets missed, verdicts, changes since a baseline, doubts and odd runs."""
-    # The first of these lines is the head of its section; without lines there is no section.
-    head, *judged = verdicts(result) or [""]
-    since, *changes = _since_baseline(result) or [""]
+    # The first line of these two sections is the head.
+    head, *pairs = verdicts(result) or [""]
+    since, *changes = _describe_baseline(result) or [""]
     found = [
-        Section("", [*failures(result), *cautions.collapsed(result), *_missed_targets(result)]),
-        Section(head, judged, len(result.verdicts)),
+        Section("", [*failures(result), *cautions.collapsed(result), *_describe_missed(result)]),
+        Section(head, pairs, len(result.verdicts)),
         Section("", cautions.alike(result)),
         Section(since, changes),
         Section("", [*cautions.doubts(result), *cautions.slow_runs(result)]),
@@ -129,7 +129,7 @@ def sections(result: CompareResult) -> list[Section]:
     return [section for section in found if section.head or section.lines]
 
 
-def _missed_targets(result: CompareResult) -> list[str]:
+def _describe_missed(result: CompareResult) -> list[str]:
     """A line for each network that did not reach the target with each seed."""
     if result.target is None:
         return []
@@ -149,7 +149,7 @@ def _missed_targets(result: CompareResult) -> list[str]:
 
 
 def failures(result: CompareResult) -> list[str]:
-    """A line for each network that failed, which names it once."""
+    """A line for each network that failed."""
     return [
         model.failure
         if model.failure.startswith(model.model)
@@ -160,7 +160,7 @@ def failures(result: CompareResult) -> list[str]:
 
 
 def verdicts(result: CompareResult) -> list[str]:
-    """A head that says how pairs were judged, and a line for each pair."""
+    """A head with the test, and a line for each pair."""
     if not result.verdicts and result.settling is None:
         return []
     what = "Differences on these test images"
@@ -172,13 +172,13 @@ def verdicts(result: CompareResult) -> list[str]:
     else:
         known = result.journal is not None and not result.seeds_changed
         seeds = f"{plural(len(result.seeds), 'seed')}{' fixed in advance' if known else ''}"
-        level = _level(len(result.verdicts))
+        level = _describe_level(len(result.verdicts))
         if result.journal is None and not result.seeds_changed:
             level += f" {IF_FIXED}"
     return [
         f"{what}, paired by seed, {seeds}, {level}:",
         *(verdict(each, result.margin, result.settling) for each in result.verdicts),
-        *_undecided(result),
+        *_describe_undecided(result),
     ]
 
 
@@ -189,7 +189,7 @@ def sampling(result: CompareResult) -> list[str]:
     }
     if not errors or result.target is not None:
         return []
-    # If the runs' mistakes are unknown, the two networks' errors add up in the worst case.
+    # If the mistakes of the runs are unknown, the errors of both networks add up at worst.
     pair = f"at most ±{sum(sorted(errors.values())[-2:]):.2f}"
     pairs = {
         f"{each.first} and {each.second}": each.sampling_error * 100
@@ -197,16 +197,16 @@ def sampling(result: CompareResult) -> list[str]:
         if each.sampling_error is not None
     }
     if pairs and len(pairs) == len(result.verdicts):
-        pair = _range(pairs)
+        pair = _format_range(pairs)
     difference = f", differences {pair} points" if len(errors) > 1 else ""
     return [
         f"The finite test set of {result.dataset.num_test:,} images adds an uncertainty: "
-        f"accuracies {_range(errors)} points{difference}."
+        f"accuracies {_format_range(errors)} points{difference}."
     ]
 
 
-def _range(amounts: dict[str, float]) -> str:
-    """`±0.12 (tinycnn and cnn) to ±0.22 (mlp and cnn)`, or one amount that all share."""
+def _format_range(amounts: dict[str, float]) -> str:
+    """`±0.12 (tinycnn and cnn) to ±0.22 (mlp and cnn)`, or a single amount."""
     least, most = min(amounts, key=amounts.__getitem__), max(amounts, key=amounts.__getitem__)
     low, high = f"±{amounts[least]:.2f}", f"±{amounts[most]:.2f}"
     return low if low == high else f"{low} ({least}) to {high} ({most})"
@@ -228,16 +228,16 @@ def trained_on(result: CompareResult) -> str:
 
 
 def machines(result: CompareResult) -> list[str]:
-    """The kinds of processors if there are several, and why there are no times."""
+    """The processors if they differ, and why there are no times."""
     runs = [run for model in result.models for run in model.runs]
     kinds = Counter(run.processor for run in runs)
     lines = []
     if len(kinds) > 1:
-        named = ", ".join(
+        processors = ", ".join(
             f"{name or 'unknown'} ({plural(count, 'run')})" for name, count in kinds.items()
         )
         lines.append(
-            f"Different processors trained: {named}. The last bits may depend on the kind."
+            f"Different processors trained: {processors}. The last bits may depend on the kind."
         )
     if runs and not any(model.figures and model.figures.times for model in result.models):
         hosts = len({run.host for run in runs})
@@ -251,7 +251,7 @@ def machines(result: CompareResult) -> list[str]:
 
 
 def duration(result: CompareResult) -> list[str]:
-    """How long the comparison took, if it was trained now and to its end."""
+    """How long the comparison took, if it was trained now and is complete."""
     if result.wall_seconds is None or cautions.is_incomplete(result):
         return []
     return [f"The whole comparison took {format_seconds(result.wall_seconds)}."]
@@ -263,7 +263,7 @@ def reached(model: ModelRuns) -> str:
 
 
 def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> str:
-    """The verdict on a pair; where seeds are added, with their number and the level."""
+    """The verdict on a pair; if seeds are added, with their number and the confidence level."""
     by_time = pair.measure == Measure.TRAIN_SECONDS
     difference, first, second = pair.difference, pair.first, pair.second
     caution = ""
@@ -281,7 +281,7 @@ def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> s
         does = "is faster than" if by_time else "beats"
         basis = f" ({basis})" if basis else ""
         return f"{pair.better} {does} {other} by {amount}{basis}{caution}"
-    if by_time:  # positive where the first is ahead, as with accuracies
+    if by_time:  # positive if the first is ahead, as with accuracies
         ahead = replace(difference, mean=-difference.mean)
         amount = f"{second} - {first}: {format_signed_duration(ahead)}"
     else:
@@ -307,36 +307,36 @@ def looks(settling: Settling) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def _undecided(result: CompareResult) -> list[str]:
-    """While seeds are added, a line for each pair without a look."""
-    judged = {(pair.first, pair.second) for pair in result.verdicts}
+def _describe_undecided(result: CompareResult) -> list[str]:
+    """If seeds are added, a line for each pair before its first look."""
+    decided = {(pair.first, pair.second) for pair in result.verdicts}
     lines = []
     for pair in combinations(result.models, 2) if result.settling else ():
         names = tuple(model.model for model in pair)
-        if names not in judged:
+        if names not in decided:
             failed = " and ".join(model.model for model in pair if model.failure)
             why = f"{failed} failed" if failed else "too few seeds yet"
             lines.append(f"{' and '.join(names)} have no verdict: {why}")
     return lines
 
 
-def _level(count: int) -> str:
+def _describe_level(count: int) -> str:
     """The kind of interval that `count` differences have."""
     return f"simultaneous {INTERVAL}s" if count > 1 else INTERVAL
 
 
-def _since_baseline(result: CompareResult) -> list[str]:
+def _describe_baseline(result: CompareResult) -> list[str]:
     if result.baseline is None:
         return []
     note = f" ({result.baseline.note})" if result.baseline.note else ""
     known = sum(change.difference is not None for change in result.baseline.changes)
-    level = f", {_level(known)}" if known else ""
+    level = f", {_describe_level(known)}" if known else ""
     lines = [f"Since {result.baseline.file}{note}{level}:"]
-    lines += map(_change, result.baseline.changes)
+    lines += map(_describe_change, result.baseline.changes)
     return [*lines, RENEW] if known else lines
 
 
-def _change(change: Change) -> str:
+def _describe_change(change: Change) -> str:
     if change.difference is None:
         return f"{change.model}: no change known; it has no runs there, or failed here"
     if change.identical:

@@ -34,7 +34,7 @@ LEAST_WIDTH_WITH_BARS = 110  # a narrower terminal has room for the figures only
 
 
 def show_sign_of_life(quiet: bool = False) -> None:
-    """Show that the command runs while large libraries are imported; the next line replaces it."""
+    """Show that the command runs during long imports; the next line replaces this one."""
     if not quiet and _on_terminal():
         sys.stderr.write(f"{STARTING}\r")
         sys.stderr.flush()
@@ -42,12 +42,12 @@ def show_sign_of_life(quiet: bool = False) -> None:
 
 @contextmanager
 def reporter(quiet: bool = False) -> Iterator[OnEvent]:
-    """What to call with each event; with `quiet`, nothing is shown."""
+    """Yield the function to call with each event; with `quiet`, it shows nothing."""
     if quiet:
         yield lambda event: None
     elif _on_terminal():
         console = Console(stderr=True)
-        # Drawn on events only: a thread that refreshes the bars would slow the training.
+        # Only events redraw the bars: a thread that refreshes them would slow the training.
         with Progress(
             TextColumn("{task.description}", markup=False),
             *([BarColumn(bar_width=24)] if console.width >= LEAST_WIDTH_WITH_BARS else []),
@@ -56,7 +56,7 @@ def reporter(quiet: bool = False) -> Iterator[OnEvent]:
             TextColumn("{task.fields[status]}", markup=False),
             console=console,
             auto_refresh=False,
-            transient=True,  # the result takes their place
+            transient=True,  # the result replaces them
         ) as bars:
             on_event = _Bars(bars)
             on_event(events.Waiting(STARTING))
@@ -70,7 +70,7 @@ def _on_terminal() -> bool:
 
 
 class _Lines:
-    """A line for what is finished, and for each file when its download starts."""
+    """Writes a line for each finished run or epoch, and for each download when it starts."""
 
     def __init__(self) -> None:
         self._announced: set[str] = set()
@@ -102,12 +102,12 @@ class _Lines:
 
 
 class _Bars:
-    """A row for all runs, for each file, and for each network or worker with the run it is at."""
+    """Draws a row for all runs, for each file, and for the run of each network or worker."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._rows: dict[str, TaskID] = {}
-        self._runs: dict[str, tuple[str, int | None]] = {}  # which run a row shows
+        self._runs: dict[str, tuple[str, int | None]] = {}  # the run that a row shows
         self._has_workers = False
 
     def __call__(self, event: Event) -> None:
@@ -153,7 +153,7 @@ class _Bars:
             key = f"worker {event.worker}"
             label = f"{key}: {label}"
             if self._runs.get(key) != run:
-                self._hide_run(run)  # of a worker that was lost
+                self._hide_run(run)  # in the row of a lost worker
         self._show(key, label, done, total, run=run)
 
     def _count(self, left: events.RunsLeft) -> None:
@@ -164,7 +164,7 @@ class _Bars:
     def _finish(
         self, model: str, seed: int | None, epoch: int, epochs: int, accuracy: float
     ) -> None:
-        row = self._rows.get(model)  # a fast network may have none yet: it counts epochs then
+        row = self._rows.get(model)  # a fast network may have no row yet, which then counts epochs
         total = (row is not None and self._bars.tasks[row].total) or epochs
         label = f"{_name_run(model, seed)} epoch {epoch}/{epochs}"
         status = f"accuracy {format_percent(accuracy)}"
@@ -180,7 +180,7 @@ class _Bars:
         status: str | None = None,
         run: tuple[str, int | None] | None = None,
     ) -> None:
-        """Draw the row `key`; its clock and status are reset when it shows another run."""
+        """Draw the row `key`; reset its clock and status if it shows another run."""
         if key not in self._rows:
             self._rows[key] = self._bars.add_task(visible(label), total=total, status="")
         elif run and self._runs.get(key) != run:
@@ -234,7 +234,7 @@ def _bracket_left(left: events.RunsLeft) -> str:
 
 
 def _describe_left(left: events.RunsLeft) -> str:
-    """`7 of 20 runs, about 3 min left`; `at least` where a network has not been timed yet."""
+    """`7 of 20 runs, about 3 min left`; `at least` if a network has no time yet."""
     if not left.total:
         return "no run is left"
     done = f"{left.total - left.left} of {plural(left.total, 'run')}"

@@ -1,4 +1,4 @@
-"""The rows of networks and of runs as text, the same in every output."""
+"""The rows of networks and runs as text, the same in every output."""
 
 from statistics import median
 
@@ -19,12 +19,12 @@ TIME, ONE_TIME = "median time (min-max)", "time"  # headers for several runs and
 
 
 def rows(result: CompareResult) -> list[dict[str, str]]:
-    """The cells of each network by the header of their column; a star marks `phrases.PARETO`."""
-    return [_row(model, result) for model in result.models]
+    """The cells of each network by column header; a star means `phrases.PARETO`."""
+    return [_make_row(model, result) for model in result.models]
 
 
 def run_rows(result: CompareResult) -> list[dict[str, str]]:
-    """The cells of each run by the header of their column."""
+    """The cells of each run by column header."""
     return [
         {
             "network": model.model,
@@ -39,7 +39,7 @@ def run_rows(result: CompareResult) -> list[dict[str, str]]:
     ]
 
 
-def _row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
+def _make_row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
     figures = model.figures
     state = "failed" if model.failure else "-"
     row = {
@@ -53,8 +53,8 @@ def _row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
     row["loss"] = format_loss_estimate(figures.test_loss) if figures else "-"
     if result.target is not None:
         row["reached"] = "failed" if model.failure else phrases.reached(model)
-        arrived = figures and model.always_reached_target
-        row["epochs"] = f"{median(run.epochs for run in model.runs):g}" if arrived else "-"
+        is_known = figures and model.always_reached_target
+        row["epochs"] = f"{median(run.epochs for run in model.runs):g}" if is_known else "-"
     time = "-"  # unknown if a run did not reach the target
     if figures and figures.times and (result.target is None or model.always_reached_target):
         middle, *extremes = figures.times

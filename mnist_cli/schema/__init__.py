@@ -1,1 +1,1 @@
-"""Plain data that the other packages exchange: frozen dataclasses without tensors or code."""
+"""The data that the other packages exchange: frozen dataclasses without tensors or code."""

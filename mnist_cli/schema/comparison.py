@@ -1,9 +1,9 @@
-"""What `compare` returns: plain frozen data, as results.py has it for one network.
+"""The result of `compare`; results.py has those of the other commands.
 
-The field names are the keys of the JSON export, and the docstrings describe them in its JSON schema
-(`python -m mnist_cli.schema`). `SCHEMA_VERSION` is raised when a field goes or changes its meaning,
-not when one is added. Accuracies are fractions, durations are seconds. The limits refuse files that
-have more networks or runs, or larger numbers, than a comparison can have.
+The field names are the keys of the JSON export, and the docstrings are their descriptions in its
+JSON schema (`python -m mnist_cli.schema`). `SCHEMA_VERSION` increases if a field is removed or
+changes its meaning, but not if one is added. Accuracies are fractions, durations are seconds. The
+limits reject files with more networks or runs, or larger numbers, than a comparison can have.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from mnist_cli.schema.results import Environment, EpochResult, Fraction, Loss, S
 SCHEMA_VERSION: Literal[2] = 2
 ALPHA = 0.05  # the chance of any false verdict
 CONFIDENCE = 1 - ALPHA
-NEAR_CHANCE = 2 / NUM_CLASSES  # twice the accuracy of guessing: what has no more did not learn
+NEAR_CHANCE = 2 / NUM_CLASSES  # twice the accuracy of guessing
 LOOKS = (4, 5, 7, 10, 14, 20, 28, 40, 56, 80)  # numbers of seeds at which pairs may be looked at
 MAX_NETWORKS = 256
 MAX_RUNS = 2000  # of a network, in merged exports
@@ -44,7 +44,7 @@ class Outcome(StrEnum):
     EQUIVALENT = "equivalent"
     """They differ by less than the margin."""
     SET_ASIDE = "set aside"
-    """The largest number of seeds is unlikely to decide it."""
+    """The maximum number of seeds is unlikely to decide the pair."""
     OPEN = "open"
 
 
@@ -57,12 +57,12 @@ class Estimate(Record):
 
     mean: float
     half_width: Annotated[float, Ge(0)] | None
-    """Half the width of its two-sided Student interval; null if n is 1, and for figures of one
+    """Half the width of the two-sided Student interval; null if n is 1, and for figures of one
     network if the number of seeds depends on the results."""
     n: Positive
     """Number of values."""
     confidence: Fraction
-    """Confidence level of this interval alone: 1 - 0.05 / m for m simultaneous ones."""
+    """Confidence level of this interval alone: 1 - 0.05 / m for m simultaneous intervals."""
 
 
 @dataclass(frozen=True)
@@ -72,34 +72,34 @@ class Run(Record):
     seed: Count
     """Decides the initial weights and the order of the images."""
     epochs: Positive
-    """Passes over the training images; fewer than the protocol's if it stopped at the target."""
+    """Passes over the training images; fewer than in the protocol if the run reached the target."""
     test_accuracy: Fraction
-    """Share of the test images that are classified correctly, after the last epoch."""
+    """Fraction of test images that the network classifies correctly after the last epoch."""
     test_loss: Loss
     """Mean cross-entropy on the test images, in nats."""
     train_seconds: Seconds
-    """Duration of the training steps alone: no loading, warm-up or evaluation."""
+    """Duration of the training steps, without loading, warm-up and evaluation."""
     reached_target: bool | None = None
     """Whether the accuracy reached `target`; null without one."""
     history: tuple[EpochResult, ...] = ()
     """Losses, accuracy and training time of each epoch."""
     mistakes: str | None = None
-    """The wrong answers: Base64 of a zlib stream with a byte for each test image in its order,
-    which is 10 * label + answer, or 255 for a right answer."""
+    """The wrong answers: Base64 of a zlib stream with a byte for each test image, in their order:
+    10 * label + answer, or 255 for a right answer."""
     cpu_seconds: Duration | None = None
     """CPU time of all threads of the process during the training steps; null if unknown."""
     threads: Positive | None = None
-    """Threads of a training step, which decide the last bits; null if unknown."""
+    """Threads of a training step, whose number changes the last bits; null if unknown."""
     host: str = ""
     """Name of the machine."""
     processor: str = ""
     runs_at_once: Positive = 1
-    """The most runs, this one included, that the machine was ready to train during this one. Only
-    times of runs with 1 count. Other programs and workers of other schedulers are not known."""
+    """The most runs that the machine could train at the same time, this one included. Only times of
+    runs with 1 count. Other programs, and workers of other schedulers, are unknown."""
 
     @property
     def near_chance(self) -> bool:
-        """Whether it did not learn: its accuracy is 20 % at most; that of guessing is 10 %."""
+        """Whether the accuracy is at most 20 %; that of guessing is 10 %."""
         return self.test_accuracy <= NEAR_CHANCE
 
 
@@ -111,22 +111,22 @@ class Aggregate(Record):
     """Over the seeds: the interval says nothing about other test images."""
     test_loss: Estimate
     train_seconds: Estimate | None
-    """Mean over the seeds; with a target, over those that reached it if any did. All times are of
-    runs that had the same machine to themselves; null without such runs."""
+    """Mean over the seeds; with a target, over the seeds that reached it, if any did. All times are
+    of runs that had the same machine to themselves; null if there are none."""
     train_seconds_median: Seconds | None
     train_seconds_min: Seconds | None
     train_seconds_max: Seconds | None
     images_per_second: float | None
-    """Training images a second, median over the seeds."""
+    """Training images per second, median over the seeds."""
     sampling_error: float
-    """Half the 95 % Wilson interval of the accuracy, which is due to the number of test images."""
+    """Half the 95 % Wilson interval of the accuracy, due to the number of test images."""
     outlier_seeds: tuple[Count, ...]
     """Seeds whose time is more than 14.826 median absolute deviations from the median."""
     pareto_parameters: bool | None = None
     """Whether it is Pareto-optimal by mean accuracy and all parameters; null with a target or if
     there is no other network with figures."""
     pareto_seconds: bool | None = None
-    """The same with the median time instead of the parameters; null also if a time is unknown."""
+    """Whether it is by mean accuracy and median time; null with a target or an unknown time."""
     accuracy_deviation: float | None = None
     """Standard deviation of the accuracy over the seeds; null for one seed."""
     low_seeds: tuple[Count, ...] = ()
@@ -151,8 +151,8 @@ class ModelRuns(Record):
     total_parameters: Count | None
     """All parameters, frozen ones included."""
     mult_adds: Count | None
-    """Multiply-adds of one forward pass of 64 images, as torchinfo counts them; null if it cannot,
-    as in a scripted network."""
+    """Multiply-adds of one forward pass of 64 images, as torchinfo counts them; null if it cannot
+    count them, as in a scripted network."""
     protocol: Protocol
     precision: str | None
     """Number format of the training steps; null if the network could not be built."""
@@ -165,7 +165,7 @@ class ModelRuns(Record):
     network: str = ""
     """Name or target of the network alone."""
     varied: dict[str, str | int | float] = field(default_factory=dict)
-    """The settings that differ from row to row, by their names on the command line."""
+    """The settings of --vary, by their names on the command line."""
     code: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file that a custom network consists of; empty for the article's."""
     precision_reason: str = ""
@@ -184,10 +184,10 @@ class Settling(Record):
     """How seeds are added until each pair of networks is settled."""
 
     max_seeds: Annotated[int, Interval(ge=LOOKS[0], le=MAX_RUNS)]
-    """The largest number of seeds of a network."""
+    """The maximum number of seeds of a network."""
     looks: Annotated[tuple[Look, ...], Len(1, 20)] = LOOKS
-    """The numbers of seeds at which a pair may be looked at. The error rate is divided by how many
-    there are, whether or not they are reached."""
+    """The numbers of seeds at which a pair may be looked at. The level of each test is divided by
+    how many there are, whether or not a pair reaches them."""
 
     @property
     def allowed_looks(self) -> tuple[int, ...]:
@@ -204,8 +204,8 @@ class Verdict(Record):
     measure: Measure
     """What the two are ranked by: the time if there is a target."""
     difference: Estimate
-    """Mean over the common seeds of first minus second. The interval leaves out zero exactly if one
-    is better; all of a comparison are simultaneous 95 % confidence intervals."""
+    """Mean over the common seeds of first minus second. The interval excludes zero exactly if one
+    is better; a comparison has simultaneous 95 % confidence intervals."""
     adjusted_p: Fraction
     """P-value of the paired t-test, times the number of pairs and of looks (Bonferroni)."""
     better: str | None
@@ -214,9 +214,9 @@ class Verdict(Record):
     sampling_error: float | None = None
     """Half the 95 % interval of the difference due to the choice of N test images: 1.96 times the
     standard deviation over images of (share of the first's runs that are right minus share of the
-    second's), divided by the square root of N. Null with a target, and if a run has no mistakes."""
+    second's), divided by √N. Null with a target, and if a run has no field `mistakes`."""
     near_chance: tuple[str, ...] = ()
-    """Those of the two with a run that did not learn: no interval allows for that."""
+    """Which of the two have a run near chance, which no interval allows for."""
 
 
 @dataclass(frozen=True)
@@ -225,19 +225,19 @@ class Change(Record):
 
     model: str
     difference: Estimate | None
-    """Mean accuracy now minus then; null if one has too few runs. All intervals of a baseline are
-    simultaneous 95 % confidence intervals."""
+    """Mean accuracy now minus then; null if there are too few runs. The intervals of all networks
+    are simultaneous 95 % confidence intervals."""
     adjusted_p: Fraction | None
     """P-value of the test, times the number of networks (Bonferroni)."""
     paired: bool
-    """Whether it is the paired t-test of five or more common seeds, else Welch's of all."""
+    """Whether the test is the paired t-test of five or more common seeds, else Welch's of all."""
     regressed: bool
     """Whether the accuracy is significantly lower."""
     identical: bool = False
     """Whether each common seed has the same accuracy as then: the interval is then that of rounding
     to one image."""
     near_chance: bool = False
-    """Whether a run now or then did not learn: no interval allows for that."""
+    """Whether a run now or then is near chance, which no interval allows for."""
 
 
 @dataclass(frozen=True)
@@ -254,36 +254,36 @@ class Baseline(Record):
 class CompareResult(Sealed):
     """The result of `compare`: several networks, trained with the same seeds.
 
-    `environment` is that of one of the machines that trained; each run names its own.
+    `environment` describes one of the machines that trained; each run names its own.
     """
 
     schema_version: Literal[2]
     dataset: DatasetInfo
     environment: Environment
     seeds: Annotated[tuple[Count, ...], Len(1, MAX_RUNS)]
-    """The seeds asked for; a network with fewer runs is unfinished or was settled earlier."""
+    """The requested seeds; a network with fewer runs is unfinished or was settled before."""
     target: Fraction | None
     """Test accuracy to train up to."""
     journal: str | None
-    """File that holds the finished runs, and knows whether seeds were added; null for merged
-    exports, and if no file could be written."""
+    """File with the finished runs and the requested seeds; null for merged exports, and if no file
+    could be written."""
     models: Annotated[tuple[ModelRuns, ...], Len(1, MAX_NETWORKS)]
-    """In the order asked for."""
+    """In the order of the command line."""
     seeds_changed: bool = False
-    """Whether two or more other seeds, some of these among them, were asked for before: as their
-    verdicts could be seen, the chance of a false verdict is now more than 5 %."""
+    """Whether the user had requested another set of two or more seeds with some of these: its
+    verdicts could be seen, so the chance of a false verdict is more than 5 %."""
     narrowed_from: Count | None = None
-    """How many networks an earlier comparison had that held all of these and others, on common
-    seeds; null if no such comparison is in the user's state folder."""
+    """Number of networks in a previous comparison that had all of these and others, on common
+    seeds; null if the user's state folder has no such comparison."""
     verdicts: tuple[Verdict, ...] = ()
-    """One for each pair of networks with two common seeds or more, or with a look."""
+    """One for each pair of networks with two or more common seeds, or with a look."""
     baseline: Baseline | None = None
     settling: Settling | None = None
     """Null for a number of seeds that was fixed in advance."""
     margin: Fraction | None = None
     """Networks whose accuracies differ by less are equivalent."""
     wall_seconds: Duration | None = None
-    """Duration of the comparison so far, since it was last started; null for merged exports."""
+    """Duration of the comparison since its last start; null for merged exports."""
 
     @property
     def seed_ranges(self) -> list[range]:
@@ -317,9 +317,9 @@ class EvaluatedCheckpoint:
 class Disagreement:
     """Two checkpoints on the same images, and the exact McNemar test of their difference.
 
-    `difference` is first minus second; `low` and `high` are a simultaneous 95 % confidence interval
-    of it on new images, which leaves out zero exactly if one is `better`. `adjusted_p` is the
-    test's p-value times the number of pairs.
+    `difference` is first minus second; `low` and `high` are its simultaneous 95 % confidence
+    interval on new images, which excludes zero exactly if one is `better`. `adjusted_p` is the
+    p-value times the number of pairs.
     """
 
     first: str

@@ -9,8 +9,8 @@ from annotated_types import Interval
 from mnist_cli.schema.record import Record
 
 NUM_CLASSES = 10
-MOST_IMAGES = 350_000  # to train with: as many as a file may hold
-MOST_TEST_IMAGES = 100_000  # each run keeps its mistakes on them
+MOST_IMAGES = 350_000  # training images; a file may have no more
+MOST_TEST_IMAGES = 100_000  # because each run stores its mistakes
 NOT_COMPARABLE = "not comparable with published MNIST accuracy"  # of mnist5k
 
 
@@ -33,15 +33,15 @@ class Split(StrEnum):
 
 @dataclass(frozen=True)
 class DatasetInfo(Record):
-    """The images that a number was measured on."""
+    """The dataset of a result."""
 
     name: str
     num_train: Annotated[int, Interval(ge=0, le=MOST_IMAGES)]
-    """0 if only the test images were there."""
+    """0 if only the test images were loaded."""
     num_test: Annotated[int, Interval(ge=1, le=MOST_TEST_IMAGES)]
     sha256: str
-    """Of the pixels and labels of both splits; empty if only the test images were there."""
+    """Of the pixels and labels of both splits; empty if only the test images were loaded."""
     note: str | None = None
-    """Why a number measured on these images may mislead."""
+    """Why a result on these images may mislead."""
     test_sha256: str = ""
     """Of the pixels and labels of the test images."""

@@ -1,4 +1,4 @@
-"""What a running command reports: it calls `on_event`, and the caller decides what to show."""
+"""The events that a command reports to `on_event`; the caller decides what to show."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class DownloadProgress:
-    """Bytes of one file so far; `total` is None if the server does not tell."""
+    """Bytes of one file so far; `total` is None if the server does not send it."""
 
     file: str
     done: int
@@ -41,7 +41,7 @@ class TrainingProgress:
     step: int
     steps: int
     worker: str = ""
-    """Its name if there are several."""
+    """The name of the worker if there are several."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class EpochFinished:
 
 @dataclass(frozen=True)
 class RunsLeft:
-    """How far a comparison is; if `at_least`, the seconds are a lower bound.
+    """The runs that a comparison has left; if `at_least`, `seconds` is a lower bound.
 
-    If seeds are added, the runs are those until the next look, at `look` seeds.
+    If seeds are added, these are the runs until the next look, at `look` seeds.
     """
 
     total: int

@@ -1,4 +1,4 @@
-"""The thresholds that a script asked for, and their verdicts."""
+"""The thresholds of a script, and their verdicts."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from mnist_cli.schema.comparison import Estimate
 
 
 class GateVerdict(StrEnum):
-    """What the runs say of a threshold; only NOT_MET makes a command fail."""
+    """Whether the runs meet a threshold; a command fails only with NOT_MET."""
 
     MET = "met"
     NOT_MET = "not met"
@@ -17,7 +17,7 @@ class GateVerdict(StrEnum):
 
 @dataclass(frozen=True)
 class Gate:
-    """One threshold of one network, and what the runs say of it."""
+    """One threshold of one network, and its verdict."""
 
     network: str
     """Empty if there is only one network."""

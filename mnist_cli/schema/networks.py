@@ -1,4 +1,4 @@
-"""A network by name."""
+"""The name of a network, and where its code is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing import Any
 class ModelSpec:
     """A network by name. `target` is `package.module:Name` or `path/file.py:Name`.
 
-    Name is called with `arguments` and `keywords`, which are literals; `name` has them too. Its
+    The program calls Name with the literals `arguments` and `keywords`, which `name` includes. The
     code can also import from `folders`.
     """
 

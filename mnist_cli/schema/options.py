@@ -1,4 +1,4 @@
-"""The options of each command, with their defaults, which the command line reads from here."""
+"""The options of each command, with their defaults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,19 +8,19 @@ from mnist_cli.schema.datasets import DatasetName, Split
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import Precision, Protocol
 
-AUTO = 0  # as a number of seeds or jobs: as many as are needed, or as fit
+AUTO = 0  # as a number: as many seeds as needed, as many jobs as fit
 MAX_SEED = 2**63 - 1  # of torch's generators
 MAX_SEEDS = 1000
 MAX_THREADS = 1024
 MAX_JOBS = 1024
-LEAST_RUNS = 5  # of a network, now and in a baseline: with fewer, Welch's test is too liberal
+LEAST_RUNS = 5  # of a network, now and in a baseline; with fewer, Welch's test is too liberal
 STDOUT = Path("-")
 STDIN = Path("-")
 
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Which dataset, and the folder that holds or will hold it (None: the user cache)."""
+    """A dataset, and the folder to read or download it (None: the user cache)."""
 
     dataset: DatasetName = DatasetName.AUTO
     data_dir: Path | None = None
@@ -57,7 +57,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """What a person reads: `cnn`, or `cnn lr=0.003`."""
+        """The name in all outputs: `cnn`, or `cnn lr=0.003`."""
         settings = (f"{key}={written(value)}" for key, value in self.varied.items())
         return " ".join([self.model.name, *settings])
 
@@ -77,11 +77,11 @@ class SettleOptions:
 
 @dataclass(frozen=True)
 class ExecutionOptions:
-    """Who trains the runs of a comparison, each with `threads`.
+    """What trains the runs of a comparison, each with `threads`.
 
-    One of `jobs` is this process; more are worker processes (AUTO: as many as the machine has room
-    for). `cluster`, an address or a file, names a Dask scheduler with workers instead. A run that
-    takes more than `run_timeout` seconds is killed, which needs a worker process.
+    With one of `jobs`, this process trains; more `jobs` are worker processes (AUTO: as many as
+    fit). `cluster` is the address or file of a Dask scheduler, whose workers train instead. A run
+    that takes longer than `run_timeout` seconds is killed, so it needs a worker process.
     """
 
     jobs: int = 1
@@ -105,9 +105,9 @@ class ExecutionOptions:
 class CompareOptions:
     """`compare`: several entries, trained with the same seeds from `seed` on.
 
-    There are `seeds` seeds, or with AUTO as many as are needed to `settle` the entries. With a
-    `target`, each is trained up to that test accuracy, for its epochs at most. Entries whose
-    accuracies differ by less than `margin`, a fraction, are equivalent.
+    There are `seeds` seeds, or with AUTO as many as needed to `settle` the entries. With a
+    `target`, a run stops at that test accuracy. Entries whose accuracies differ by less than
+    `margin`, a fraction, are equivalent.
     """
 
     entries: tuple[Entry, ...]
@@ -140,7 +140,7 @@ class CheckpointsOptions:
 
 @dataclass(frozen=True)
 class GateOptions:
-    """The thresholds of a comparison, None for none; accuracies are fractions."""
+    """The thresholds of a comparison, if any; accuracies are fractions."""
 
     min_accuracy: float | None = None
     max_seconds: float | None = None
@@ -149,7 +149,7 @@ class GateOptions:
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """The files to write a comparison to; the path `-` is standard output."""
+    """The files to which a comparison is written; the path `-` is standard output."""
 
     json: Path | None = None
     csv: Path | None = None
@@ -168,7 +168,7 @@ class ExportOptions:
 class SamplesOptions:
     """`show-samples`: some images, with predictions if there is a checkpoint.
 
-    `split` None is the training images, as in the article, or the test images with a checkpoint.
+    If `split` is None, the images are training images, or with a checkpoint test images.
     """
 
     count: int = 9

@@ -41,7 +41,7 @@ Dropout = Annotated[float, Interval(ge=0, le=1e99)]
 
 @dataclass(frozen=True)
 class Settings(Record):
-    """What a person may set of a training; the recipe decides what is None."""
+    """The settings of a training that the user chooses; the recipe decides those that are None."""
 
     recipe: Recipe = Recipe.ARTICLE
     epochs: Epochs | None = None

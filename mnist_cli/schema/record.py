@@ -1,4 +1,4 @@
-"""Dataclasses as JSON and back: what a file holds is checked against the types of the fields."""
+"""Writes dataclasses as JSON, and reads them with checks of the types of their fields."""
 
 import hashlib
 import json
@@ -14,9 +14,9 @@ from annotated_types import Interval
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-# Escapes in JSON: a backslash, a character in two parts, and a part alone.
+# Escapes in JSON: a backslash, a surrogate pair, and a lone surrogate.
 SURROGATES = r"\\\\|\\ud[89ab]..\\ud[c-f]..|(?P<lone>\\ud[89a-f]..)"
-MOST = 2**63 - 1  # so that sums and products of what a file says are finite
+MOST = 2**63 - 1  # so that sums and products of numbers from a file are finite
 Count = Annotated[int, Interval(ge=0, le=MOST)]
 Positive = Annotated[int, Interval(ge=1, le=MOST)]
 
@@ -27,8 +27,8 @@ S = TypeVar("S", bound="Sealed")
 class Record:
     """Base of the dataclasses that are written to files, with settings of pydantic.
 
-    A wrong type, NaN or infinity is refused; an unknown field, which a newer version may have
-    written, is ignored; the docstring under a field describes it in the JSON schema.
+    Reading rejects a wrong type, NaN or infinity, and ignores unknown fields, which a newer version
+    may have written. The docstring under a field describes it in the JSON schema.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {
@@ -41,22 +41,22 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Sealed(Record):
-    """A record with a checksum, so that changes are noticed."""
+    """A record with a checksum, which reveals changes."""
 
     checksum: str = ""
-    """First 16 hex digits of the SHA-256 of all fields as JSON on one line, with keys sorted, this
-    field empty and each number as a float: so other programs may reformat the file."""
+    """First 16 hex digits of the SHA-256 of all fields as JSON on one line, with sorted keys, this
+    field empty and all numbers as floats, so that other programs may reformat the file."""
 
 
 def seal(record: S) -> S:
-    """The same record with its checksum."""
+    """Add the checksum to a record."""
     return replace(record, checksum=_checksum(json.loads(to_json(record), parse_int=float)))
 
 
 def check_seal(text: str | bytes) -> None:
-    """Raise ValueError if the checksum in a sealed document is not that of its other fields.
+    """Raise ValueError if the checksum of a sealed document is wrong.
 
-    It counts all fields of the document, as another version may have written more or fewer.
+    The checksum covers all its fields, because another version may have written more or fewer.
     """
     document = json.loads(text, parse_int=float)
     if document.get("checksum") != _checksum(document):
@@ -71,21 +71,17 @@ def _checksum(document: Mapping[str, Any]) -> str:
 def to_json(record: Any, indent: int | None = None) -> str:
     """A dataclass as one JSON document, on one line unless `indent` is given.
 
-    A byte of a file name that is not UTF-8 is written as a doubly escaped surrogate.
-
-    Raises:
-        ValueError: a number is NaN or infinite, which JSON does not have.
+    A byte of a file name that is not UTF-8 becomes a doubly escaped surrogate. Raises ValueError if
+    a number is NaN or infinite.
     """
     text = json.dumps(asdict(record), indent=indent, allow_nan=False)
     return re.sub(SURROGATES, lambda match: rf"\{match[0]}" if match["lone"] else match[0], text)
 
 
 def from_json(kind: type[T], text: str | bytes) -> T:
-    """Read what `to_json` wrote as an instance of `kind`, a dataclass or a union of some.
+    """Read what `to_json` wrote as an instance of `kind`, a dataclass or a union of dataclasses.
 
-    Raises:
-        ValueError: `text` is no JSON, a field is missing, or a value is impossible; the message
-            names the first one.
+    Raises ValueError if `text` is not JSON, or for the first field that is missing or invalid.
     """
     with _one_reason():
         record: T = adapter(kind).validate_json(text)  # type: ignore[arg-type]
@@ -93,7 +89,7 @@ def from_json(kind: type[T], text: str | bytes) -> T:
 
 
 def from_strings(kind: type[T], values: Mapping[str, str]) -> T:
-    """Read fields that a person wrote as an instance of `kind`; raises ValueError likewise."""
+    """Read strings as the fields of an instance of `kind`; raises ValueError as `from_json`."""
     with _one_reason():
         record: T = adapter(kind).validate_strings(values)  # type: ignore[arg-type]
     return record
@@ -101,7 +97,7 @@ def from_strings(kind: type[T], values: Mapping[str, str]) -> T:
 
 @contextmanager
 def _one_reason() -> Iterator[None]:
-    """Turn a ValidationError of pydantic into a ValueError that names the first place."""
+    """Turn a ValidationError of pydantic into a ValueError for the first invalid field."""
     from pydantic import ValidationError
 
     try:

@@ -1,4 +1,4 @@
-"""What the commands return; the field names are the keys of the JSON output.
+"""The results of the commands; the field names are the keys of the JSON output.
 
 Accuracies are fractions, durations are seconds, losses are mean cross-entropies in nats.
 """
@@ -32,9 +32,9 @@ class Environment(Record):
 
     @property
     def deciding(self) -> dict[str, str | int]:
-        """What all runs of a comparison must share, as it decides their last bits.
+        """What must be equal for all runs of a comparison, because it decides their last bits.
 
-        Several devices of one kind may train the runs.
+        Devices of the same type count as equal.
         """
         return {
             "device": self.device.partition(":")[0],
@@ -56,7 +56,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class EpochResult(Record):
-    """One epoch: `train_loss` is the mean over its images, the test figures were measured after."""
+    """One epoch: `train_loss` is the mean over its images; the test figures are those after it."""
 
     epoch: Positive
     train_loss: Loss
@@ -67,10 +67,10 @@ class EpochResult(Record):
 
 @dataclass(frozen=True)
 class TrainResult(Record):
-    """One network trained with one seed: what `train` prints and a checkpoint carries.
+    """One network trained with one seed: `train` prints it, and a checkpoint includes it.
 
-    `tensors_sha256` covers the weights and the optimizer state, `train_seconds` the training
-    steps alone; `precision` is fp32 or bf16.
+    `tensors_sha256` covers weights and optimizer state, and `train_seconds` only training steps;
+    `precision` is fp32 or bf16.
     """
 
     model: str
@@ -106,10 +106,10 @@ class ClassResult:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalResult(TrainResult):
-    """A checkpoint on a test set: the record of its training, with the test figures measured again.
+    """A checkpoint on a test set: the training record, with new test figures.
 
-    `dataset` and `environment` are those of the evaluation; `trained_on` names the dataset and
-    `trained_in` the environment of the training.
+    `dataset` and `environment` are those of the evaluation; `trained_on` names the dataset, and
+    `trained_in` describes the environment, of the training.
     """
 
     trained_on: str
@@ -177,7 +177,7 @@ class ShownImage:
 
 @dataclass(frozen=True)
 class SamplesResult:
-    """The images that were chosen, in the order in which they are drawn."""
+    """The chosen images, in the order in which they are drawn."""
 
     dataset: DatasetInfo
     split: str
@@ -187,13 +187,13 @@ class SamplesResult:
 
 
 LOW_CONFIDENCE = 0.9
-"""A lower probability is called low: so 4 % of MNIST's test images with the article's cnn and 6 %
-with its mlp, among them three quarters of the wrong ones."""
+"""A lower probability is called low. With the article's cnn, 4 % of MNIST's test images have a
+lower one, with its mlp 6 %; among them are three quarters of the wrong predictions."""
 
 
 @dataclass(frozen=True)
 class PictureResult:
-    """The prediction for a picture, or in `failure` why there is none.
+    """The prediction for a picture, or in `failure` the reason why there is none.
 
     `probabilities` are those of the classes 0 to 9, the softmax of the network's outputs.
     """
@@ -219,9 +219,9 @@ class PredictResult:
 class ExportResult:
     """A network in a file for other programs.
 
-    `max_difference` is the largest difference between its logits and the network's over
-    `num_samples` test images, on which it predicts the same classes; both are None if no package
-    here can run the file.
+    `max_difference` is the largest difference between logits of the file and of the network over
+    `num_samples` test images, for which both predict the same classes. Both fields are None if no
+    installed package can run the file.
     """
 
     checkpoint: str

@@ -1,4 +1,4 @@
-"""What a comparison sends to the process that trains, and its answers: plain data."""
+"""What a comparison sends to the process that trains, and the answers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mnist_cli.schema.results import Environment, ModelSummary
 
 @dataclass(frozen=True)
 class RunTask:
-    """One run: an entry, whose precision is decided, with a seed and perhaps a target."""
+    """One run: an entry with fp32 or bf16, a seed, and perhaps a target."""
 
     entry: Entry
     seed: int
@@ -36,7 +36,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class WorkerAnswer(Record):
-    """The answer of a worker process, as JSON: one of these, or that it needs the images first."""
+    """The answer of a worker process, as JSON: one of these fields."""
 
     environment: Environment | None = None
     measurement: Measurement | None = None

@@ -37,16 +37,16 @@ class Checkpoint:
 
 
 def collect(model: nn.Module, optimizer: Adam) -> dict[str, Tensor]:
-    """Copy the weights and the optimizer state to named tensors on the CPU."""
-    named = {f"model.{key}": value for key, value in model.state_dict().items()}
-    named |= {f"optimizer.{key}": value for key, value in optimizer.state().items()}
-    for key, value in named.items():
+    """Copy the weights and the optimizer state to tensors tensors on the CPU."""
+    tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
+    tensors |= {f"optimizer.{key}": value for key, value in optimizer.state().items()}
+    for key, value in tensors.items():
         if not isinstance(value, Tensor):
             raise MnistCliError(
                 f"cannot save {key}: its type is {type(value).__name__}, not Tensor"
             )
     # Cloned, because safetensors refuses tensors that share memory, as tied weights do.
-    return {key: value.detach().cpu().clone().contiguous() for key, value in named.items()}
+    return {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
 
 
 def digest(tensors: dict[str, Tensor]) -> str:

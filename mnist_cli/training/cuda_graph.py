@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mnist_cli.training.state import Step, Training
 
 TRIALS = 3
-TOLERANCE = 1e-2  # relative; two bf16 steps differ by less, a step that does not train by more
+TOLERANCE = 1e-2  # relative; two bf16 steps differ by less, and a step without training by more
 
 _State = list[tuple[Tensor, Tensor]]  # all tensors that a step changes, each with a copy
 Work = Callable[[], None]

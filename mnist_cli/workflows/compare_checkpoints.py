@@ -1,4 +1,4 @@
-"""`compare` with checkpoints: trained networks on the same images, without training."""
+"""`compare` with checkpoints: evaluates trained networks on the same images."""
 
 from itertools import combinations
 from pathlib import Path
@@ -37,12 +37,9 @@ def compare_checkpoints(
 ) -> tuple[CheckpointComparison, LabelledImages]:
     """Evaluate checkpoints on the same test images, and test how they differ.
 
-    Returns:
-        The comparison, and the disputed images that were chosen, in its order.
-
-    Raises:
-        UsageError: a custom network was not named, or the test images are not clear.
-        MnistCliError: a file or the data are damaged, or do not fit a network.
+    Returns the comparison, and its disputed images in the same order. Raises UsageError if the code
+    of a custom network or the dataset is not given, MnistCliError if a file or the data are damaged
+    or do not fit a network.
     """
     device = resolve_device(options.device)
     saved = [load(path) for path in options.checkpoints]
@@ -80,24 +77,20 @@ def compare_checkpoints(
 def _restore_networks(
     saved: list[Checkpoint], custom: tuple[ModelSpec, ...], on_event: OnEvent
 ) -> list[nn.Module]:
-    """The networks of all checkpoints.
-
-    A checkpoint of a custom network takes the one of that name, such as `nets.py:wide`, else the
-    first.
-    """
+    """Restore all networks; custom ones take the spec of the same name, else the first spec."""
     if custom and all(checkpoint.record.model in MODELS for checkpoint in saved):
         raise UsageError("--model is for custom networks, and no checkpoint holds one")
-    named = {spec.name: spec for spec in custom}
+    by_name = {spec.name: spec for spec in custom}
     first = custom[0] if custom else None
     specs = [
-        None if (name := checkpoint.record.model) in MODELS else named.get(name, first)
+        None if (name := checkpoint.record.model) in MODELS else by_name.get(name, first)
         for checkpoint in saved
     ]
     return [restore_network(each, spec, on_event) for each, spec in zip(saved, specs, strict=True)]
 
 
 def _check_one_dataset(saved: list[Checkpoint], options: CheckpointsOptions) -> None:
-    """Raise UsageError where it is not clear whose test images to use."""
+    """Raise UsageError if several datasets could give the test images."""
     names = sorted({checkpoint.record.dataset.name for checkpoint in saved})
     if options.data.dataset == DatasetName.AUTO and len(names) > 1:
         raise UsageError(
@@ -123,7 +116,7 @@ def _describe_checkpoint(
 
 
 def _compare_pairs(paths: tuple[Path, ...], right: NDArray[np.bool_]) -> tuple[Disagreement, ...]:
-    """The exact test for each pair, adjusted over all; `right` is checkpoints × images."""
+    """Test each pair, with Bonferroni's correction; `right` is checkpoints × images."""
     pairs = list(combinations(range(len(paths)), 2))
     counts = [
         (int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())) for a, b in pairs
@@ -154,7 +147,7 @@ def _compare_pairs(paths: tuple[Path, ...], right: NDArray[np.bool_]) -> tuple[D
 def _choose_disputed(
     right: NDArray[np.bool_], options: CheckpointsOptions, on_event: OnEvent
 ) -> NDArray[np.int64]:
-    """Positions of images that only some checkpoints classify correctly, as many as asked for."""
+    """Choose positions of images that only some checkpoints classify correctly."""
     disputed = np.flatnonzero(right.any(axis=0) & ~right.all(axis=0))
     if len(disputed) < options.show_disagreements:
         few = f"the checkpoints disagree on only {plural(len(disputed), 'image')}"

@@ -1,4 +1,4 @@
-"""`compare` with exports: several of one comparison as one result, without training."""
+"""`compare` with exports: merges exports of one comparison."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,16 +13,15 @@ from mnist_cli.schema.options import LEAST_RUNS
 def merge_exports(paths: Sequence[Path], baseline_file: Path | None) -> CompareResult:
     """Merge exports into one comparison, and compare it with a baseline if there is one.
 
-    Raises:
-        UsageError: the exports are not of one comparison, or the baseline does not fit.
-        MnistCliError: a file cannot be read.
+    Raises UsageError if the exports are not of one comparison or the baseline does not fit, and
+    MnistCliError if a file cannot be read.
     """
     result = merge({path: baseline.load_baseline(path) for path in paths})
     if baseline_file is None:
         return result
-    earlier = baseline.load_baseline(baseline_file)
+    then = baseline.load_baseline(baseline_file)
     if result.target is not None or len(result.seeds) < LEAST_RUNS:
         raise UsageError(f"--baseline needs {LEAST_RUNS} seeds or more, trained without --target")
     names = [model.model for model in result.models]
-    baseline.check_comparable(baseline_file, earlier, names, result.dataset)
-    return baseline.compare(result, baseline_file, earlier)
+    baseline.check_comparable(baseline_file, then, names, result.dataset)
+    return baseline.compare(result, baseline_file, then)

@@ -1,4 +1,4 @@
-"""`compare`: several networks under one protocol, with the same seeds."""
+"""`compare` with networks: trains them with the same seeds, and analyses the runs."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,17 +23,16 @@ from mnist_cli.workflows.shared import warn_of_busy_cpus
 def compare_networks(
     options: CompareOptions, on_event: OnEvent, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[CompareResult]:
-    """Train every network with every seed, and yield what is known before and after each run.
+    """Train every network with every seed; yield the result before the first and after each run.
 
-    The runs go seed by seed, so that a machine that slows down does so for all networks. A run
-    depends on its network, protocol, seed and data, and not on what ran before it. Runs in the
-    journal are not repeated. A network that fails has the reason in its row, and no further runs.
-    With `settle`, networks get more seeds until each pair is settled, or until there is no time or
-    the most seeds were used.
+    The runs go seed by seed, so that a machine that slows down affects all networks. Only network,
+    protocol, seed and data decide a run. Runs in the journal are not repeated. A network that fails
+    has the reason in its row, and no further runs. With `settle`, networks get more seeds until
+    each pair is settled, the time is over, or the maximum number of seeds is reached.
 
     Raises:
-        UsageError: the device does not exist, or the journal or the baseline do not fit.
-        MnistCliError: a network cannot be imported, or the data, journal or baseline fail.
+        UsageError: the device does not exist, or the journal or the baseline does not fit.
+        MnistCliError: a network cannot be imported, or the data, journal or baseline fails.
     """
     started = clock()
 
@@ -66,7 +65,7 @@ def compare_networks(
 def _train_all(
     comparison: Comparison, executor: Executor, on_event: OnEvent
 ) -> Iterator[CompareResult]:
-    """Do the pending runs, as many at once as there are slots; the journal keeps each."""
+    """Train the pending runs, as many at once as there are slots, and save each in the journal."""
     _report_start(comparison, executor.slots, on_event)
     if comparison.options.execution.in_process and comparison.pending():
         environment = comparison.result.environment
@@ -83,12 +82,12 @@ def _train_all(
             for task in comparison.begin_runs(executor.slots):
                 executor.submit(task)
             if comparison.ended:
-                break  # else there may be no worker just now, and one may come
+                break  # else runs may be pending without a worker, and one may join
             done = executor.wait(on_progress)
             if done:
                 before = comparison.result
                 comparison.record(done)
-                yield comparison.result  # what is told below is known by then
+                yield comparison.result  # the caller has the result before the events
                 _report_runs(done, comparison, executor.slots, on_event)
                 _report_looks(before, comparison.result, on_event)
         if comparison.out_of_time:
@@ -141,7 +140,7 @@ def _report_runs(
 
 
 def _report_looks(before: CompareResult | None, result: CompareResult, on_event: OnEvent) -> None:
-    """Tell which pairs have a new verdict, or a new interval without one."""
+    """Report pairs with a new verdict, or a new interval without a verdict."""
     known = set(before.verdicts) if before else set()
     new = tuple(verdict for verdict in result.verdicts if verdict not in known)
     if result.settling and new:

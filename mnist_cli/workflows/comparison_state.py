@@ -1,4 +1,4 @@
-"""How far a comparison is: its networks, the runs under way and to come, and the result."""
+"""The state of a comparison: its networks, running and pending runs, and the result."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -27,41 +27,41 @@ from mnist_cli.schema.runs import Measurement, RunTask
 
 
 class Entrant:
-    """A network in a comparison: what it costs, how long it takes, and why it failed."""
+    """A network in a comparison: its cost, the time of its runs, and why it failed."""
 
     def __init__(self, entry: Entry, measured: Measurement) -> None:
         self.name = entry.name
         self.measured = measured
         self.failure = measured.failure
-        self.run_seconds: list[float] = []  # with all that is around a run, such as evaluation
+        self.run_seconds: list[float] = []  # of whole runs, with evaluation
         self._entry = entry
         self._code = code_sha256(entry.model)
         self._failed_seed: int | None = None
 
     def task(self, seed: int, target: float | None) -> RunTask:
-        """A run of this network, in the number format that was decided for all of its runs."""
-        assert self.measured.precision is not None  # one that cannot be measured is not trained
+        """A run of this network, in the precision of all its runs."""
+        assert self.measured.precision is not None  # a network without one is not trained
         return RunTask(replace(self._entry, precision=self.measured.precision), seed, target)
 
     def changed_files(self) -> list[str]:
-        """Files of its code that are not what they were at the start."""
+        """The files of its code that changed since the start."""
         now: dict[str, str] = {}
         with suppress(OSError, MnistCliError):  # a file is gone
             now = code_sha256(self._entry.model)
         return changed_files(self._code, now)
 
     def fail(self, seed: int, reason: str) -> None:
-        """Note why a run failed; of several, the one with the first seed counts."""
+        """Record why a run failed; among several, the one with the first seed counts."""
         if self._failed_seed is None or seed < self._failed_seed:
             self._failed_seed, self.failure = seed, f"seed {seed}: {reason}"
 
     @property
     def usual_seconds(self) -> float | None:
-        """How long a run takes; None before the first."""
+        """The median time of a run; None before the first run."""
         return median(self.run_seconds) if self.run_seconds else None
 
     def row(self, seeds: Sequence[int], finished: Mapping[tuple[str, int], Run]) -> ModelRuns:
-        """This network's part of the result: the same for any order in which runs finish."""
+        """The row of this network, whatever the order in which runs finish."""
         cost, precision = self.measured.cost, self.measured.precision
         before = [seed for seed in seeds if self._failed_seed is None or seed < self._failed_seed]
         return ModelRuns(
@@ -83,9 +83,9 @@ class Entrant:
 
 
 class Comparison:
-    """The entrants with their runs; the journal holds those that are finished.
+    """The entrants with their runs; the journal has the finished runs.
 
-    Which runs are to come depends on the results alone, not on the order in which they arrive.
+    Only the results decide which runs are pending, not the order in which runs finish.
     """
 
     def __init__(
@@ -95,28 +95,28 @@ class Comparison:
         environment: Environment,
         entrants: Sequence[Entrant],
         journal: Journal,
-        earlier: CompareResult | None,
+        baseline_result: CompareResult | None,
         elapsed: Callable[[], float],
     ) -> None:
-        """`earlier` is the baseline; `elapsed` tells the seconds since the command began."""
+        """`elapsed` returns the seconds since the command started."""
         self.options = options
         self.entrants = {entrant.name: entrant for entrant in entrants}
         self.journal = journal
         self.out_of_time = False
         self._dataset = dataset
         self._environment = environment
-        self._baseline = earlier
+        self._baseline = baseline_result
         self._elapsed = elapsed
-        self._running: dict[tuple[str, int], float] = {}  # with when it began
+        self._running: dict[tuple[str, int], float] = {}  # with the start time
         self.result = self._analyse()
 
     @property
     def ended(self) -> bool:
-        """Whether no run is under way, and none is to come."""
+        """Whether no run is running or pending."""
         return not self._running and (self.out_of_time or not self.pending())
 
     def begin_runs(self, slots: int) -> list[RunTask]:
-        """The runs to begin now, so that `slots` are under way, or fewer where time is up."""
+        """Choose the runs to start now, so that `slots` are running, or fewer if time is over."""
         tasks = []
         for entrant, seed in self.pending():
             if self.out_of_time or len(self._running) >= slots:
@@ -130,7 +130,7 @@ class Comparison:
         return tasks
 
     def record(self, done: Sequence[tuple[RunTask, Run | str]]) -> None:
-        """Add runs that ended to the journal and the result; a text is why one failed."""
+        """Add runs that ended to the journal and the result; a string says why a run failed."""
         for task, outcome in done:
             entrant = self.entrants[task.entry.name]
             seconds = self._elapsed() - self._running.pop((entrant.name, task.seed))
@@ -142,8 +142,8 @@ class Comparison:
         self.result = self._analyse()
 
     def pending(self) -> list[tuple[Entrant, int]]:
-        """The runs that are not finished, seed by seed: all, or those until the next look."""
-        needed = self._needed()
+        """The unfinished runs, seed by seed: all, or those until the next look."""
+        needed = self._count_needed_seeds()
         runs = [
             (entrant, self.options.seed + position)
             for position in range(max(needed.values()))
@@ -153,22 +153,22 @@ class Comparison:
         return [run for run in runs if (run[0].name, run[1]) not in self.journal.runs]
 
     def left(self, slots: int) -> RunsLeft:
-        """How many runs, and how long they take where `slots` are trained at once."""
+        """How many runs are left, and how long they take with `slots` at once."""
         times = [entrant.usual_seconds for entrant, _ in self.pending()]
         known = [seconds for seconds in times if seconds is not None]
-        look = max(self._needed().values()) if self.options.settle and times else None
+        look = max(self._count_needed_seeds().values()) if self.options.settle and times else None
         seconds = sum(known) / max(1, slots)  # there may be no worker for a moment
         at_least = len(known) < len(times)
         return RunsLeft(self.finished() + len(times), len(times), seconds, at_least, look)
 
     def finished(self) -> int:
-        """How many runs are done."""
-        keys = {(name, seed) for name in self.entrants for seed in self._seeds()}
+        """The number of finished runs."""
+        keys = {(name, seed) for name in self.entrants for seed in self._list_seeds()}
         return len(keys & self.journal.runs.keys())
 
     def _analyse(self) -> CompareResult:
         settle = self.options.settle
-        seeds = self._seeds()
+        seeds = self._list_seeds()
         entrants = self.entrants.values()
         result = analyse(
             CompareResult(
@@ -191,19 +191,18 @@ class Comparison:
         return result
 
     def _too_late_for(self, entrant: Entrant) -> bool:
-        """Whether a run of `entrant` would probably end after the time limit."""
+        """Whether a run of `entrant` is likely to end after the time limit."""
         limit = self.options.settle.time_limit if self.options.settle else None
         return limit is not None and self._elapsed() + (entrant.usual_seconds or 0) > limit
 
-    def _needed(self) -> dict[str, int]:
-        """How many seeds each network needs for now."""
+    def _count_needed_seeds(self) -> dict[str, int]:
         if self.result.settling is None:
             return dict.fromkeys(self.entrants, self.options.seeds)
         least = LEAST_RUNS if self._baseline else 0
         return seeds_needed(self.entrants, self.result.verdicts, self.result.settling, least)
 
-    def _seeds(self) -> range:
-        """All seeds asked for; where seeds are added, as many as a network has, up to the most."""
+    def _list_seeds(self) -> range:
+        """All requested seeds; if seeds are added, as many as the network with most runs has."""
         first, count = self.options.seed, self.options.seeds
         if self.options.settle:
             done = [seed - first + 1 for _, seed in self.journal.runs]

@@ -1,4 +1,4 @@
-"""`eval`: a checkpoint on a test set."""
+"""`eval`: evaluates a checkpoint on test images."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from mnist_cli.workflows.shared import choose_data, restore_network, warn_of_lea
 def evaluate_checkpoint(
     path: Path, custom: ModelSpec | None, data: DataOptions, device_name: str, on_event: OnEvent
 ) -> EvalResult:
-    """Measure a checkpoint on a test set, by default that of its own dataset.
+    """Evaluate a checkpoint on test images, by default those of its own dataset.
 
-    The code of a network is named by `custom`, which custom networks need.
+    `custom` names the code of a custom network.
 
     Raises:
-        UsageError: the network is a custom one and was not named, or there is no such device.
+        UsageError: `custom` is missing or does not fit, or the device does not exist.
         MnistCliError: the file or the data are damaged, or do not fit the network.
     """
     device = resolve_device(device_name)

@@ -1,4 +1,4 @@
-"""`export`: a trained network as a file for other programs, checked on test images."""
+"""`export`: writes a trained network as a file for other programs, and checks the file."""
 
 import logging
 import warnings
@@ -12,7 +12,7 @@ import torch
 from mnist_cli.data import datasets
 from mnist_cli.errors import MnistCliError
 from mnist_cli.formatting import plural
-from mnist_cli.networks.formats import FORMATS, Run, metadata_of
+from mnist_cli.networks.formats import FORMATS, Run, make_metadata
 from mnist_cli.networks.isolation import running
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.networks import ModelSpec
@@ -31,25 +31,25 @@ TOLERANCE = 1e-4  # of a logit; a different summation order changes it by about 
 def export_network(
     checkpoint: Path, output: Path, custom: ModelSpec | None, data: DataOptions, on_event: OnEvent
 ) -> ExportResult:
-    """Write a checkpoint's network in the format of the output's suffix, one of `FORMATS`.
+    """Write the network of a checkpoint in the format of the output's suffix, one of `FORMATS`.
 
-    What will be written is loaded and run on the test images first. Where it predicts another class
-    than the network or a logit differs by more than 1e-4, nothing is written.
+    This first runs the export on the test images, and writes nothing if it predicts another class
+    than the network, or a logit differs by more than 1e-4.
 
     Raises:
-        UsageError: the network is a custom one and was not named.
-        MnistCliError: the checkpoint or the data are damaged; the network cannot be exported, or
-            the export is another network; the file cannot be written.
+        UsageError: `custom` is missing or does not fit.
+        MnistCliError: the checkpoint or the data are damaged, the network cannot be exported, the
+            check fails, or the file cannot be written.
     """
     saved = load(checkpoint)
     model = restore_network(saved, custom, on_event)
     record = saved.record
     dataset, test = datasets.load_test(choose_data(data, saved), on_event, record.dataset)
     images = images_to_device(test.images, torch.device("cpu"))
-    written = FORMATS[output.suffix.lower()]
-    with running(model, "the network cannot be exported"), _silent():
-        content = written.write(model, metadata_of(to_json(record)))
-        run = written.read(content, model)
+    file_format = FORMATS[output.suffix.lower()]
+    with running(model, "the network cannot be exported"), _silence():
+        content = file_format.write(model, make_metadata(to_json(record)))
+        run = file_format.read(content, model)
         logits = predict(model, images)
         difference = None if run is None else _check(run, logits, images)
     write(output, content, "choose another --output")
@@ -65,8 +65,7 @@ def export_network(
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
-    """Suppress what torch's exporters print, log and warn."""
+def _silence() -> Iterator[None]:
     logging.disable()
     try:
         with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
@@ -78,7 +77,7 @@ def _silent() -> Iterator[None]:
 
 @torch.inference_mode()
 def _check(run: Run, expected: torch.Tensor, images: torch.Tensor) -> float:
-    """The largest difference of the logits; raises MnistCliError if a prediction differs."""
+    """Return the largest difference of a logit; raise MnistCliError if the export is wrong."""
     logits = torch.cat([run(batch) for batch in images.split(BATCH_SIZE)])
     difference = float((logits - expected).abs().max())
     others = int((logits.argmax(1) != expected.argmax(1)).sum())

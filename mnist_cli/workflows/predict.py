@@ -1,4 +1,4 @@
-"""`predict`: digits in a person's pictures, converted to MNIST's form."""
+"""`predict`: predicts the digits in the user's pictures."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -35,13 +35,13 @@ def predict_pictures(
 ) -> tuple[PredictResult, Image28]:
     """Predict the digits in pictures; a picture that cannot be read has a failure instead.
 
-    `pictures` are files, folders or `-` for standard input, in MNIST's form already if `raw`.
+    `pictures` are files, folders or `-` for standard input; if `raw`, they are not converted.
 
     Returns:
-        The result, and the N pictures that were read as the network sees them: uint8 N×28×28.
+        The result, and the N readable pictures as the network receives them, uint8 N×28×28.
 
     Raises:
-        UsageError: the network is a custom one and was not named, or there is no such device.
+        UsageError: `custom` is missing or does not fit, or the device does not exist.
         MnistCliError: the checkpoint is damaged, or does not fit the network.
     """
     device = resolve_device(device_name)
@@ -52,7 +52,7 @@ def predict_pictures(
     read = list(_read(pictures, raw=raw))
     images = [image for _, image in read if not isinstance(image, str)]
     seen = np.array(images, np.uint8).reshape(-1, 28, 28)  # there may be none
-    rows = iter(_probabilities(place(model, device), images_to_device(seen, device)))
+    rows = iter(_predict_probabilities(place(model, device), images_to_device(seen, device)))
     result = PredictResult(
         checkpoint=str(checkpoint),
         model=saved.record.model,
@@ -60,7 +60,7 @@ def predict_pictures(
         pictures=tuple(
             PictureResult(name, failure=image)
             if isinstance(image, str)
-            else _predicted(name, next(rows))
+            else _make_result(name, next(rows))
             for name, image in read
         ),
     )
@@ -68,7 +68,7 @@ def predict_pictures(
 
 
 def _read(pictures: Iterable[Path], *, raw: bool) -> Iterator[tuple[str, Image28 | str]]:
-    """Each picture's name, with its 28×28 pixels or why it has none."""
+    """Yield the name of each picture, with its 28×28 pixels or why it cannot be read."""
     convert = to_brightness if raw else to_mnist_form
     for path in pictures:
         try:
@@ -78,20 +78,20 @@ def _read(pictures: Iterable[Path], *, raw: bool) -> Iterator[tuple[str, Image28
             continue
         for file in files:
             try:
-                yield _readable(file), convert(read_picture(file))
+                yield _escape(file), convert(read_picture(file))
             except MnistCliError as error:
-                yield _readable(file), _readable(error)
+                yield _escape(file), _escape(error)
             except ValueError as error:
-                yield _readable(file), _readable(f"{file}: {error}")
+                yield _escape(file), _escape(f"{file}: {error}")
 
 
-def _readable(text: object) -> str:
-    """With the bytes of a file's name that are not UTF-8 escaped."""
+def _escape(text: object) -> str:
+    # Bytes of a file name may be not UTF-8.
     return str(text).encode("utf-8", "backslashreplace").decode()
 
 
-def _probabilities(model: nn.Module, images: Tensor) -> Tensor:
-    """Float64 N×10; raises MnistCliError where the network has none."""
+def _predict_probabilities(model: nn.Module, images: Tensor) -> Tensor:
+    """Float64 N×10; raises MnistCliError if an output is not finite."""
     if not len(images):
         return torch.empty(0)
     probabilities = predict(model, images).double().softmax(1)
@@ -100,7 +100,7 @@ def _probabilities(model: nn.Module, images: Tensor) -> Tensor:
     return probabilities
 
 
-def _predicted(name: str, probabilities: Tensor) -> PictureResult:
+def _make_result(name: str, probabilities: Tensor) -> PictureResult:
     most, prediction = probabilities.max(0)
     return PictureResult(
         picture=name,

@@ -16,14 +16,10 @@ from mnist_cli.training.checkpoint import Checkpoint, restore_model
 
 
 def restore_network(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> nn.Module:
-    """The network of a checkpoint. A name in a file is looked up, never imported.
+    """Build the network of a checkpoint, with a notice if its code changed since the training.
 
-    A notice tells if the code changed since the training.
-
-    Raises:
-        UsageError: the network is a custom one, and `custom` does not say which, or has other
-            arguments.
-        MnistCliError: it does not fit the checkpoint.
+    This imports only registered networks and `custom`, never a name in a file. Raises UsageError if
+    a custom network needs `custom` or other arguments, MnistCliError if the weights do not fit.
     """
     spec = custom or MODELS.get(saved.record.model)
     if spec is None:
@@ -43,7 +39,7 @@ def restore_network(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEve
 
 
 def choose_data(data: DataOptions, saved: Checkpoint | None) -> DataOptions:
-    """With a checkpoint, `auto` is the dataset of its training."""
+    """Replace `auto` by the dataset on which a checkpoint was trained."""
     if saved is None or data.dataset != DatasetName.AUTO:
         return data
     return DataOptions(DatasetName(saved.record.dataset.name), data.data_dir)

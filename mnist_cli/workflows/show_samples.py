@@ -1,4 +1,4 @@
-"""`show-samples`: images by seed, label and error."""
+"""`show-samples`: chooses images by seed, label and error."""
 
 import numpy as np
 import torch
@@ -22,12 +22,8 @@ def choose_samples(
 ) -> tuple[SamplesResult, LabelledImages]:
     """Choose images by seed, label and, with a checkpoint, by whether its prediction is wrong.
 
-    Returns:
-        What was chosen, and those images in the same order.
-
-    Raises:
-        UsageError: the network is a custom one and was not named, or there is no such device.
-        MnistCliError: the file or the data are damaged.
+    Returns the result, and its images in the same order. Raises UsageError if the code of a custom
+    network is not given or the device does not exist, MnistCliError if a file is damaged.
     """
     device = resolve_device(options.device)
     saved = load(options.checkpoint) if options.checkpoint else None
@@ -64,7 +60,7 @@ def choose_samples(
 def _choose(
     options: SamplesOptions, labels: NDArray[np.uint8], predictions: NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
-    """Positions of images with the label and, where that was asked for, a wrong prediction."""
+    """Choose positions of images with the label and, with --errors, a wrong prediction."""
     fits = np.ones(len(labels), dtype=bool)
     if options.label is not None:
         fits &= labels == options.label

@@ -1,4 +1,4 @@
-"""`summary`: what networks cost before anything is trained."""
+"""`summary`: counts the parameters and operations of networks."""
 
 from mnist_cli.networks.building import build
 from mnist_cli.networks.complexity import count_operations
@@ -8,13 +8,9 @@ from mnist_cli.schema.results import SummaryResult
 
 
 def summarize_networks(spec: ModelSpec | None, batch_size: int) -> tuple[SummaryResult, list[str]]:
-    """Count the parameters and operations of one network, or of all registered ones.
+    """Count parameters and operations of one network or all registered ones, for one batch.
 
-    Returns:
-        The figures, and torchinfo's table for each network.
-
-    Raises:
-        MnistCliError: the network cannot be made.
+    Returns also torchinfo's table of each network. Raises MnistCliError if one cannot be built.
     """
     specs = [spec] if spec else list(MODELS.values())
     pairs = [count_operations(spec.name, build(spec, seed=0), batch_size) for spec in specs]

@@ -1,4 +1,4 @@
-"""`train`: one network, one seed, saved after every epoch."""
+"""`train`: trains one network with one seed, and saves it after every epoch."""
 
 import torch
 
@@ -37,7 +37,7 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
 
     Raises:
         UsageError: the device does not exist, or the file to resume is of another training.
-        MnistCliError: network, data, loss or output fails; finished epochs stay saved.
+        MnistCliError: network, data, loss or output fails; the file has the finished epochs.
     """
     use_threads(options.threads)
     device = resolve_device(options.device)
@@ -60,7 +60,7 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     elif absolute(options.checkpoint).exists():
         on_event(Notice(f"{options.checkpoint} will be replaced; --output FILE writes elsewhere"))
     with running(model, f"cannot save {options.model.name}"):
-        checkpoint.collect(model, training.optimizer)  # it fails before the training, not after
+        checkpoint.collect(model, training.optimizer)  # fails now rather than after the training
     epochs = resumed.record.epochs if resumed else ()
     return _train_and_save(options, training, choice, test, dataset.info, epochs, on_event)
 
@@ -74,7 +74,7 @@ def _train_and_save(
     done: tuple[EpochResult, ...],
     on_event: OnEvent,
 ) -> TrainResult:
-    """Train the epochs after those that are `done`, and save the checkpoint after each."""
+    """Train the epochs after the `done` ones, and save the checkpoint after each."""
     epochs, path = list(done), options.checkpoint
     model, optimizer, name = training.model, training.optimizer, options.model.name
     code = code_sha256(options.model)
@@ -114,7 +114,7 @@ def _train_and_save(
             so_far = f"{len(result.epochs)} of {plural(options.protocol.epochs, 'epoch')}"
             on_event(Notice(f"{path} holds {so_far}; go on with --resume {path}"))
         raise
-    assert result is not None  # a protocol has at least one epoch, a resumed one another
+    assert result is not None  # at least one epoch was trained
     return result
 
 
@@ -159,7 +159,7 @@ def _check_same_training(options: TrainOptions, choice: Choice, resumed: Checkpo
 
 
 def _check_same_images(resumed: Checkpoint, dataset: DatasetInfo) -> None:
-    """Raise UsageError where a dataset of the same name holds other images."""
+    """Raise UsageError if a dataset of the same name has other images."""
     if resumed.record.dataset.sha256 != dataset.sha256:
         raise UsageError(
             f"{resumed.path} was trained on other images called {dataset.name}; "

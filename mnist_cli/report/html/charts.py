@@ -1,7 +1,4 @@
-"""The pictures of a report as values and axes; the page draws them in percent of its width.
-
-So a picture takes any width, while its text and marks keep their size.
-"""
+"""The charts of a report as values and axes. The page draws them in percent of its width."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -55,7 +52,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Line:
-    """Joined places: the curve of a seed, the mean of a network, or the Pareto front."""
+    """A line through points: the curve of a seed, the mean of a network, or the Pareto front."""
 
     kind: Literal["seed", "mean", "front"]
     network: int
@@ -64,7 +61,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """A chart with two axes, its description in words, and error bars."""
+    """A chart with two axes, a description in words, and error bars."""
 
     x: Axis
     y: Axis
@@ -74,7 +71,7 @@ class Panel:
 
 
 def axis(label: str, values: Iterable[float], *, whole: bool = False) -> Axis:
-    """A scale that holds all `values`, logarithmic where they differ much, with round ticks."""
+    """An axis for all `values`, logarithmic if they differ much, with round ticks."""
     known = [value for value in values if math.isfinite(value)]
     least, most = min(known, default=0.0), max(known, default=1.0)
     logarithmic = is_logarithmic(least, most) and not whole
@@ -115,7 +112,7 @@ def verdict_strips(verdicts: Sequence[Verdict]) -> tuple[Axis, list[Strip]]:
     strips = []
     for verdict in verdicts:
         mean = -verdict.difference.mean if by_time else verdict.difference.mean * 100
-        mean = abs(mean) if verdict.better else mean  # a sentence names the better one first
+        mean = abs(mean) if verdict.better else mean  # the sentence names the better one first
         half = (verdict.difference.half_width or 0) * (1 if by_time else 100)
         strips.append(Strip(mean, mean - half, mean + half))
     label = f"how far the first is ahead ({'s' if by_time else 'points'})"
@@ -168,7 +165,7 @@ def curve_panels(result: CompareResult) -> list[Panel]:
             runs = [run.history for run in model.runs if run.history and model.figures]
             curves = [[(epoch.epoch, figure(epoch)) for epoch in history] for history in runs]
             if curves:
-                # Over the epochs that all seeds have: a run may end early at a target.
+                # Over the epochs that all seeds have, because a run may end early at a target.
                 mean = [(p[0][0], fmean(y for _, y in p)) for p in zip(*curves, strict=False)]
                 seeds += [Line("seed", place, curve) for curve in curves]
                 means.append(Line("mean", place, mean))

@@ -24,10 +24,9 @@ from mnist_cli.system.streams import visible
 
 
 def write_report(path: Path, result: CompareResult, images: NDArray[np.uint8] | None) -> None:
-    """Write the page of a comparison, with the day on which its journal was last written.
+    """Write the page of a comparison, with the day of the last write to its journal.
 
-    Raises:
-        MnistCliError: the file cannot be written, or the mistakes of a run are damaged.
+    Raises MnistCliError if the file cannot be written, or the mistakes of a run are damaged.
     """
     journal = Path(result.journal) if result.journal else None
     written = journal.stat().st_mtime if journal and journal.is_file() else time.time()
@@ -36,14 +35,15 @@ def write_report(path: Path, result: CompareResult, images: NDArray[np.uint8] | 
 
 
 def page(result: CompareResult, images: NDArray[np.uint8] | None, day: str = "") -> str:
-    """The page of `result`, made on a `day`; it says so if its images, uint8 N×28×28, are missing.
+    """The page of `result`, with the test `images`, uint8 N×28×28, if they are on disk.
 
-    Names and messages are escaped, and the page's own policy lets nothing be loaded or run.
+    The page escapes names and messages, and its content security policy lets it load and run
+    nothing.
     """
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("mnist_cli.report", "html"),
         autoescape=True,
-        finalize=lambda value: _shown(value) if type(value) is str else value,
+        finalize=lambda value: _clean(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -82,7 +82,7 @@ def page(result: CompareResult, images: NDArray[np.uint8] | None, day: str = "")
     )
 
 
-def _shown(text: str) -> str:
-    """Text without control characters; `n = 5`, `2.50 ± 3.42` and `2.14 s` stay on one line."""
+def _clean(text: str) -> str:
+    """Escape control characters, and keep `n = 5`, `2.50 ± 3.42` and `2.14 s` on one line."""
     space = r" (?=[=±] )|(?<= [=±]) |(?<=\d) (?=(?:[%MGs]|points)(?!\w))"
     return re.sub(space, "\N{NO-BREAK SPACE}", visible(text))

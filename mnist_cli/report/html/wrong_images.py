@@ -1,4 +1,4 @@
-"""The errors of networks: confusion matrices, and images that they get wrong."""
+"""The errors of networks: confusion matrices, and images that they classify wrongly."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ from mnist_cli.schema.datasets import NUM_CLASSES
 
 IMAGES_OF_NETWORK = 12
 IMAGES_OF_PAIR = 8
-PAIRS = 6  # those that disagree most, of up to 66 for twelve networks
+PAIRS = 6  # those that disagree most
 
 Pixels = NDArray[np.uint8]  # N×28×28
 Codes = NDArray[np.uint8]  # R×N: `mistakes.decode_runs` of one network
@@ -24,9 +24,9 @@ Codes = NDArray[np.uint8]  # R×N: `mistakes.decode_runs` of one network
 
 @dataclass(frozen=True)
 class WrongImage:
-    """An image, as a data URI where it is at hand, with its label.
+    """An image, as a data URI if it is on disk, with its label.
 
-    `answers` are, for one network or two: in how many of how many runs it is wrong, and as what.
+    `answers` has for each network: the number of wrong runs, of runs, and the usual wrong class.
     """
 
     source: str | None
@@ -48,12 +48,9 @@ class Mistakes:
 def wrong_images(
     result: CompareResult, pixels: Pixels | None
 ) -> tuple[list[Mistakes], list[Mistakes]]:
-    """What each network that did not fail gets wrong, and the pairs that disagree most.
+    """The errors of each network that did not fail, and the pairs that disagree most.
 
-    Runs from before mistakes were kept have no part in it.
-
-    Raises:
-        ValueError: the mistakes of a run are damaged.
+    Runs without mistakes do not count. Raises ValueError if the mistakes of a run are damaged.
     """
     num_test = result.dataset.num_test
     known = {m.model: decode_runs(m.runs, num_test) for m in result.models if m.figures}
@@ -64,10 +61,10 @@ def wrong_images(
         counts = count_confusions(its)
         label, answer = divmod(int(counts.argmax()), NUM_CLASSES)
         sentence = (
-            f"{_mean(counts.sum() / len(its))} of {num_test:,} images wrong in a run, most often "
-            f"{label} taken for {answer}: {_times(int(counts.max()), len(its))}."
+            f"{_round(counts.sum() / len(its))} of {num_test:,} images wrong in a run, most often "
+            f"{label} taken for {answer}: {_count_times(int(counts.max()), len(its))}."
         )
-        images = _shown(_largest(shares[name], IMAGES_OF_NETWORK), [its], pixels)
+        images = _make_images(_find_largest(shares[name], IMAGES_OF_NETWORK), [its], pixels)
         networks.append(Mistakes([name], sentence, images, len(its), counts.tolist()))
     pairs = []
     for first, second in combinations(codes, 2):
@@ -75,36 +72,38 @@ def wrong_images(
         # Expected counts for two independent runs: one is right, the other wrong.
         only_first, only_second = ((1 - one) * other).sum(), (one * (1 - other)).sum()
         sentence = (
-            f"In the mean of two runs, {first} alone is right on {_mean(only_first)} images and "
-            f"{second} alone on {_mean(only_second)}."
+            f"In the mean of two runs, {first} alone is right on {_round(only_first)} images and "
+            f"{second} alone on {_round(only_second)}."
         )
-        disputed = _largest(np.abs(one - other), IMAGES_OF_PAIR)
-        images = _shown(disputed, [codes[first], codes[second]], pixels)
+        disputed = _find_largest(np.abs(one - other), IMAGES_OF_PAIR)
+        images = _make_images(disputed, [codes[first], codes[second]], pixels)
         pairs.append((only_first + only_second, Mistakes([first, second], sentence, images)))
     pairs.sort(key=lambda pair: -pair[0])
     return networks, [pair for _, pair in pairs[:PAIRS]]
 
 
-def _mean(count: float) -> str:
+def _round(count: float) -> str:
     """A mean of counts, rounded to whole images from 10 on."""
     return f"{count:,.0f}" if count >= 10 else f"{round(count, 1):g}"
 
 
-def _times(count: int, runs: int) -> str:
-    """`11 times in a run, 57 in all 5`, or of one run `11 times`."""
-    per_run = _mean(count / runs)
-    said = "once" if per_run == "1" else f"{per_run} times"
-    return said if runs == 1 else f"{said} in a run, {count:,} in all {runs}"
+def _count_times(count: int, runs: int) -> str:
+    """`11 times in a run, 57 in all 5`, or for one run `11 times`."""
+    per_run = _round(count / runs)
+    text = "once" if per_run == "1" else f"{per_run} times"
+    return text if runs == 1 else f"{text} in a run, {count:,} in all {runs}"
 
 
-def _largest(values: NDArray[np.float64], count: int) -> list[int]:
-    """The positions of the `count` largest values above 0; the first of equal ones."""
+def _find_largest(values: NDArray[np.float64], count: int) -> list[int]:
+    """The positions of the `count` largest values above 0; among equal values, the first ones."""
     order = np.argsort(-values, kind="stable")[:count].tolist()
     return [position for position in order if values[position] > 0]
 
 
-def _shown(images: list[int], codes: Sequence[Codes], pixels: Pixels | None) -> list[WrongImage]:
-    shown = []
+def _make_images(
+    images: list[int], codes: Sequence[Codes], pixels: Pixels | None
+) -> list[WrongImage]:
+    results = []
     for image in images:
         wrong = [column[column != RIGHT] for column in (its[:, image] for its in codes)]
         label = int(np.concatenate(wrong)[0]) // NUM_CLASSES
@@ -112,11 +111,12 @@ def _shown(images: list[int], codes: Sequence[Codes], pixels: Pixels | None) -> 
             (len(w), len(its), int(np.bincount(w % NUM_CLASSES).argmax()) if len(w) else None)
             for w, its in zip(wrong, codes, strict=True)
         ]
-        shown.append(WrongImage(None if pixels is None else _uri(pixels[image]), label, answers))
-    return shown
+        source = None if pixels is None else _to_uri(pixels[image])
+        results.append(WrongImage(source, label, answers))
+    return results
 
 
-def _uri(image: NDArray[np.uint8]) -> str:
+def _to_uri(image: NDArray[np.uint8]) -> str:
     file = io.BytesIO()
     matplotlib.image.imsave(file, image, cmap="gray", vmin=0, vmax=255, format="png")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

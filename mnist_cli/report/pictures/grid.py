@@ -16,12 +16,9 @@ MARGIN, ABOVE = 3, 8  # pixels of 28 beside an image, and above it for the capti
 
 
 def save_grid(path: Path, images: NDArray[np.uint8], captions: list[str]) -> None:
-    """Write N×28×28 images, as square a grid as N allows, in the format of the suffix.
+    """Write N×28×28 images as a square grid, in the format of the suffix.
 
-    More than 400 have no captions.
-
-    Raises:
-        MnistCliError: the file cannot be written.
+    More than 400 images have no captions. Raises MnistCliError if the file cannot be written.
     """
     columns = max(1, math.ceil(math.sqrt(len(images))))
     rows = max(1, math.ceil(len(images) / columns))

@@ -26,9 +26,9 @@ from mnist_cli.report.pictures.style import (
 from mnist_cli.schema.comparison import Aggregate, CompareResult
 from mnist_cli.schema.results import TrainResult
 
-MOST_TICKS = 8  # the numbers of more values would overlap
-# Where a label may stand beside its point, the best first: points to the right and up.
-PLACES: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
+MOST_TICKS = 8  # more tick labels would overlap
+# Possible offsets of a label from its point, in points to the right and up, the best first.
+OFFSETS: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
     (8, -12, "left"),
     (-8, 6, "right"),
     (8, 6, "left"),
@@ -41,12 +41,9 @@ PLACES: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
 def plot_comparison(path: Path, result: CompareResult) -> None:
     """Plot accuracy against parameters and training time, or against a varied number.
 
-    The axes are logarithmic where costs differ much. Bars are the 95 % interval of the accuracy and
-    the range of the times; the grey line joins the networks that no other beats at their cost.
-    Below are the epochs of each run.
-
-    Raises:
-        MnistCliError: the file cannot be written.
+    Axes are logarithmic if costs differ much. Bars are the 95 % interval of the accuracy and the
+    range of the times; the grey line is the Pareto front. Below are the epochs of each run. Raises
+    MnistCliError if the file cannot be written.
     """
     if setting := varied_number(result):
         plot_setting(path, result, setting)
@@ -60,28 +57,25 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     by_time.sharey(by_size)
     by_time.tick_params(labelleft=False)
     for position, parameters, figures in rows:
-        _point(by_size, position, parameters, figures)
+        _draw_point(by_size, position, parameters, figures)
         if figures.times:
-            _point(by_time, position, figures.times[0], figures, figures.times[1:])
+            _draw_point(by_time, position, figures.times[0], figures, figures.times[1:])
     _finish(by_size, [(p, f) for _, p, f in rows if f.pareto_parameters])
     _finish(by_time, [(f.times[0], f) for _, _, f in rows if f.times and f.pareto_seconds])
     by_size.set(xlabel="parameters", ylabel="test accuracy (%)")
     by_time.set(xlabel="training time (s)" if any(f.times for *_, f in rows) else "no times")
     figure.suptitle(title(result), fontsize="medium")
-    figure.draw_without_rendering()  # places everything
+    figure.draw_without_rendering()  # computes the layout
     names = list(map(point_label, result.models))
-    _label(by_size, [(names[at], parameters, f.test_accuracy.mean) for at, parameters, f in rows])
+    sized = [(names[at], size, f.test_accuracy.mean) for at, size, f in rows]
+    _draw_labels(by_size, sized)
     timed = [(names[at], f.times[0], f.test_accuracy.mean) for at, _, f in rows if f.times]
-    _label(by_time, timed)
+    _draw_labels(by_time, timed)
     save_figure(figure, path)
 
 
 def plot_training(path: Path, result: TrainResult) -> None:
-    """Plot training loss, test loss and test accuracy by epoch.
-
-    Raises:
-        MnistCliError: the file cannot be written.
-    """
+    """Plot losses and test accuracy by epoch; raises MnistCliError if `path` cannot be written."""
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     epochs = [epoch.epoch for epoch in result.epochs]
@@ -105,7 +99,7 @@ def plot_training(path: Path, result: TrainResult) -> None:
     save_figure(figure, path)
 
 
-def _point(
+def _draw_point(
     axes: Axes,
     position: int,
     cost: float,
@@ -131,8 +125,8 @@ def _draw_marks(
     axes.errorbar(x, y, capsize=4, markersize=7, **look(position), **options)
 
 
-def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
-    """Write each name beside its (name, cost, accuracy), where it covers least."""
+def _draw_labels(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
+    """Write the name of each (name, cost, accuracy) beside its point, where it covers least."""
     taken = []
     for container in axes.containers:
         assert isinstance(container, ErrorbarContainer)
@@ -142,13 +136,13 @@ def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
         taken.append(marker.get_window_extent())
     for name, cost, accuracy in points:
         label = axes.annotate(name, (cost, accuracy * 100), (0, 0), textcoords="offset points")
-        crossed = []
-        for right, up, alignment in PLACES:
+        overlaps = []
+        for right, up, alignment in OFFSETS:
             label.set(position=(right, up), horizontalalignment=alignment)
             box = label.get_window_extent()
             outside = box.x0 < axes.bbox.x0 or box.x1 > axes.bbox.x1
-            crossed.append(len(taken) * outside + box.count_overlaps(taken))
-        right, up, alignment = PLACES[crossed.index(min(crossed))]
+            overlaps.append(len(taken) * outside + box.count_overlaps(taken))
+        right, up, alignment = OFFSETS[overlaps.index(min(overlaps))]
         label.set(position=(right, up), horizontalalignment=alignment)
         taken.append(label.get_window_extent())
 
@@ -182,11 +176,7 @@ def varied_number(result: CompareResult) -> str | None:
 
 
 def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
-    """Plot a line for each network over a setting, with the bars and curves of `plot_comparison`.
-
-    Raises:
-        MnistCliError: the file cannot be written.
-    """
+    """Plot each network over a setting, else as `plot_comparison`; raises MnistCliError as it."""
     networks: dict[str, list[tuple[float, Aggregate]]] = {}
     for model in result.models:
         if model.figures:
@@ -195,8 +185,8 @@ def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
     figure, (accuracies, times) = with_curves(result)
     for position, (network, points) in enumerate(networks.items()):
         points.sort(key=lambda point: point[0])
-        _line(accuracies, position, network, [(x, accuracy_ends(f)) for x, f in points])
-        _line(times, position, network, [(x, f.times) for x, f in points if f.times])
+        _draw_line(accuracies, position, network, [(x, accuracy_ends(f)) for x, f in points])
+        _draw_line(times, position, network, [(x, f.times) for x, f in points if f.times])
     accuracies.set(xlabel=as_label(setting), ylabel="test accuracy (%)")
     times.set(xlabel=as_label(setting), ylabel="training time (s)")
     values = sorted({value for points in networks.values() for value, _ in points})
@@ -213,13 +203,13 @@ def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
     save_figure(figure, path)
 
 
-def _line(
+def _draw_line(
     axes: Axes,
     position: int,
     network: str,
     points: Sequence[tuple[float, tuple[float, float, float]]],
 ) -> None:
-    """Draw a line through points: a value with its height and the ends of its bar."""
+    """Draw a line through points (value, (height, low end of its bar, high end))."""
     _draw_marks(
         axes,
         position,
@@ -233,7 +223,7 @@ def _line(
 
 
 def with_curves(result: CompareResult) -> tuple[Figure, tuple[Axes, Axes]]:
-    """Make a figure with two empty axes, above the learning curves where runs kept their epochs."""
+    """Make a figure with two empty axes, above learning curves if runs have their epochs."""
     if not any(run.history for model in result.models for run in model.runs):
         figure = Figure(figsize=(10, 4.5), layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -245,7 +235,6 @@ def with_curves(result: CompareResult) -> tuple[Figure, tuple[Axes, Axes]]:
 
 
 def _draw_curves(accuracies: Axes, losses: Axes, result: CompareResult) -> None:
-    """Draw the test accuracies and losses of each run, epoch by epoch."""
     for position, model in enumerate(result.models):
         for run in model.runs:
             epochs = [epoch.epoch for epoch in run.history]

@@ -1,6 +1,6 @@
-"""What all plots share: readable in print, in grey, and for the colour-blind.
+"""The style of all plots, readable in print, in grey and for colour-blind people.
 
-Networks differ by marker and by a label; the colours are those of Okabe and Ito (2008).
+Networks differ by marker and label; the colours are those of Okabe and Ito (2008).
 """
 
 import math
@@ -19,7 +19,7 @@ from mnist_cli.schema.comparison import SETTLED, Aggregate, CompareResult, Model
 from mnist_cli.system.files import write
 from mnist_cli.system.streams import visible
 
-END_OF_A_NAME = 20  # characters that a plot shows of a long one
+NAME_END = 20  # characters at both ends of a long name that a plot shows
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX*<>"
 THOUSANDS = EngFormatter(sep="")
@@ -40,7 +40,7 @@ def look(position: int) -> dict[str, Any]:
 
 
 def title(result: CompareResult) -> str:
-    """The images, and what the bars are."""
+    """The dataset, and what the bars mean."""
     trained = "" if result.target is None else f", trained up to {result.target * 100:g} %"
     if result.settling:
         settled = sum(pair.outcome in SETTLED for pair in result.verdicts)
@@ -59,15 +59,15 @@ def title(result: CompareResult) -> str:
 
 
 def as_label(text: str) -> str:
-    """Text for a plot: a $ starts no formula, and a long text loses its middle."""
+    """Text for a plot: escape $, which starts a formula, and shorten long text in the middle."""
     shown = visible(text)
-    if len(shown) > 2 * END_OF_A_NAME + 3:
-        shown = f"{shown[:END_OF_A_NAME]}...{shown[-END_OF_A_NAME:]}"
+    if len(shown) > 2 * NAME_END + 3:
+        shown = f"{shown[:NAME_END]}...{shown[-NAME_END:]}"
     return shown.replace("$", r"\$")
 
 
 def point_label(model: ModelRuns) -> str:
-    """A network's name; with --seeds auto also its number of seeds, and whether it is open."""
+    """A network's name, with --seeds auto also its number of seeds and whether it is open."""
     name = as_label(model.model)
     if model.settled is None:
         return name
@@ -77,7 +77,7 @@ def point_label(model: ModelRuns) -> str:
 def accuracy_ends(figures: Aggregate) -> tuple[float, float, float]:
     """Mean accuracy and the ends of its bar, in percent: the interval, else the deviation.
 
-    The interval of few seeds may leave 0 to 100, where its bar ends.
+    The bar ends at 0 and 100, which the interval of few seeds may exceed.
     """
     mean, half = figures.test_accuracy.mean, figures.test_accuracy.half_width
     half = half or figures.accuracy_deviation or 0
@@ -91,12 +91,12 @@ def accuracy_bar(figures: Aggregate) -> list[list[float]]:
 
 
 def is_logarithmic(low: float, high: float) -> bool:
-    """Whether an axis is logarithmic; for less than a factor of 3 it has too few round ticks."""
+    """Whether an axis is logarithmic: below a factor of 3, it would have too few round ticks."""
     return high > 3 * low > 0
 
 
 def tick_locator(low: float, high: float, *, whole: bool = False) -> Locator:
-    """The locator of the ticks of an axis from `low` to `high`, with `whole` for integers only."""
+    """The tick locator of an axis from `low` to `high`; with `whole`, for integers only."""
     if is_logarithmic(low, high) and not whole:
         return LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5))
     return MaxNLocator(5, steps=list(ROUND), integer=whole)
@@ -108,7 +108,7 @@ def tick_text(tick: float) -> str:
 
 
 def scale(axes: Axes) -> None:
-    """Make the horizontal axis logarithmic where its values differ much, with round numbers."""
+    """Make the horizontal axis logarithmic if its values differ much, with round ticks."""
     low, high = axes.dataLim.intervalx
     if is_logarithmic(low, high):
         axes.set_xscale("log")
@@ -118,10 +118,7 @@ def scale(axes: Axes) -> None:
 
 
 def thin(axes: Axes) -> None:
-    """Drop ticks of the horizontal axis whose numbers would overlap the one before.
-
-    The figure must have been drawn, which sets the widths of the numbers.
-    """
+    """Drop ticks of the horizontal axis whose labels overlap; the figure must have been drawn."""
     kept, end = [], -math.inf
     for tick, text in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True):
         box = text.get_window_extent()
@@ -132,7 +129,7 @@ def thin(axes: Axes) -> None:
 
 
 def plain(axes: Axes) -> None:
-    """Two spines and a faint grid."""
+    """Draw two spines and a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
@@ -141,8 +138,7 @@ def plain(axes: Axes) -> None:
 def save_figure(figure: Figure, path: Path) -> None:
     """Write `figure` in the format of the suffix; the same figure gives the same bytes.
 
-    Raises:
-        MnistCliError: the file cannot be written.
+    Raises MnistCliError if the file cannot be written.
     """
     suffix = path.suffix.lower().removeprefix(".")
     drawn = BytesIO()

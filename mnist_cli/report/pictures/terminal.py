@@ -21,10 +21,10 @@ GAP = 2
 
 
 def draw(console: Console, images: NDArray[np.uint8], captions: list[str]) -> Table:
-    """Captioned images side by side, as many as `console` is wide.
+    """Draw captioned images, uint8 N×28×28, in as many columns as fit the console.
 
-    Half-block characters in grey where the console has colour and the characters, ASCII
-    elsewhere; either way two pixel rows share a line.
+    The images are half-block characters in grey if the console has colour and these characters,
+    else ASCII. A line has two rows of pixels.
     """
     colour = console.is_terminal and console.color_system and not console.no_color
     blocks = colour and not console.options.ascii_only
@@ -56,7 +56,7 @@ def picture_caption(picture: PictureResult) -> str:
 
 
 def disputed_caption(image: DisputedImage) -> str:
-    """`7: 7, 1`: the label, and the prediction of each checkpoint in their order."""
+    """`7: 7, 1`: the label, and the prediction of each checkpoint."""
     return f"{image.label}: {', '.join(map(str, image.predictions))}"
 
 
