@@ -275,10 +275,11 @@ def test_a_full_disk_is_one_line() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_narrow_character_sets(encoding: str) -> None:
-    command = ("compare", "mlp", "--dataset", "mnist5k", "--epochs", "1", "--quiet", "--seeds", "2")
+def test_narrow_character_sets(run_cli: RunCli, encoding: str) -> None:
+    data = ("--dataset", "mnist5k", "--epochs", "1", "--seeds", "2")
+    run_cli("compare", "mlp", *data, "--export-json", "a.json")
     process = start_python(
-        *("-m", "mnist_cli", *command),
+        *("-m", "mnist_cli", "compare", "a.json"),
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONIOENCODING": encoding},
     )
