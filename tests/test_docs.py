@@ -10,6 +10,7 @@ import typer
 from PIL import Image, ImageDraw
 
 from mnist_cli.cli.app import app
+from mnist_cli.comparison.baseline import load_baseline
 from mnist_cli.data import datasets
 from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.errors import ExitCode
@@ -99,3 +100,13 @@ def test_links_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_gate_of_ci_has_a_baseline_that_fits_its_command() -> None:
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    assert "--dataset mnist --seeds 5" in workflow
+    assert "--baseline .github/baseline.json --fail-on-regression" in workflow
+    made = load_baseline(ROOT / ".github/baseline.json")
+    assert [row.model for row in made.models] == ["mlp", "tinycnn"]
+    assert "mnist-cli compare mlp tinycnn" in workflow
+    assert (made.dataset.name, len(made.seeds), made.journal) == ("mnist", 5, "runs.jsonl")
