@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -223,8 +223,11 @@ def test_a_worker_that_is_killed_while_it_starts() -> None:
     family = psutil.Process(process.pid)
 
     def starting() -> list[psutil.Process]:
-        children = family.children(recursive=True)
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        found = []
+        for child in family.children(recursive=True):
+            with suppress(psutil.Error):  # it has just ended
+                found += [child] if "spawn_main" in " ".join(child.cmdline()) else []
+        return found
 
     wait_for(starting)
     starting()[0].kill()
