@@ -74,6 +74,7 @@ def worker(begin: Begin, file: Path, threads: int = 1, **variables: str) -> Any:
     )
 
 
+@pytest.mark.full  # it takes half a minute
 def test_a_comparison_on_workers_that_come_and_go(
     begin: Begin, run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
