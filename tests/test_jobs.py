@@ -133,6 +133,7 @@ def test_any_number_of_jobs_gives_the_same(run_cli: RunCli) -> None:
 
 
 @posix
+@pytest.mark.full  # it ends and starts eight workers
 def test_networks_that_end_or_hold_their_process_fail_alone() -> None:
     outcome = run_process(
         *("compare", "mlp", "own.py:Killed", "own.py:Hangs", "own.py:leaves", *DATA),
