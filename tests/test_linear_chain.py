@@ -76,6 +76,12 @@ def with_layer_hook() -> nn.Module:
     return model
 
 
+def with_another_forward() -> nn.Module:
+    model = chain(784, 20, 10)
+    vars(model)["forward"] = model.forward
+    return model
+
+
 def with_gradient_hook() -> nn.Module:
     model = chain(784, 20, 10)
     next(model.parameters()).register_hook(lambda gradient: 2 * gradient)
@@ -85,7 +91,7 @@ def with_gradient_hook() -> nn.Module:
 @pytest.mark.parametrize(
     "make",
     [
-        *(CNN, Other, frozen, tied, with_layer_hook, with_gradient_hook),
+        *(CNN, Other, frozen, tied, with_layer_hook, with_gradient_hook, with_another_forward),
         lambda: nn.Sequential(chain(784, 20, 10)),
         lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.ReLU()),
         lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 9), nn.Linear(9, 10)),
