@@ -114,6 +114,25 @@ def test_a_recording_that_fails_or_differs_is_not_used(capture: Capture) -> None
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.parametrize(("difference", "used"), [(0.005, True), (0.05, False)])
+def test_losses_of_a_recording_may_differ_by_rounding_only(difference: float, used: bool) -> None:
+    training = begun(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)))
+    step, factor = make_step(training), 1.0
+
+    def scaled(batch: Tensor, rate: float | Tensor) -> Tensor:
+        return step(batch, rate) * factor
+
+    def capture(work: Work) -> Work:
+        def replay() -> None:
+            nonlocal factor
+            factor = 1 + difference
+            work()
+
+        return replay
+
+    assert (record(scaled, training, BATCH, capture) is not scaled) == used
+
+
 class Counting(nn.Sequential):
     calls = 0
 

@@ -67,7 +67,10 @@ def _estimate_mean(
 
 
 def _mark_pareto(models: Sequence[ModelRuns]) -> list[ModelRuns]:
-    """Mark Pareto-optimal networks among several: by parameters, and by time if all are known."""
+    """Mark Pareto-optimal networks: by parameters, and by time if all times are known.
+
+    Without a second network that has figures, there is no mark.
+    """
     rows = [(model, model.figures) for model in models if model.figures]
     if len(rows) < 2:
         return list(models)

@@ -54,7 +54,8 @@ def check_versions(answer: Any, slots: int) -> None:
 def read_answer(question: Question, answer: Any, num_test: int, threads: int) -> Outcome | None:
     """Check and unpack an answer; return None if the worker needs the images first.
 
-    Raises ValueError if the answer does not fit `question`; the message continues "the worker".
+    Raises ValueError if the answer does not fit `question`. Its message follows the address, as in
+    "the worker tcp://10.0.0.7:4123 gave an invalid answer".
     """
     try:
         read = from_json(WorkerAnswer, answer)

@@ -59,7 +59,7 @@ class _Comparison:
         }
 
     def localize(self, entry: Entry) -> Entry:
-        """The entry with a target that this process can import."""
+        """Replace the network of `entry` by the copy of its code that this machine has."""
         return replace(entry, model=self._models[entry.name])
 
 

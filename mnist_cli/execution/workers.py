@@ -44,7 +44,7 @@ class _Assignment:
     worker: str
     future: Any
     deaths: int
-    """How many workers this question has ended."""
+    """How many worker processes died while they had this question."""
     holder: str
     """The worker that sends the images."""
     at_once: int

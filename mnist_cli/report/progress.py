@@ -42,7 +42,7 @@ def show_sign_of_life(quiet: bool = False) -> None:
 
 @contextmanager
 def reporter(quiet: bool = False) -> Iterator[OnEvent]:
-    """Yield the function to call with each event; with `quiet`, it shows nothing."""
+    """Yield the function that shows an event on standard error; with `quiet`, it shows none."""
     if quiet:
         yield lambda event: None
     elif _on_terminal():

@@ -261,7 +261,8 @@ class CompareResult(Sealed):
     dataset: DatasetInfo
     environment: Environment
     seeds: Annotated[tuple[Count, ...], Len(1, MAX_RUNS)]
-    """The requested seeds; a network with fewer runs is unfinished or was settled before."""
+    """The requested seeds; a network with fewer runs is unfinished, or needed fewer for its
+    verdicts."""
     target: Fraction | None
     """Test accuracy to train up to."""
     journal: str | None

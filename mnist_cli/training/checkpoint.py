@@ -37,7 +37,7 @@ class Checkpoint:
 
 
 def collect(model: nn.Module, optimizer: Adam) -> dict[str, Tensor]:
-    """Copy the weights and the optimizer state to tensors tensors on the CPU."""
+    """Copy the weights and the optimizer state, as tensors by name, to the CPU."""
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
     tensors |= {f"optimizer.{key}": value for key, value in optimizer.state().items()}
     for key, value in tensors.items():

@@ -51,8 +51,9 @@ def backward(layers: list[nn.Linear], images: Tensor, labels: Tensor) -> Tensor:
         outputs = torch.addmm(layer.bias, inputs[-1], layer.weight.t())
         inputs.append(outputs if layer is layers[-1] else outputs.relu_())
     log_probabilities = inputs.pop().log_softmax(1)
-    of_loss = torch.zeros_like(log_probabilities).scatter_(1, labels.unsqueeze(1), -1 / len(labels))
-    gradient = log_softmax_backward(of_loss, log_probabilities, 1, torch.float32)
+    gradient = torch.zeros_like(log_probabilities)
+    gradient.scatter_(1, labels.unsqueeze(1), -1 / len(labels))
+    gradient = log_softmax_backward(gradient, log_probabilities, 1, torch.float32)
     for layer, values in zip(layers[::-1], inputs[::-1], strict=True):
         layer.weight.grad, layer.bias.grad = gradient.t() @ values, gradient.sum(0)
         if layer is not layers[0]:
