@@ -19,7 +19,7 @@ from mnist_cli.schema.record import from_json, to_json
 from mnist_cli.schema.results import Environment, EpochResult, TrainResult
 from mnist_cli.system.files import replacing
 from mnist_cli.training import checkpoint
-from mnist_cli.training.adam import Adam
+from mnist_cli.training.optimizers import Adam
 from mnist_cli.workflows.shared import warn_of_leak
 
 PATH = Path("net.safetensors")

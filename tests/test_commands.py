@@ -91,6 +91,7 @@ def test_train_json(run_cli: RunCli) -> None:
         "sha256": MNIST5K_SHA256,
         "note": NOT_COMPARABLE,
         "test_sha256": result["dataset"]["test_sha256"],
+        "hold_out": 0,
     }
     assert {"device", "threads", "torch", "python"} <= set(result["environment"])
     assert result["protocol"] == {

@@ -1,6 +1,7 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,13 +14,15 @@ from mnist_cli.data.datasets import LabelledImages
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.networks import registry
 from mnist_cli.networks.building import build
+from mnist_cli.schema.augmentation import Augmentation
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import DataOptions
 from mnist_cli.schema.protocol import Precision, Protocol, Schedule
 from mnist_cli.training import loop
+from mnist_cli.training.augmentation import augment
 from mnist_cli.training.device import resolve_device
 from mnist_cli.training.evaluation import evaluate, predict, score
-from mnist_cli.training.examples import Examples, shuffle, to_device
+from mnist_cli.training.examples import Examples, prepare, shuffle, to_device
 from mnist_cli.training.loop import fit
 from mnist_cli.training.state import Training, set_up
 from tests.conftest import made_images
@@ -134,6 +137,45 @@ def test_one_cycle_rises_to_the_peak_and_falls_to_zero() -> None:
     assert loop.learning_rate(Protocol(lr=0.3), 0.7) == 0.3
     no_warmup = Protocol(lr=0.02, schedule=Schedule.ONE_CYCLE)
     assert loop.learning_rate(no_warmup, 0) == 0.02
+
+
+def test_a_cosine_falls_from_the_peak_to_zero_and_warmup_precedes_any_schedule() -> None:
+    cosine = Protocol(lr=0.02, schedule=Schedule.COSINE)
+    rates = [loop.learning_rate(cosine, progress) for progress in (0, 0.25, 0.5, 1)]
+    assert rates == pytest.approx([0.02, 0.01 * (1 + math.sqrt(0.5)), 0.01, 0])
+    warm = Protocol(lr=0.02, schedule=Schedule.COSINE, warmup=0.5)
+    rates = [loop.learning_rate(warm, progress) for progress in (0.25, 0.5, 0.75, 1)]
+    assert rates == pytest.approx([0.01, 0.02, 0.01, 0])
+    constant = Protocol(lr=0.02, warmup=0.2)
+    assert [loop.learning_rate(constant, at) for at in (0.1, 0.2, 1)] == [0.01, 0.02, 0.02]
+
+
+def test_augmented_images_are_those_of_the_epoch_and_shuffled_after_that(
+    examples: Examples,
+) -> None:
+    """Each epoch equals one on images that were augmented, and then shuffled, by hand."""
+    augmentation = Augmentation(shift=2)
+    protocol = Protocol(epochs=2, augment=augmentation, shuffle_pixels=True)
+    model, plain = (build(registry.resolve("mlp"), 0) for _ in range(2))
+    training, before = begun(model, examples, protocol, seed=5), examples.images.clone()
+    by_hand = replace(begun(plain, examples, Protocol(epochs=2), seed=5), images=before.clone())
+    for epoch, _ in enumerate(fit(training), 1):
+        augment(examples.images, augmentation, 5, epoch, by_hand.images)
+        by_hand.images.copy_(prepare(by_hand.images, protocol))
+        next(fit(by_hand, epoch))
+        assert same(model.state_dict(), plain.state_dict())
+    assert torch.equal(before, examples.images)
+
+
+def test_shuffled_pixels_are_the_same_pixels_in_one_order(examples: Examples) -> None:
+    shuffled = prepare(examples.images, Protocol(shuffle_pixels=True))
+    assert prepare(examples.images, Protocol()) is examples.images
+    assert shuffled.shape == examples.images.shape
+    assert not torch.equal(shuffled, examples.images)
+    assert torch.equal(shuffled.flatten(1).sort().values, examples.images.flatten(1).sort().values)
+    positions = torch.arange(784.0).view(1, 1, 28, 28)
+    order = prepare(positions, Protocol(shuffle_pixels=True)).flatten().long()
+    assert torch.equal(shuffled[3].flatten(), examples.images[3].flatten()[order])
 
 
 def test_every_step_has_the_rate_of_its_place(examples: Examples) -> None:

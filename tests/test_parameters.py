@@ -132,7 +132,7 @@ def test_every_option_of_compare_arrives(run_cli: RunCli, monkeypatch: pytest.Mo
         *("--jobs=4", "--cluster=tcp://a:1", "--run-timeout=10s", "--journal=j"),
     )
     run_cli("compare", "mlp", "--seeds=4", "--target=0.97", "--data-dir=data")
-    settings = Settings(Recipe.FAST, 7, 32, 0.5, 0.5)
+    settings = Settings(Recipe.FAST, 7, 32, 0.5, dropout=0.5)
     entry = Entry(
         resolve("mlp"), protocol_of(settings, resolve("mlp")), Precision.BF16, {"dropout": 0.5}
     )
@@ -189,7 +189,8 @@ def test_each_panel_of_help_fits_80_columns_and_24_lines(
 def test_the_panels_of_compare_come_in_the_order_of_need(run_cli: RunCli) -> None:
     titles = re.findall("╭─ (.*?) ─", run_cli("compare", "--help").out)
     assert titles == [
-        *("Arguments", "Networks and data", "Training", "Seeds and verdicts", "Output"),
+        *("Arguments", "Networks and data", "Training", "Optimizer"),
+        *("Seeds and verdicts", "Output"),
         *("Gates for scripts", "Execution", "Checkpoints"),
     ]
     assert re.findall("╭─ (.*?) ─", run_cli("eval", "--help").out) == ["Arguments", "Options"]

@@ -46,9 +46,8 @@ def test_a_networks_fast_recipe_is_one_that_was_measured() -> None:
     trials = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     for name in MODELS:
         protocol = protocol_of(Settings(Recipe.FAST), resolve(name))
-        assert {"model": name, "protocol": asdict(protocol)} in [
-            {key: trial[key] for key in ("model", "protocol")} for trial in trials
-        ]
+        tried = [trial["protocol"] for trial in trials if trial["model"] == name]
+        assert any(each.items() <= asdict(protocol).items() for each in tried)
 
 
 def test_nothing_varied_is_the_network_itself() -> None:
@@ -59,7 +58,7 @@ def test_nothing_varied_is_the_network_itself() -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["lr"], "--vary lr: give one of recipe, epochs, batch-size, lr, dropout, precision with"),
+        (["lr"], "--vary lr: give one of recipe, epochs, batch-size, lr, optimizer"),
         (["speed=1"], "--vary speed=1: give one of"),
         (["=1"], "--vary =1: give one of"),
         (["lr="], "--vary lr=: it should be a valid number"),

@@ -47,7 +47,16 @@ SUFFIXES = {".safetensors": Kind.CHECKPOINTS, ".json": Kind.EXPORTS}
 # The panels of --help, and the single parameters, that apply without training. With exports, the
 # report reads test images from the data folder.
 ALLOWED = {
-    Kind.CHECKPOINTS: {p.DATA, p.CHECKPOINTS, "models", "seed", "device", "json", "quiet"},
+    Kind.CHECKPOINTS: {
+        p.CHECKPOINTS,
+        "models",
+        "dataset",
+        "data_dir",
+        "seed",
+        "device",
+        "json",
+        "quiet",
+    },
     Kind.EXPORTS: {p.OUTPUT, p.GATES, "models", "data_dir"},
 }
 EXAMPLES = """
@@ -72,16 +81,25 @@ def compare(
     ] = None,
     dataset: p.Dataset = DataOptions.dataset,
     data_dir: p.DataDir = None,
+    hold_out: p.HoldOut = None,
+    augment: p.Augment = None,
+    shuffle_pixels: p.ShufflePixels = None,
     recipe: p.RecipeOption = Settings.recipe,
     epochs: p.Epochs = None,
     batch_size: p.BatchSize = None,
     lr: p.LearningRate = None,
+    optimizer: p.OptimizerOption = None,
+    momentum: p.Momentum = None,
+    nesterov: p.Nesterov = None,
+    weight_decay: p.WeightDecay = None,
+    schedule: p.ScheduleOption = None,
+    warmup: p.Warmup = None,
     vary: Annotated[
         list[str] | None,
         p.training_option(
-            metavar="SETTING=VALUES",
-            help="Compare settings as well, e.g. lr=0.001,0.003: recipe, epochs, batch-size, lr, "
-            "dropout (multiplies the network's own) or precision. Repeat it for all combinations.",
+            metavar="SETTING=...",
+            help="Compare settings as well, e.g. lr=0.001,0.003: training options, precision and "
+            "dropout (multiplies the network's own). Repeat it for all combinations.",
         ),
     ] = None,
     target: Annotated[
@@ -89,7 +107,7 @@ def compare(
         p.training_option(
             parser=p.fraction,
             metavar="FRACTION",
-            help="Train each network until it has this test accuracy, and rank by time.",
+            help="Train each network until it has this accuracy, and rank by time.",
         ),
     ] = None,
     seed: Annotated[
@@ -236,7 +254,7 @@ def compare(
     kind = find_kind(names)
     varied = parse_varied(vary or ())
     _check_options(context, kind, varied)
-    data = DataOptions(dataset, data_dir)
+    data = DataOptions(dataset, data_dir, hold_out)
     gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
     files = ExportOptions(export_json, export_csv, export_markdown, export_latex, plot, report)
     if kind == Kind.EXPORTS:
@@ -252,7 +270,21 @@ def compare(
             show_disagreements=DISAGREEMENTS_SHOWN if show_disagreements else 0,
         )
         return _compare_checkpoints(checkpoints, json=json, quiet=quiet)
-    settings = Settings(recipe, epochs, batch_size, lr, precision=precision)
+    settings = Settings(
+        recipe=recipe,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        optimizer=optimizer,
+        momentum=momentum,
+        nesterov=nesterov,
+        weight_decay=weight_decay,
+        schedule=schedule,
+        warmup=warmup,
+        augment=augment,
+        shuffle_pixels=shuffle_pixels,
+        precision=precision,
+    )
     options = CompareOptions(
         entries=combine(_resolve_networks(names), settings, varied),
         data=data,

@@ -157,10 +157,10 @@ def _check_options(
             )
     if execution.cluster and execution.jobs != 1:
         raise UsageError("--cluster uses the workers of its scheduler; drop --jobs")
-    if target and any(e.protocol.schedule == Schedule.ONE_CYCLE for e in options.entries):
+    if target and any(e.protocol.schedule != Schedule.CONSTANT for e in options.entries):
         raise UsageError(
-            "--target evaluates a network after each epoch, but with this recipe the learning rate "
-            "is low only at the end of the last one; use --recipe article"
+            "--target evaluates a network after each epoch, but the learning rate of this schedule "
+            "is low only at the end of the last one; use --recipe article, or --schedule constant"
         )
     outputs = [*list_exports(files), *list_journal_files(options.journal)]
     networks = [entry.model for entry in options.entries]

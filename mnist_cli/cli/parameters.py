@@ -10,16 +10,26 @@ from typing import Annotated
 import typer
 
 from mnist_cli.networks.registry import MODELS
+from mnist_cli.schema.augmentation import parse_augmentation
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import AUTO, MAX_SEED, MAX_THREADS
-from mnist_cli.schema.protocol import MAX_BATCH_SIZE, Precision, Protocol, Recipe
+from mnist_cli.schema.protocol import (
+    MAX_BATCH_SIZE,
+    Optimizer,
+    Precision,
+    Protocol,
+    Recipe,
+    Schedule,
+)
 
 # The panels of --help, in their order.
 DATA, TRAINING, SEEDS = "Networks and data", "Training", "Seeds and verdicts"
+OPTIMIZER = "Optimizer"
 OUTPUT, GATES, EXECUTION = "Output", "Gates for scripts", "Execution"
 CHECKPOINTS = "Checkpoints"
 data_option = partial(typer.Option, rich_help_panel=DATA)
 training_option = partial(typer.Option, rich_help_panel=TRAINING)
+optimizer_option = partial(typer.Option, rich_help_panel=OPTIMIZER, show_default="from the recipe")
 seeds_option = partial(typer.Option, rich_help_panel=SEEDS)
 output_option = partial(typer.Option, rich_help_panel=OUTPUT)
 file_option = partial(output_option, metavar="FILE")
@@ -54,6 +64,14 @@ def positive_number(text: str) -> float:
     return value
 
 
+def number_from_0(text: str) -> float:
+    """Parse a number that is not negative."""
+    value = number(text)
+    if not 0 <= value < math.inf:
+        raise ValueError(f"must be 0 or more, not {text}")
+    return value
+
+
 def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
     """Return a parser of whole numbers from `least` to `most`."""
 
@@ -76,6 +94,27 @@ def fraction(text: str) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"must be a fraction from 0 to 1, not {text}")
     return value
+
+
+def fraction_below_1(text: str) -> float:
+    """Parse a number from 0 to 1, without 1."""
+    value = fraction(text)
+    if value == 1:
+        raise ValueError(f"must be below 1, not {text}")
+    return value
+
+
+def number_of_images(text: str) -> float:
+    """Parse a number of images, or a fraction below 1 of them."""
+    value = positive_number(text)
+    if (value > 1 and not text.isdecimal()) or text == "1.0":
+        raise ValueError(f"'{text}' is neither a number of images nor a fraction below 1")
+    return value
+
+
+def augmentation(text: str) -> str:
+    """Parse an augmentation; return its text in normal form."""
+    return str(parse_augmentation(text))
 
 
 def positive_fraction(text: str) -> float:
@@ -156,7 +195,7 @@ RecipeOption = Annotated[
         case_sensitive=False,
         metavar="NAME",
         help="article or fast. fast reaches the article's accuracy in fewer steps. "
-        "--epochs, --batch-size and --lr override either.",
+        "Other options override it.",
     ),
 ]
 Epochs = Annotated[
@@ -182,8 +221,81 @@ LearningRate = Annotated[
     training_option(
         parser=positive_number,
         metavar="NUMBER",
-        help="Learning rate of Adam, or its peak with the fast recipe.",
-        show_default=f"from the recipe: {Protocol.lr}",
+        help="Learning rate, or its peak if it changes.",
+        show_default=f"from the recipe: {Protocol.lr}; 0.01 for SGD",
+    ),
+]
+OptimizerOption = Annotated[
+    Optimizer | None,
+    optimizer_option(
+        "--optimizer",
+        case_sensitive=False,
+        metavar="NAME",
+        help="adam, adamw or sgd.",
+        show_default=str(Protocol.optimizer),
+    ),
+]
+Momentum = Annotated[
+    float | None,
+    optimizer_option(
+        parser=fraction_below_1, metavar="NUMBER", help="Momentum of SGD.", show_default="0.9"
+    ),
+]
+Nesterov = Annotated[
+    bool | None, optimizer_option("--nesterov", help="Use Nesterov's momentum.", show_default=False)
+]
+WeightDecay = Annotated[
+    float | None,
+    optimizer_option(
+        parser=number_from_0,
+        metavar="NUMBER",
+        help="Weight decay: L2 regularisation, or decoupled with adamw.",
+        show_default="0; 0.01 for adamw",
+    ),
+]
+ScheduleOption = Annotated[
+    Schedule | None,
+    optimizer_option(
+        "--schedule",
+        case_sensitive=False,
+        metavar="NAME",
+        help="How the learning rate changes: constant; one-cycle, which falls linearly to zero; or "
+        "cosine.",
+    ),
+]
+Warmup = Annotated[
+    float | None,
+    optimizer_option(
+        parser=fraction_below_1,
+        metavar="FRACTION",
+        help="Part of all steps in which the learning rate rises from zero.",
+        show_default="0; 0.3 for one-cycle",
+    ),
+]
+Augment = Annotated[
+    str | None,
+    data_option(
+        parser=augmentation,
+        metavar="KINDS",
+        help="Change each training image at random in each epoch, e.g. shift=2,rotate=10: shift "
+        "(pixels), rotate, shear (degrees), scale, elastic or erase.",
+        show_default="none",
+    ),
+]
+ShufflePixels = Annotated[
+    bool | None,
+    data_option(
+        "--shuffle-pixels",
+        help="Put the pixels of all images in one random order.",
+        show_default=False,
+    ),
+]
+HoldOut = Annotated[
+    float | None,
+    data_option(
+        parser=number_of_images,
+        metavar="N|FRACTION",
+        help="Hold out this many training images for validation, and do not use the test images.",
     ),
 ]
 

@@ -27,10 +27,19 @@ def train(
     model: Annotated[str, p.model_argument(help=p.MODEL_HELP)],
     dataset: p.Dataset = DataOptions.dataset,
     data_dir: p.DataDir = None,
+    hold_out: p.HoldOut = None,
+    augment: p.Augment = None,
+    shuffle_pixels: p.ShufflePixels = None,
     recipe: p.RecipeOption = Protocol.recipe,
     epochs: p.Epochs = None,
     batch_size: p.BatchSize = None,
     lr: p.LearningRate = None,
+    optimizer: p.OptimizerOption = None,
+    momentum: p.Momentum = None,
+    nesterov: p.Nesterov = None,
+    weight_decay: p.WeightDecay = None,
+    schedule: p.ScheduleOption = None,
+    warmup: p.Warmup = None,
     resume: Annotated[
         Path | None,
         p.training_option(metavar="FILE", help="Checkpoint to continue, up to --epochs in all."),
@@ -57,10 +66,25 @@ def train(
 ) -> int:
     """Train one network and save it as a checkpoint."""
     spec = registry.resolve(model)
+    settings = Settings(
+        recipe=recipe,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        optimizer=optimizer,
+        momentum=momentum,
+        nesterov=nesterov,
+        weight_decay=weight_decay,
+        schedule=schedule,
+        warmup=warmup,
+        augment=augment,
+        shuffle_pixels=shuffle_pixels,
+        precision=precision,
+    )
     options = TrainOptions(
         model=spec,
-        protocol=protocol_of(Settings(recipe, epochs, batch_size, lr), spec),
-        data=DataOptions(dataset, data_dir),
+        protocol=protocol_of(settings, spec),
+        data=DataOptions(dataset, data_dir, hold_out),
         device=device,
         precision=precision,
         seed=seed,
@@ -87,4 +111,5 @@ def train(
         from mnist_cli.report.pictures.plots import plot_training
 
         plot_training(plot, result)
-    return report_gates(judge_accuracy(result.test_accuracy, min_accuracy), quiet=quiet)
+    gates = judge_accuracy(result.test_accuracy, min_accuracy, result.dataset.evaluated_on)
+    return report_gates(gates, quiet=quiet)

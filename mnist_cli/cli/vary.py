@@ -5,13 +5,14 @@ from dataclasses import fields, replace
 from itertools import product
 
 from mnist_cli.errors import UsageError
+from mnist_cli.schema.augmentation import parse_augmentation
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import Entry, written
 from mnist_cli.schema.protocol import Settings
 from mnist_cli.schema.record import from_strings
 from mnist_cli.training.recipes import protocol_of
 
-Values = tuple[str | int | float, ...]
+Values = tuple[str | bool | int | float, ...]
 KEYS = {field.name.replace("_", "-"): field.name for field in fields(Settings)}
 
 
@@ -49,11 +50,14 @@ def combine(
     return tuple(entries)
 
 
-def _parse_value(key: str, text: str) -> str | int | float:
+def _parse_value(key: str, text: str) -> str | bool | int | float:
     try:
+        if key == "augment":
+            text = str(parse_augmentation(text))
         settings = from_strings(Settings, {KEYS[key]: text})
     except ValueError as error:
-        reason = str(error).partition("Input ")[2].partition(", unable")[0]
+        reason = str(error).rpartition("Input ")[2].partition(", unable")[0]
+        reason = reason.replace("a valid boolean", "on or off")
         raise UsageError(f"--vary {key}={text}: it {reason}") from error
-    value: str | int | float = getattr(settings, KEYS[key])
+    value: str | bool | int | float = getattr(settings, KEYS[key])
     return value

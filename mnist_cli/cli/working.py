@@ -25,13 +25,16 @@ def working(quiet: bool = False) -> Iterator[OnEvent]:
         yield on_event
 
 
-def judge_accuracy(test_accuracy: float, min_accuracy: float | None) -> list[Gate]:
-    """Judge the test accuracy of one network; no gate without a threshold."""
+def judge_accuracy(
+    accuracy: float, min_accuracy: float | None, evaluated_on: str = "test"
+) -> list[Gate]:
+    """Judge the accuracy of one network; no gate without a threshold."""
     if min_accuracy is None:
         return []
-    verdict = GateVerdict.MET if test_accuracy >= min_accuracy else GateVerdict.NOT_MET
-    value = Estimate(test_accuracy, None, 1, CONFIDENCE)
-    return [Gate("", "--min-accuracy", verdict, min_accuracy, value)]
+    verdict = GateVerdict.MET if accuracy >= min_accuracy else GateVerdict.NOT_MET
+    value = Estimate(accuracy, None, 1, CONFIDENCE)
+    gate = Gate("", "--min-accuracy", verdict, min_accuracy, value, evaluated_on=evaluated_on)
+    return [gate]
 
 
 def report_gates(gates: Sequence[Gate], *, quiet: bool) -> ExitCode:

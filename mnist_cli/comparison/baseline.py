@@ -43,6 +43,16 @@ def check_comparable(
     file: Path, baseline: CompareResult, models: Sequence[str], dataset: DatasetInfo
 ) -> None:
     """Raise UsageError if `baseline` has other images, a target, none of `models` or few runs."""
+    if baseline.dataset.hold_out != dataset.hold_out:
+        held = baseline.dataset.hold_out
+        raise UsageError(
+            f"{file} was measured on "
+            + (
+                f"{held:,} images held out; give --hold-out {held}"
+                if held
+                else "test images; drop --hold-out"
+            )
+        )
     if baseline.dataset.sha256 != dataset.sha256:
         raise UsageError(
             f"{file} was measured on other images, those of {baseline.dataset.name}; "

@@ -61,7 +61,11 @@ def conditions(
             model.model: asdict(model.protocol) | {key: getattr(model, key) for key in OF_NETWORK}
             for model in models
         },
-        "dataset": {"name": dataset.name, "sha256": dataset.sha256},
+        "dataset": {
+            "name": dataset.name,
+            "hold-out": dataset.hold_out,
+            "sha256": dataset.sha256,
+        },
         "environment": environment.deciding,
         "target": target,
         "number of seeds": number_of_seeds,

@@ -7,6 +7,7 @@ other thresholds then share the remaining 2.5 %. One run near chance fails a min
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mnist_cli.comparison.sequential import at_last_look
 from mnist_cli.comparison.statistics import mean_interval
@@ -37,7 +38,7 @@ def judge_gates(result: CompareResult, gates: GateOptions) -> list[Gate]:
             results.append(_judge_time(model, runs, timed[name], gates.max_seconds, confidence))
     if gates.fail_on_regression and result.baseline:
         results += [_judge_change(change, result.baseline) for change in result.baseline.changes]
-    return results
+    return [replace(gate, evaluated_on=result.dataset.evaluated_on) for gate in results]
 
 
 def _judge_accuracy(

@@ -9,6 +9,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from mnist_cli.data.hold_out import choose_held_out
 from mnist_cli.data.idx import damage_error, read_idx
 from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
@@ -54,7 +55,7 @@ def load(options: DataOptions, on_event: OnEvent, splits: Splits = BOTH) -> Data
     AUTO is the complete MNIST if it is on disk or downloads quickly, else mnist5k, with a notice.
 
     Raises:
-        UsageError: the data folder or the mirror is invalid.
+        UsageError: the data folder or the mirror is invalid, or no images would be left to train.
         MnistCliError: files are damaged, or are missing and cannot be downloaded.
     """
     if dataset := load_local(options, splits):
@@ -82,7 +83,7 @@ def load(options: DataOptions, on_event: OnEvent, splits: Splits = BOTH) -> Data
                 f"{NOT_COMPARABLE} (--dataset mnist5k skips the download)"
             )
         )
-        return _load_bundled()
+        return _split(_load_bundled(), options.hold_out)
     if dataset := load_local(options, splits):
         return dataset
     raise MnistCliError(f"files in {raw} were removed; run again")
@@ -107,12 +108,13 @@ def load_test(
 def load_local(options: DataOptions, splits: Splits = BOTH) -> Dataset | None:
     """Load a dataset from disk, or take it from `prefetch`; None if a file is missing."""
     if options.dataset == DatasetName.MNIST5K:
-        return _load_bundled()
+        return _split(_load_bundled(), options.hold_out)
     name, source, raw = _locate(options)
     if _list_missing(source, raw, splits):
         return None
     future = _prefetched.pop((raw, splits), None)
-    return future.result() if future else _read(name, source, raw, splits)
+    dataset = future.result() if future else _read(name, source, raw, splits)
+    return _split(dataset, options.hold_out)
 
 
 def prefetch(options: DataOptions, splits: Splits = BOTH) -> None:
@@ -129,9 +131,10 @@ def prefetch(options: DataOptions, splits: Splits = BOTH) -> None:
 
 
 def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.uint8] | None:
-    """The test images that `info` describes, uint8 N×28×28; None if they are not on disk."""
+    """The test or validation images of `info`, uint8 N×28×28; None if they are not on disk."""
     try:
-        dataset = load_local(replace(options, dataset=DatasetName(info.name)), (Split.TEST,))
+        named = replace(options, dataset=DatasetName(info.name), hold_out=info.hold_out or None)
+        dataset = load_local(named, BOTH if info.hold_out else (Split.TEST,))
     except (ValueError, MnistCliError):  # ValueError: an unknown dataset
         return None
     if dataset is None or dataset.info.test_sha256 != info.test_sha256:
@@ -222,6 +225,19 @@ def _read_file(raw: Path, file: KnownFile) -> tuple[Path, NDArray[np.uint8]]:
 def _load_bundled() -> Dataset:
     train, test = read_mnist5k()
     return _identify(DatasetName.MNIST5K, LabelledImages(*test), LabelledImages(*train))
+
+
+def _split(dataset: Dataset, hold_out: float | None) -> Dataset:
+    """Replace the test images by training images that are held out, if any."""
+    if hold_out is None:
+        return dataset
+    images, labels = dataset.train.images, dataset.train.labels
+    mask = choose_held_out(labels, hold_out)
+    train, validation = (LabelledImages(images[part], labels[part]) for part in (~mask, mask))
+    if len(validation.labels) > MOST_TEST_IMAGES:
+        raise UsageError(f"at most {MOST_TEST_IMAGES:,} images can be held out; choose fewer")
+    split = _identify(DatasetName(dataset.info.name), validation, train)
+    return replace(split, info=replace(split.info, hold_out=len(validation.labels)))
 
 
 def _identify(name: DatasetName, test: LabelledImages, train: LabelledImages | None) -> Dataset:

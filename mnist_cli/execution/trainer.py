@@ -20,7 +20,7 @@ from mnist_cli.schema.results import Environment
 from mnist_cli.schema.runs import Measurement, RunTask
 from mnist_cli.training.device import environment, resolve_device, use_threads
 from mnist_cli.training.evaluation import predict, score
-from mnist_cli.training.examples import Examples
+from mnist_cli.training.examples import Examples, prepare
 from mnist_cli.training.loop import OnStep, fit
 from mnist_cli.training.precision import choose_precision
 from mnist_cli.training.state import set_up
@@ -72,9 +72,10 @@ class Trainer:
         try:
             model = self._build(entry, task.seed)
             training = set_up(model, examples, entry.protocol, task.seed, entry.precision)
+            images = prepare(test.images, entry.protocol)
             for fitted in fit(training, on_step=on_step):
                 cpu_seconds += fitted.cpu_seconds
-                logits = predict(model, test.images)
+                logits = predict(model, images)
                 history.append(last := fitted.judged(score(logits, test.labels)))
                 reached = None if task.target is None else last.test_accuracy >= task.target
                 if reached:

@@ -135,7 +135,9 @@ def _get_comparison(job: bytes) -> _Comparison:
 def _find_dataset(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dataset | None:
     """The dataset with the hash in `info`, from the disk of this machine, else from `images`."""
     for folder in (job.data_dir, os.environ.get("MNIST_CLI_DATA_DIR"), None):
-        options = DataOptions(DatasetName(info.name), Path(folder) if folder else None)
+        options = DataOptions(
+            DatasetName(info.name), Path(folder) if folder else None, info.hold_out or None
+        )
         with suppress(MnistCliError):  # a damaged copy counts as missing
             dataset = datasets.load_local(options)
             if dataset and dataset.info == info:

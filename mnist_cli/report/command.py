@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.networks import ModelSpec
-from mnist_cli.schema.protocol import Recipe, Settings
-from mnist_cli.training.recipes import protocol_of
+from mnist_cli.schema.options import written
+from mnist_cli.training.recipes import settings_of
 
 
 def repeating(result: CompareResult) -> list[str]:
@@ -19,7 +19,7 @@ def repeating(result: CompareResult) -> list[str]:
     varied: dict[str, dict[str, None]] = {}  # the values of each setting, in their order
     for model in result.models:
         for key, value in model.varied.items():
-            varied.setdefault(key, {})[str(value)] = None
+            varied.setdefault(key, {})[written(value)] = None
     options = {key: value for key, value in _list_settings(result).items() if key not in varied}
     settling, ranges = result.settling, result.seed_ranges
     options |= {
@@ -27,6 +27,7 @@ def repeating(result: CompareResult) -> list[str]:
         "margin": result.margin,
         "target": result.target,
         "dataset": result.dataset.name,
+        "hold-out": result.dataset.hold_out or None,
         "device": result.environment.device,
         "threads": result.environment.threads,
     }
@@ -47,13 +48,8 @@ def _list_settings(result: CompareResult) -> dict[str, object]:
     """The training options that differ from the recipe."""
     options: dict[str, object] = {}
     for model in result.models:
-        recipe = model.protocol.recipe
-        usual = protocol_of(Settings(recipe), ModelSpec(model.network or model.model, ""))
-        options |= {"recipe": recipe} if recipe != Recipe.ARTICLE else {}
-        for name in ("epochs", "batch_size", "lr"):
-            value = getattr(model.protocol, name)
-            if value != getattr(usual, name):
-                options[name.replace("_", "-")] = value
+        settings = settings_of(model.protocol, ModelSpec(model.network or model.model, ""))
+        options |= {key.replace("_", "-"): value for key, value in settings.items()}
     formats = {model.precision for model in result.models if model.precision}
     if len(formats) == 1:  # else `auto` chose several formats, and chooses them again
         options["precision"] = formats.pop()
@@ -64,6 +60,6 @@ def _to_words(options: Mapping[str, object]) -> list[str]:
     return [
         word
         for key, given in options.items()
-        if given is not None
-        for word in (f"--{key}", str(given))
+        if given is not None and given is not False
+        for word in ((f"--{key}",) if given is True else (f"--{key}", str(given)))
     ]

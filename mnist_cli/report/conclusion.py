@@ -50,7 +50,7 @@ def _describe_too_few(result: CompareResult, ranked: Sequence[str]) -> str:
         return f"No run of {model.model} is finished yet."
     why = f"; {_join(failed)} failed" if failed else ""
     accuracy = format_accuracy(model.figures.test_accuracy)
-    return f"{model.model}: test accuracy {accuracy}{why}."
+    return f"{model.model}: {result.dataset.evaluated_on} accuracy {accuracy}{why}."
 
 
 def _describe_ranking(result: CompareResult, ranked: Sequence[str]) -> str:

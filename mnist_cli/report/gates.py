@@ -31,10 +31,11 @@ def _describe_value(gate: Gate, value: Estimate) -> str:
     if gate.limit is None:
         fall = "prove a fall" if value.mean < 0 else "rule a fall out"
         doubt = f", but {seeds} do not {fall}" if open_ended else ""
-        return f"test accuracy changed by {format_signed_points(value)} since {gate.since}{doubt}"
+        change = f"changed by {format_signed_points(value)} since {gate.since}"
+        return f"{gate.evaluated_on} accuracy {change}{doubt}"
     by_time = gate.option == "--max-seconds"
     show = format_duration if by_time else format_accuracy
-    name = "training time" if by_time else "test accuracy"
+    name = "training time" if by_time else f"{gate.evaluated_on} accuracy"
     level = ""
     if value.half_width is not None:
         bound = value.mean + (1 if value.mean < gate.limit else -1) * value.half_width

@@ -10,9 +10,11 @@ from rich.text import Text
 
 from mnist_cli.formatting import plural
 from mnist_cli.schema.datasets import DatasetInfo
-from mnist_cli.schema.protocol import Protocol, Schedule
+from mnist_cli.schema.protocol import Optimizer, Protocol, Schedule
 from mnist_cli.schema.results import Environment
 from mnist_cli.system.streams import as_shown, visible
+
+OPTIMIZERS = {Optimizer.ADAM: "Adam", Optimizer.ADAMW: "AdamW", Optimizer.SGD: "SGD"}
 
 
 def title(text: str) -> Text:
@@ -43,18 +45,31 @@ def dataset_line(info: DatasetInfo) -> str:
     """The dataset, its numbers of images, and its note."""
     note = f" ({info.note})" if info.note else ""
     train = f"{info.num_train:,} training and " if info.num_train else ""
-    return f"{info.name}, {train}{info.num_test:,} test images{note}"
+    return f"{info.name}, {train}{info.num_test:,} {info.evaluated_on} images{note}"
 
 
 def protocol_line(protocol: Protocol) -> str:
     """How a network is trained, in one line."""
-    rate = "learning rate" if protocol.schedule == Schedule.CONSTANT else "one-cycle rate up to"
-    dropout = f", dropout rates x {protocol.dropout:g}" if protocol.dropout else ", without dropout"
-    return (
-        f"{plural(protocol.epochs, 'epoch')}, batch size {protocol.batch_size}, "
-        f"{protocol.optimizer.capitalize()}, {rate} {protocol.lr:g}"
-        f"{'' if protocol.dropout == 1 else dropout}"
+    constant = protocol.schedule == Schedule.CONSTANT
+    rate = "learning rate" if constant else f"{protocol.schedule} rate up to"
+    nesterov = "Nesterov " if protocol.nesterov else ""
+    optional = (
+        (f"{nesterov}momentum {protocol.momentum:g}", protocol.momentum),
+        (f"weight decay {protocol.weight_decay:g}", protocol.weight_decay),
+        (f"warmup {protocol.warmup:g}", constant and protocol.warmup),
+        (f"dropout rates x {protocol.dropout:g}", protocol.dropout not in {0, 1}),
+        ("without dropout", protocol.dropout == 0),
+        (f"augmented by {protocol.augment}", protocol.augment),
+        ("shuffled pixels", protocol.shuffle_pixels),
     )
+    parts = [
+        plural(protocol.epochs, "epoch"),
+        f"batch size {protocol.batch_size}",
+        OPTIMIZERS[protocol.optimizer],
+        f"{rate} {protocol.lr:g}",
+        *(text for text, applies in optional if applies),
+    ]
+    return ", ".join(parts)
 
 
 def seeds_line(ranges: Sequence[range]) -> str:

@@ -25,7 +25,10 @@ from mnist_cli.schema.results import (
 
 def training_table(result: TrainResult) -> list[RenderableType]:
     """A row for each epoch, then the final figures and the checkpoint."""
-    table = layout.table("Epoch", "Train loss", "Test loss", "Test accuracy", "Time")
+    evaluated = result.dataset.evaluated_on.capitalize()
+    table = layout.table(
+        "Epoch", "Train loss", f"{evaluated} loss", f"{evaluated} accuracy", "Time"
+    )
     for epoch in result.epochs:
         table.add_row(
             str(epoch.epoch),
@@ -40,7 +43,7 @@ def training_table(result: TrainResult) -> list[RenderableType]:
         f"{layout.protocol_line(result.protocol)}, seed {result.seed}, "
         f"{result.parameters:,} trainable parameters",
         table,
-        f"Test accuracy {format_percent(result.test_accuracy)}, "
+        f"{evaluated} accuracy {format_percent(result.test_accuracy)}, "
         f"loss {format_loss(result.test_loss)}, trained in {format_seconds(result.train_seconds)} "
         f"on {layout.machine_line(result.environment)}, in {result.precision}{because}.",
         f"Saved as {result.checkpoint}.",

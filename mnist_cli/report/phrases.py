@@ -88,8 +88,8 @@ def cost_legend(result: CompareResult) -> list[str]:
     lines = []
     if result.target is not None:
         lines.append(
-            f"Training time to a test accuracy of {result.target * 100:g} %, which is measured "
-            "after each epoch."
+            f"Training time to a {result.dataset.evaluated_on} accuracy of "
+            f"{result.target * 100:g} %, which is measured after each epoch."
         )
     if any(
         model.figures.pareto_parameters or model.figures.pareto_seconds
@@ -163,7 +163,7 @@ def verdicts(result: CompareResult) -> list[str]:
     """A head with the test, and a line for each pair."""
     if not result.verdicts and result.settling is None:
         return []
-    what = "Differences on these test images"
+    what = f"Differences on these {result.dataset.evaluated_on} images"
     if result.target is not None:
         what = "Differences in the mean time to the target"
     if result.settling:
@@ -200,8 +200,8 @@ def sampling(result: CompareResult) -> list[str]:
         pair = _format_range(pairs)
     difference = f", differences {pair} points" if len(errors) > 1 else ""
     return [
-        f"The finite test set of {result.dataset.num_test:,} images adds an uncertainty: "
-        f"accuracies {_format_range(errors)} points{difference}."
+        f"The finite {result.dataset.evaluated_on} set of {result.dataset.num_test:,} images adds "
+        f"an uncertainty: accuracies {_format_range(errors)} points{difference}."
     ]
 
 

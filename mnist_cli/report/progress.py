@@ -84,12 +84,12 @@ class _Lines:
             case events.DownloadProgress(file, _, total) if file not in self._announced:
                 self._announced.add(file)
                 say(f"downloading {file}" + (f" ({format_bytes(total)})" if total else ""))
-            case events.EpochFinished(model, epochs, result):
+            case events.EpochFinished(model, epochs, result, evaluated_on):
                 say(
                     f"{model}: epoch {result.epoch}/{epochs}, "
                     f"train loss {format_loss(result.train_loss)}, "
-                    f"test loss {format_loss(result.test_loss)}, "
-                    f"test accuracy {format_percent(result.test_accuracy)}, "
+                    f"{evaluated_on} loss {format_loss(result.test_loss)}, "
+                    f"{evaluated_on} accuracy {format_percent(result.test_accuracy)}, "
                     f"{format_seconds(result.train_seconds)}"
                 )
             case events.RunFinished():
@@ -121,11 +121,11 @@ class _Bars:
                 self._show(file, f"downloading {file}", done, total)
             case events.TrainingProgress():
                 self._train(event)
-            case events.EpochFinished(model, epochs, result):
+            case events.EpochFinished(model, epochs, result, _):
                 self._finish(model, None, result.epoch, epochs, result.test_accuracy)
             case events.RunsLeft():
                 self._count(event)
-            case events.RunFinished(model, seed, epochs, run, left):
+            case events.RunFinished(model, seed, epochs, run, left, _):
                 if self._has_workers or run.runs_at_once > 1:
                     self._print(_describe_run(event))
                     self._hide_run((model, seed))
@@ -214,8 +214,9 @@ def _describe_run(event: events.RunFinished) -> str:
         reached = "reached" if run.reached_target else "not reached"
         target = f", {reached} in {plural(run.epochs, 'epoch')}"
     return (
-        f"{_name_run(event.model, event.seed)}: test loss {format_loss(run.test_loss)}, "
-        f"test accuracy {format_percent(run.test_accuracy)}, "
+        f"{_name_run(event.model, event.seed)}: "
+        f"{event.evaluated_on} loss {format_loss(run.test_loss)}, "
+        f"{event.evaluated_on} accuracy {format_percent(run.test_accuracy)}, "
         f"{format_seconds(run.train_seconds)}{target}"
     )
 

@@ -164,7 +164,7 @@ class ModelRuns(Record):
     """Null without a run or after a failure."""
     network: str = ""
     """Name or target of the network alone."""
-    varied: dict[str, str | int | float] = field(default_factory=dict)
+    varied: dict[str, str | bool | int | float] = field(default_factory=dict)
     """The settings of --vary, by their names on the command line."""
     code: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file that a custom network consists of; empty for the article's."""

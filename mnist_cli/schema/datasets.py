@@ -45,3 +45,11 @@ class DatasetInfo(Record):
     """Why a result on these images may mislead."""
     test_sha256: str = ""
     """Of the pixels and labels of the test images."""
+    hold_out: Annotated[int, Interval(ge=0, le=MOST_IMAGES)] = 0
+    """How many training images are held out for validation. They take the place of the test images
+    in all fields of a result: `num_test`, `test_sha256`, `test_accuracy`, `mistakes` and others."""
+
+    @property
+    def evaluated_on(self) -> str:
+        """What accuracies are about: `test` or `validation` images."""
+        return "validation" if self.hold_out else "test"

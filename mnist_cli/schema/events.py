@@ -46,11 +46,12 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class EpochFinished:
-    """An epoch was trained, evaluated and saved."""
+    """An epoch was trained, evaluated on `test` or `validation` images, and saved."""
 
     model: str
     epochs: int
     result: EpochResult
+    evaluated_on: str = "test"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class RunFinished:
     epochs: int
     run: Run
     remaining: RunsLeft
+    evaluated_on: str = "test"
 
 
 @dataclass(frozen=True)

@@ -30,5 +30,7 @@ class Gate:
     """The estimate that is compared with the threshold, if there is one."""
     reason: str = ""
     """What decided instead of `value`, such as `did not learn with seed 4 (11.35 %)`."""
+    evaluated_on: str = "test"
+    """What accuracies are about: `test` or `validation` images."""
     since: str = ""
     """The file of the baseline, for a regression."""

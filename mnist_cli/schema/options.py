@@ -20,10 +20,14 @@ STDIN = Path("-")
 
 @dataclass(frozen=True)
 class DataOptions:
-    """A dataset, and the folder to read or download it (None: the user cache)."""
+    """A dataset, and the folder to read or download it (None: the user cache).
+
+    `hold_out` training images replace the test images; a value below 1 is a fraction of them.
+    """
 
     dataset: DatasetName = DatasetName.AUTO
     data_dir: Path | None = None
+    hold_out: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Entry:
     model: ModelSpec
     protocol: Protocol
     precision: Precision = Precision.AUTO
-    varied: Mapping[str, str | int | float] = field(default_factory=dict)
+    varied: Mapping[str, str | bool | int | float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -63,7 +67,9 @@ class Entry:
 
 
 def written(value: str | float) -> str:
-    """A value of a setting as text, with ten digits at most."""
+    """A value of a setting as text: on or off, or with ten digits at most."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 

@@ -21,7 +21,7 @@ from mnist_cli.networks.isolation import running
 from mnist_cli.schema.record import from_json, to_json
 from mnist_cli.schema.results import TrainResult
 from mnist_cli.system.files import read, write
-from mnist_cli.training.adam import Adam
+from mnist_cli.training.optimizers import Optimizer
 
 FORMAT = "mnist-cli-checkpoint-1"
 MOST_BYTES = 1 << 32
@@ -36,7 +36,7 @@ class Checkpoint:
     tensors: dict[str, Tensor]
 
 
-def collect(model: nn.Module, optimizer: Adam) -> dict[str, Tensor]:
+def collect(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
     """Copy the weights and the optimizer state, as tensors by name, to the CPU."""
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
     tensors |= {f"optimizer.{key}": value for key, value in optimizer.state().items()}
@@ -103,7 +103,7 @@ def restore_model(checkpoint: Checkpoint, model: nn.Module) -> None:
             ) from error
 
 
-def restore_optimizer(checkpoint: Checkpoint, optimizer: Adam) -> None:
+def restore_optimizer(checkpoint: Checkpoint, optimizer: Optimizer) -> None:
     """Load the state of `checkpoint` into `optimizer`; raises MnistCliError if it does not fit."""
     saved, state = _select(checkpoint.tensors, "optimizer."), optimizer.state()
     shapes = [{key: value.shape for key, value in each.items()} for each in (saved, state)]

@@ -37,8 +37,8 @@ def record(step: Step, training: Training, batch: Tensor, capture: Capture) -> S
 
     The returned step replays batches of as many images as `batch`, int64 indices on the device, and
     calls `step` for others, such as the shorter last one of an epoch. The network of `training` is
-    in training mode. The trial restores weights, buffers and Adam's state, but not torch's random
-    state. Exceptions of the network's own code in a plain step reach the caller.
+    in training mode. The trial restores weights, buffers and the optimizer's state, but not torch's
+    random state. Exceptions of the network's own code in a plain step reach the caller.
     """
     static_batch, loss = batch.clone(), batch.new_zeros((), dtype=torch.float32)
     static_rate = batch.new_full((), training.protocol.lr, dtype=torch.float32)

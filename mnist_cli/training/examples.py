@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.schema.protocol import Protocol
+
+PIXEL_ORDER = torch.randperm(28 * 28, generator=torch.Generator().manual_seed(0))
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,16 @@ def images_to_device(images: NDArray[np.uint8], device: torch.device) -> Tensor:
     """Convert uint8 images N×28×28 to float32 N×1×28×28 in [0, 1], as torchvision's ToTensor."""
     pixels = torch.tensor(images).to(device)
     return pixels.unsqueeze(1).float().div_(255)
+
+
+def prepare(images: Tensor, protocol: Protocol) -> Tensor:
+    """The images N×1×28×28 as a network with this `protocol` sees them, in training and later.
+
+    With `shuffle_pixels`, each image has its pixels in one random order, always the same.
+    """
+    if not protocol.shuffle_pixels:
+        return images
+    return images.flatten(1).index_select(1, PIXEL_ORDER.to(images.device)).view_as(images)
 
 
 def shuffle(num_samples: int, seed: int, epoch: int) -> Tensor:

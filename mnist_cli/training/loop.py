@@ -1,13 +1,15 @@
 """The training loop: a generator of epochs that times only the training steps.
 
 All images are one tensor on the device, and a batch is an index into it, so that no Python code
-runs for each image. On a CPU, faster layers replace some of the network's (fast_layers.py); on
-CUDA, its step is recorded and replayed (cuda_graph.py).
+runs for each image. Augmentation is a part of training and of its time. On a CPU, faster layers
+replace some of the network's (fast_layers.py); on CUDA, its step is recorded and replayed
+(cuda_graph.py).
 
 Seed and epoch decide all random numbers: an interruption or an evaluation between epochs does not
 change the weights.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -22,9 +24,10 @@ from mnist_cli.networks.building import seed_all
 from mnist_cli.networks.isolation import running
 from mnist_cli.schema.protocol import Precision, Protocol, Schedule
 from mnist_cli.schema.results import EpochResult, Evaluation
+from mnist_cli.training.augmentation import augment
 from mnist_cli.training.cuda_graph import capture_on, record
 from mnist_cli.training.device import keep_freed, synchronize
-from mnist_cli.training.examples import derived_seed, shuffle
+from mnist_cli.training.examples import derived_seed, prepare, shuffle
 from mnist_cli.training.fast_layers import exchange_layers, is_faithful, scale_dropout
 from mnist_cli.training.state import Step, Training, make_step
 
@@ -71,7 +74,7 @@ def fit(
     keep_freed()
     model, protocol = training.model, training.protocol
     with running(model, "the network failed in its first step"):
-        images = training.examples.images[: protocol.batch_size]
+        images = training.images[: protocol.batch_size]
         fast = training.device.type == "cpu" and is_faithful(model, images)
         layers = exchange_layers if fast else nullcontext
         with layers(model):
@@ -91,11 +94,14 @@ def fit(
 
 def learning_rate(protocol: Protocol, progress: float) -> float:
     """The learning rate after the fraction `progress`, from 0 to 1, of all steps."""
+    lr, warmup = protocol.lr, protocol.warmup
+    if progress < warmup:
+        return lr * progress / warmup
     if protocol.schedule == Schedule.CONSTANT:
-        return protocol.lr
-    if progress < protocol.warmup:
-        return protocol.lr * progress / protocol.warmup
-    return protocol.lr * (1 - progress) / (1 - protocol.warmup)
+        return lr
+    if protocol.schedule == Schedule.COSINE:
+        return lr * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
+    return lr * (1 - progress) / (1 - warmup)
 
 
 def _make_fastest_step(training: Training) -> Step:
@@ -114,13 +120,20 @@ def _make_fastest_step(training: Training) -> Step:
 def _train_epoch(
     training: Training, step: Step, order: Tensor, epoch: int, report: OnStep | None
 ) -> tuple[Tensor, float, float]:
-    """Take all steps of one epoch; return the loss of each, the seconds and the CPU seconds."""
+    """Augment the images, and take all steps of one epoch.
+
+    Returns the loss of each step, the seconds and the CPU seconds.
+    """
     protocol = training.protocol
     batches = order.split(protocol.batch_size)
     losses: list[Tensor] = []
     synchronize(training.device)
     cpu_started = time.process_time()
     started = time.perf_counter()
+    if protocol.augment:
+        images = training.examples.images
+        augment(images, protocol.augment, training.seed, epoch, training.images)
+        training.images.copy_(prepare(training.images, protocol))
     for done, batch in enumerate(batches):
         progress = (epoch - 1 + (done + 0.5) / len(batches)) / protocol.epochs
         losses.append(step(batch, learning_rate(protocol, progress)))
@@ -152,7 +165,7 @@ def _warm_up(training: Training) -> None:
     bf16 = training.precision == Precision.BF16
     model.eval()
     with torch.autocast(training.device.type, torch.bfloat16, enabled=bf16):
-        logits = model(training.examples.images[:size])
+        logits = model(training.images[:size])
         F.cross_entropy(logits, training.examples.labels[:size]).backward()
     model.zero_grad()
 

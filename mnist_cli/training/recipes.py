@@ -5,9 +5,12 @@ images, without the test images; tune.log has the figures.
 """
 
 from dataclasses import replace
+from typing import Any
 
+from mnist_cli.errors import UsageError
+from mnist_cli.schema.augmentation import parse_augmentation
 from mnist_cli.schema.networks import ModelSpec
-from mnist_cli.schema.protocol import Protocol, Recipe, Schedule, Settings
+from mnist_cli.schema.protocol import Optimizer, Protocol, Recipe, Schedule, Settings
 
 
 def one_cycle(
@@ -36,8 +39,52 @@ FAST = {
 FAST_CUSTOM = one_cycle(epochs=2, batch_size=128, lr=0.005, beta2=0.98)
 
 
+# Defaults that the recipe does not decide: those of Keras for SGD, of torch for AdamW, and of
+# fastai and torch's OneCycleLR for the part of a cycle in which the learning rate rises.
+SGD_LR, SGD_MOMENTUM, ADAMW_DECAY, ONE_CYCLE_WARMUP = 0.01, 0.9, 0.01, 0.3
+
+
 def protocol_of(settings: Settings, model: ModelSpec) -> Protocol:
-    """The protocol of a recipe for `model`, overridden by explicit `settings`."""
+    """The protocol of a recipe for `model`, overridden by explicit `settings`.
+
+    Raises UsageError if a setting means nothing with the optimizer, or has no default with it.
+    """
     base = FAST.get(model.name, FAST_CUSTOM) if settings.recipe == Recipe.FAST else Protocol()
-    given = {name: getattr(settings, name) for name in ("epochs", "batch_size", "lr", "dropout")}
-    return replace(base, **{name: value for name, value in given.items() if value is not None})
+    given = {key: value for key, value in vars(settings).items() if value is not None}
+    del given["precision"]
+    if "augment" in given:
+        given["augment"] = parse_augmentation(given["augment"])
+    optimizer = given.get("optimizer", base.optimizer)
+    for key in ("momentum", "nesterov"):
+        if given.get(key) and optimizer != Optimizer.SGD:
+            raise UsageError(f"--{key} is a setting of SGD; give --optimizer sgd, or drop it")
+    if settings.recipe == Recipe.FAST and optimizer != base.optimizer and "lr" not in given:
+        raise UsageError(f"the fast recipe has no learning rate for {optimizer}; give --lr too")
+    if optimizer == Optimizer.SGD:
+        given = {"lr": SGD_LR, "momentum": SGD_MOMENTUM} | given
+    if optimizer == Optimizer.ADAMW:
+        given = {"weight_decay": ADAMW_DECAY} | given
+    is_cycle = given.get("schedule", base.schedule) == Schedule.ONE_CYCLE
+    if is_cycle and not base.warmup:
+        given = {"warmup": ONE_CYCLE_WARMUP} | given
+    protocol = replace(base, **given)
+    if protocol.nesterov and not protocol.momentum:
+        raise UsageError("--nesterov needs a --momentum above 0, e.g. 0.9")
+    return protocol
+
+
+def settings_of(protocol: Protocol, model: ModelSpec) -> dict[str, Any]:
+    """The settings, by name, that give `protocol` for `model` and differ from the recipe's.
+
+    `protocol_of` with these settings returns `protocol`.
+    """
+    recipe = protocol_of(Settings(protocol.recipe), model)
+    chosen: dict[str, Any] = {
+        "lr": protocol.lr,
+        "optimizer": protocol.optimizer,
+        "schedule": protocol.schedule,
+    }
+    usual = protocol_of(Settings(protocol.recipe, **chosen), model)
+    usual = replace(usual, **{key: getattr(recipe, key) for key in chosen})
+    found = {key: value for key, value in vars(protocol).items() if value != getattr(usual, key)}
+    return {"recipe": protocol.recipe} | found if protocol.recipe != Recipe.ARTICLE else found

@@ -12,9 +12,9 @@ from mnist_cli.networks.building import trainable
 from mnist_cli.networks.isolation import running
 from mnist_cli.schema.protocol import Precision, Protocol
 from mnist_cli.training import linear_chain
-from mnist_cli.training.adam import Adam
 from mnist_cli.training.device import place
-from mnist_cli.training.examples import Examples
+from mnist_cli.training.examples import Examples, prepare
+from mnist_cli.training.optimizers import Optimizer, make_optimizer
 
 SAMPLE = 64  # images on which a faster step is tried
 Step = Callable[[Tensor, float | Tensor], Tensor]
@@ -25,13 +25,15 @@ Step = Callable[[Tensor, float | Tensor], Tensor]
 class Training:
     """A network with its optimizer, which the steps change, and `examples` on the same device.
 
-    With BF16, the network computes in bfloat16 (autocast); weights, loss and optimizer are float32.
-    `seed` decides the order of the images and the network's own random numbers.
+    The steps read `images`, float32 N×1×28×28, which augmentation changes in each epoch. With BF16,
+    the network computes in bfloat16 (autocast); weights, loss and optimizer are float32. `seed`
+    decides the order of the images, their augmentation, and the network's own random numbers.
     """
 
     model: nn.Module
-    optimizer: Adam
+    optimizer: Optimizer
     examples: Examples
+    images: Tensor
     protocol: Protocol
     seed: int
     precision: Precision
@@ -49,14 +51,17 @@ def set_up(
     device = examples.labels.device
     with running(model, f"the network cannot be moved to {device}"):
         place(model, device)
-        optimizer = Adam(trainable(model), protocol.beta2)
-    return Training(model, optimizer, examples, protocol, seed, precision)
+        optimizer = make_optimizer(trainable(model), protocol)
+    images = prepare(examples.images, protocol)
+    if protocol.augment:
+        images = images.clone()
+    return Training(model, optimizer, examples, images, protocol, seed, precision)
 
 
 def make_step(training: Training) -> Step:
-    """One step of `training`: forward, loss, backward, Adam; without autograd if that is faster."""
+    """One step of `training`: forward, loss, backward, update; without autograd if faster."""
     model, optimizer = training.model, training.optimizer
-    images, labels = training.examples.images, training.examples.labels
+    images, labels = training.images, training.examples.labels
     autocast = (
         torch.autocast(training.device.type, torch.bfloat16)
         if training.precision == Precision.BF16

@@ -13,6 +13,7 @@ from mnist_cli.execution.executor import Executor, executing
 from mnist_cli.formatting import plural
 from mnist_cli.schema import events
 from mnist_cli.schema.comparison import LOOKS, CompareResult, Outcome, Run
+from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import CompareOptions
 from mnist_cli.schema.runs import RunTask
@@ -48,7 +49,7 @@ def compare_networks(
         if options.baseline and earlier:
             names = [entrant.name for entrant in entrants]
             baseline.check_comparable(options.baseline, earlier, names, dataset.info)
-        _warn_of_fine_margin(options, dataset.info.num_test, on_event)
+        _warn_of_fine_margin(options, dataset.info, on_event)
         most = LOOKS[-1] if options.settle else options.seeds
         seeds = range(options.seed, options.seed + most)
         rows = [entrant.row((), {}) for entrant in entrants]
@@ -134,7 +135,8 @@ def _report_runs(
         name, epochs = task.entry.name, task.entry.protocol.epochs
         if isinstance(outcome, Run):
             seed = _shown_seed(comparison.options, task)
-            on_event(events.RunFinished(name, seed, epochs, outcome, remaining))
+            evaluated_on = comparison.result.dataset.evaluated_on
+            on_event(events.RunFinished(name, seed, epochs, outcome, remaining, evaluated_on))
         else:
             on_event(events.RunFailed(name, task.seed, outcome, remaining))
 
@@ -169,17 +171,18 @@ def _describe_time_limit(comparison: Comparison) -> str:
     return f"--time-limit leaves no time for another run: {state}{way_on}"
 
 
-def _warn_of_fine_margin(options: CompareOptions, num_test: int, on_event: OnEvent) -> None:
+def _warn_of_fine_margin(options: CompareOptions, info: DatasetInfo, on_event: OnEvent) -> None:
     seeds = options.settle.max_seeds if options.settle else options.seeds
     if options.margin is None or seeds < 2:
         return
     looks = len(LOOKS) if options.settle else 1
     comparisons = number_of_comparisons(len(options.entries), looks)
-    half_width = expected_half_width(comparisons, seeds, num_test)
+    half_width = expected_half_width(comparisons, seeds, info.num_test)
     if half_width > options.margin:
         on_event(
             events.Notice(
-                f"--margin {options.margin:g} is unlikely to be met with {num_test:,} test images "
-                f"and {seeds} seeds: expect intervals of about ±{half_width:.2g}"
+                f"--margin {options.margin:g} is unlikely to be met with {info.num_test:,} "
+                f"{info.evaluated_on} images and {seeds} seeds: expect intervals of about "
+                f"±{half_width:.2g}"
             )
         )

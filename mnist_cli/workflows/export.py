@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from mnist_cli.data import datasets
-from mnist_cli.errors import MnistCliError
+from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.formatting import plural
 from mnist_cli.networks.formats import FORMATS, Run, make_metadata
 from mnist_cli.networks.isolation import running
@@ -37,13 +37,19 @@ def export_network(
     than the network, or a logit differs by more than 1e-4.
 
     Raises:
-        UsageError: `custom` is missing or does not fit.
+        UsageError: `custom` is missing or does not fit, or the format has no place for the order of
+            shuffled pixels.
         MnistCliError: the checkpoint or the data are damaged, the network cannot be exported, the
             check fails, or the file cannot be written.
     """
     saved = load(checkpoint)
     model = restore_network(saved, custom, on_event)
     record = saved.record
+    if record.protocol.shuffle_pixels and output.suffix.lower() == ".safetensors":
+        raise UsageError(
+            f"{checkpoint} expects shuffled pixels, which .safetensors has no place for; choose "
+            ".onnx or .pt2"
+        )
     dataset, test = datasets.load_test(choose_data(data, saved), on_event, record.dataset)
     images = images_to_device(test.images, torch.device("cpu"))
     file_format = FORMATS[output.suffix.lower()]

@@ -1,5 +1,8 @@
 """What several commands share."""
 
+from dataclasses import replace
+from typing import Any
+
 from torch import nn
 
 from mnist_cli.errors import UsageError
@@ -13,10 +16,13 @@ from mnist_cli.schema.options import DataOptions
 from mnist_cli.schema.results import TrainResult
 from mnist_cli.system import cpus
 from mnist_cli.training.checkpoint import Checkpoint, restore_model
+from mnist_cli.training.examples import prepare
 
 
 def restore_network(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEvent) -> nn.Module:
     """Build the network of a checkpoint, with a notice if its code changed since the training.
+
+    If it was trained on images with shuffled pixels, it shuffles those of its input.
 
     This imports only registered networks and `custom`, never a name in a file. Raises UsageError if
     a custom network needs `custom` or other arguments, MnistCliError if the weights do not fit.
@@ -33,6 +39,13 @@ def restore_network(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEve
         )
     model = build(spec, saved.record.seed)
     restore_model(saved, model)
+    protocol = saved.record.protocol
+
+    def prepare_input(_model: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return prepare(inputs[0], protocol), *inputs[1:]
+
+    if protocol.shuffle_pixels:
+        model.register_forward_pre_hook(prepare_input)
     if files := changed_files(saved.record.code, code_sha256(spec)):
         on_event(Notice(f"{', '.join(files)} changed since {saved.path} was trained"))
     return model
@@ -42,7 +55,7 @@ def choose_data(data: DataOptions, saved: Checkpoint | None) -> DataOptions:
     """Replace `auto` by the dataset on which a checkpoint was trained."""
     if saved is None or data.dataset != DatasetName.AUTO:
         return data
-    return DataOptions(DatasetName(saved.record.dataset.name), data.data_dir)
+    return replace(data, dataset=DatasetName(saved.record.dataset.name))
 
 
 def warn_of_busy_cpus(device: str, threads: int, on_event: OnEvent) -> None:

@@ -1,5 +1,7 @@
 """`train`: trains one network with one seed, and saves it after every epoch."""
 
+from dataclasses import replace
+
 import torch
 
 from mnist_cli.data import datasets
@@ -18,16 +20,16 @@ from mnist_cli.networks.registry import MODELS, call_of
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import EpochFinished, Notice, OnEvent, TrainingProgress
 from mnist_cli.schema.options import TrainOptions
-from mnist_cli.schema.protocol import Schedule
 from mnist_cli.schema.results import EpochResult, TrainResult
 from mnist_cli.system.files import absolute
 from mnist_cli.training import checkpoint
 from mnist_cli.training.checkpoint import Checkpoint
 from mnist_cli.training.device import environment, resolve_device, use_threads
 from mnist_cli.training.evaluation import evaluate
-from mnist_cli.training.examples import Examples, to_device
+from mnist_cli.training.examples import Examples, prepare, to_device
 from mnist_cli.training.loop import fit
 from mnist_cli.training.precision import Choice, choose_precision
+from mnist_cli.training.recipes import settings_of
 from mnist_cli.training.state import Training, set_up
 from mnist_cli.workflows.shared import choose_data, warn_of_busy_cpus
 
@@ -51,6 +53,7 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
         _check_same_training(options, choice, resumed)
     dataset = datasets.load(choose_data(options.data, resumed), on_event)
     examples, test = to_device(dataset.train, device), to_device(dataset.test, device)
+    test = replace(test, images=prepare(test.images, options.protocol))
     warn_of_busy_cpus(device.type, torch.get_num_threads(), on_event)
     training = set_up(model, examples, options.protocol, options.seed, choice.precision)
     if resumed:
@@ -108,7 +111,7 @@ def _train_and_save(
             )
             checkpoint.save(path, record, tensors)
             result = record
-            on_event(EpochFinished(name, options.protocol.epochs, epochs[-1]))
+            on_event(EpochFinished(name, options.protocol.epochs, epochs[-1], dataset.evaluated_on))
     except (KeyboardInterrupt, Terminated, MnistCliError):
         if result:
             so_far = f"{len(result.epochs)} of {plural(options.protocol.epochs, 'epoch')}"
@@ -120,20 +123,21 @@ def _train_and_save(
 
 def _check_same_training(options: TrainOptions, choice: Choice, resumed: Checkpoint) -> None:
     """Raise UsageError if the result would differ from that of an uninterrupted training."""
-    record, wanted = resumed.record, options.protocol
-    # With a one-cycle schedule the rate of every step depends on the number of epochs.
-    epochs = record.protocol.epochs if wanted.schedule != Schedule.CONSTANT else wanted.epochs
+    record, wanted, protocol = resumed.record, options.protocol, resumed.record.protocol
+    if not protocol.depends_on_epochs:
+        protocol = replace(protocol, epochs=wanted.epochs)
+    settings = settings_of(protocol, options.model) | settings_of(wanted, options.model)
     name, threads = options.model.name, record.environment.threads
     both_custom = options.model.custom and record.model not in MODELS
     may_differ = both_custom and call_of(name) == call_of(record.model)
     differences = [
-        f"{option} {was}"
+        f"no {option}" if was is False else option if was is True else f"{option} {was}"
         for option, was, now in (
             ("MODEL", record.model, record.model if may_differ else name),
-            ("--recipe", record.protocol.recipe, wanted.recipe),
-            ("--epochs", epochs, wanted.epochs),
-            ("--batch-size", record.protocol.batch_size, wanted.batch_size),
-            ("--lr", record.protocol.lr, wanted.lr),
+            *[
+                (f"--{key.replace('_', '-')}", getattr(protocol, key), getattr(wanted, key))
+                for key in settings
+            ],
             ("--precision", record.precision, choice.precision),
             ("--threads", threads, options.threads or threads),
             ("--seed", record.seed, options.seed),
@@ -160,6 +164,11 @@ def _check_same_training(options: TrainOptions, choice: Choice, resumed: Checkpo
 
 def _check_same_images(resumed: Checkpoint, dataset: DatasetInfo) -> None:
     """Raise UsageError if a dataset of the same name has other images."""
+    if resumed.record.dataset.hold_out != dataset.hold_out:
+        raise UsageError(
+            f"{resumed.path} was trained with {resumed.record.dataset.hold_out:,} images held out; "
+            f"to resume it give --hold-out {resumed.record.dataset.hold_out}"
+        )
     if resumed.record.dataset.sha256 != dataset.sha256:
         raise UsageError(
             f"{resumed.path} was trained on other images called {dataset.name}; "

@@ -12,10 +12,11 @@ from mnist_cli.report.pictures.style import accuracy_ends, is_logarithmic, tick_
 from mnist_cli.schema.comparison import CompareResult, Measure, Verdict
 from mnist_cli.schema.results import EpochResult
 
-ACCURACY, TIME = "test accuracy (%)", "training time (s)"
+ACCURACY, TIME = "accuracy (%)", "training time (s)"
+LOSS = "loss"
 CURVES: dict[str, Callable[[EpochResult], float]] = {
     ACCURACY: lambda epoch: epoch.test_accuracy * 100,
-    "test loss": lambda epoch: epoch.test_loss,
+    LOSS: lambda epoch: epoch.test_loss,
     "training loss": lambda epoch: epoch.train_loss,
 }
 MARGIN = 0.07  # of an axis, at both of its ends
@@ -103,7 +104,13 @@ def accuracy_strips(result: CompareResult) -> tuple[Axis, dict[str, Strip]]:
             mean, half = figures.train_seconds.mean, figures.train_seconds.half_width or 0
             strips[model.model] = Strip(mean, mean - half, mean + half, seconds)
     seen = [value for strip in strips.values() for value in (strip.low, strip.high, *strip.seeds)]
-    return axis(TIME if by_time else ACCURACY, seen), strips
+    return axis(TIME if by_time else _name(ACCURACY, result), seen), strips
+
+
+def _name(figure: str, result: CompareResult) -> str:
+    """A figure with the images it is about: `test accuracy (%)`, `validation loss`."""
+    is_evaluated = figure in {ACCURACY, LOSS}
+    return f"{result.dataset.evaluated_on} {figure}" if is_evaluated else figure
 
 
 def verdict_strips(verdicts: Sequence[Verdict]) -> tuple[Axis, list[Strip]]:
@@ -146,8 +153,8 @@ def cost_panels(result: CompareResult) -> list[Panel]:
             panels.append(
                 Panel(
                     axis(label, [x for x, _ in ends]),
-                    axis(ACCURACY, [y for _, y in ends]),
-                    f"Test accuracy against {label}. {'; '.join(words)}. No other network is both "
+                    axis(_name(ACCURACY, result), [y for _, y in ends]),
+                    f"Accuracy against {label}. {'; '.join(words)}. No other network is both "
                     f"more accurate and cheaper than {names}.",
                     [front, *lines],
                     bars,
@@ -159,7 +166,8 @@ def cost_panels(result: CompareResult) -> list[Panel]:
 def curve_panels(result: CompareResult) -> list[Panel]:
     """Accuracy and losses by epoch: a curve for each seed, and the mean of each network."""
     panels = []
-    for label, figure in CURVES.items():
+    for what, figure in CURVES.items():
+        label = _name(what, result)
         seeds, means, words = [], [], []
         for place, model in enumerate(result.models):
             runs = [run.history for run in model.runs if run.history and model.figures]

@@ -62,7 +62,7 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
             _draw_point(by_time, position, figures.times[0], figures, figures.times[1:])
     _finish(by_size, [(p, f) for _, p, f in rows if f.pareto_parameters])
     _finish(by_time, [(f.times[0], f) for _, _, f in rows if f.times and f.pareto_seconds])
-    by_size.set(xlabel="parameters", ylabel="test accuracy (%)")
+    by_size.set(xlabel="parameters", ylabel=f"{result.dataset.evaluated_on} accuracy (%)")
     by_time.set(xlabel="training time (s)" if any(f.times for *_, f in rows) else "no times")
     figure.suptitle(title(result), fontsize="medium")
     figure.draw_without_rendering()  # computes the layout
@@ -75,13 +75,18 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
 
 
 def plot_training(path: Path, result: TrainResult) -> None:
-    """Plot losses and test accuracy by epoch; raises MnistCliError if `path` cannot be written."""
+    """Plot losses and accuracy by epoch; raises MnistCliError if `path` cannot be written."""
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     epochs = [epoch.epoch for epoch in result.epochs]
     for label, values, marker, colour in (
         ("training, mean over the epoch", [e.train_loss for e in result.epochs], "o", COLOURS[0]),
-        ("test, after the epoch", [e.test_loss for e in result.epochs], "s", COLOURS[1]),
+        (
+            f"{result.dataset.evaluated_on}, after the epoch",
+            [e.test_loss for e in result.epochs],
+            "s",
+            COLOURS[1],
+        ),
     ):
         losses.plot(epochs, values, marker=marker, color=colour, label=label)
     losses.legend(frameon=False)
@@ -89,7 +94,7 @@ def plot_training(path: Path, result: TrainResult) -> None:
     accuracies.plot(
         epochs, [e.test_accuracy * 100 for e in result.epochs], marker="s", color=COLOURS[1]
     )
-    accuracies.set(xlabel="epoch", ylabel="test accuracy (%)")
+    accuracies.set(xlabel="epoch", ylabel=f"{result.dataset.evaluated_on} accuracy (%)")
     for axes in (losses, accuracies):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         plain(axes)
@@ -187,7 +192,7 @@ def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
         points.sort(key=lambda point: point[0])
         _draw_line(accuracies, position, network, [(x, accuracy_ends(f)) for x, f in points])
         _draw_line(times, position, network, [(x, f.times) for x, f in points if f.times])
-    accuracies.set(xlabel=as_label(setting), ylabel="test accuracy (%)")
+    accuracies.set(xlabel=as_label(setting), ylabel=f"{result.dataset.evaluated_on} accuracy (%)")
     times.set(xlabel=as_label(setting), ylabel="training time (s)")
     values = sorted({value for points in networks.values() for value, _ in points})
     for axes in (accuracies, times):
@@ -251,9 +256,9 @@ def _draw_curves(accuracies: Axes, losses: Axes, result: CompareResult) -> None:
                     **look(position),
                     label=as_label(model.model) if run is model.runs[0] else None,
                 )
-    accuracies.set(xlabel="epoch", ylabel="test accuracy (%)")
+    accuracies.set(xlabel="epoch", ylabel=f"{result.dataset.evaluated_on} accuracy (%)")
     accuracies.legend(frameon=False, loc="lower right")
-    losses.set(xlabel="epoch", ylabel="test loss (nats)", yscale="log")
+    losses.set(xlabel="epoch", ylabel=f"{result.dataset.evaluated_on} loss (nats)", yscale="log")
     losses.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     losses.yaxis.set_major_formatter("{x:g}")
     losses.yaxis.set_minor_formatter(NullFormatter())

@@ -54,7 +54,8 @@ def title(result: CompareResult) -> str:
     else:
         bars = f"{len(result.seeds)} seeds: 95 % interval of accuracy, range of times"
     return (
-        f"{as_label(result.dataset.name)}, {result.dataset.num_test:,} test images{trained}, {bars}"
+        f"{as_label(result.dataset.name)}, {result.dataset.num_test:,} "
+        f"{result.dataset.evaluated_on} images{trained}, {bars}"
     )
 
 
