@@ -6,6 +6,7 @@ images, without the test images; tune.log has the figures.
 
 from dataclasses import replace
 
+from mnist_cli.networks.registry import plain_name
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import Protocol, Recipe, Schedule, Settings
 
@@ -37,7 +38,8 @@ FAST_CUSTOM = one_cycle(epochs=2, batch_size=128, lr=0.005, beta2=0.98)
 
 
 def protocol_of(settings: Settings, model: ModelSpec) -> Protocol:
-    """The protocol of a recipe for `model`, overridden by explicit `settings`."""
-    base = FAST.get(model.name, FAST_CUSTOM) if settings.recipe == Recipe.FAST else Protocol()
+    """The protocol of a recipe for `model`, with any arguments, overridden by `settings`."""
+    fast = FAST.get(plain_name(model.name), FAST_CUSTOM)
+    base = fast if settings.recipe == Recipe.FAST else Protocol()
     given = {name: getattr(settings, name) for name in ("epochs", "batch_size", "lr", "dropout")}
     return replace(base, **{name: value for name, value in given.items() if value is not None})
