@@ -1,10 +1,12 @@
 """The article's networks, by the article's numbers."""
 
+import inspect
+
 import pytest
 import torch
 from torch import nn
 
-from mnist_cli.networks import registry
+from mnist_cli.networks import article, registry
 from mnist_cli.networks.building import build, count_parameters
 from mnist_cli.networks.complexity import count_operations
 from mnist_cli.schema.results import ModelSummary
@@ -25,6 +27,17 @@ LAYERS = {
         "Flatten Linear3136-128 ReLU Dropout0.5 Linear128-10"
     ),
 }
+WITH_ARGUMENTS = {
+    "mlp(hidden=128)": "Flatten Linear784-128 ReLU Linear128-10",
+    "tinycnn(channels=3)": "Conv1-3 ReLU Pool Conv3-6 ReLU Pool Flatten Linear294-10",
+    "cnn(channels=3, hidden=5)": (
+        "Conv1-3 ReLU Pool Conv3-6 ReLU Pool Flatten Linear294-5 ReLU Linear5-10"
+    ),
+    "strongcnn(channels=3, dropout=0.1, hidden=5)": (
+        "Conv1-3 ReLU Conv3-3 ReLU Pool Dropout0.1 Conv3-6 ReLU Conv6-6 ReLU Pool Dropout0.1 "
+        "Flatten Linear294-5 ReLU Dropout0.2 Linear5-10"
+    ),
+}
 
 
 def network(name: str) -> nn.Module:
@@ -33,6 +46,11 @@ def network(name: str) -> nn.Module:
 
 def summarize(name: str) -> ModelSummary:
     return count_operations(name, network(name))[0]
+
+
+def layers(name: str) -> str:
+    leaves = [module for module in network(name).modules() if not list(module.children())]
+    return " ".join(map(describe, leaves))
 
 
 def describe(layer: nn.Module) -> str:
@@ -56,8 +74,7 @@ def test_the_registry_is_the_articles() -> None:
 @pytest.mark.parametrize("name", ARTICLE)
 def test_layers_parameters_and_operations(name: str) -> None:
     model = network(name)
-    leaves = [module for module in model.modules() if not list(module.children())]
-    assert " ".join(map(describe, leaves)) == LAYERS[name]
+    assert layers(name) == LAYERS[name]
     parameters, mult_adds = ARTICLE[name]
     summary = summarize(name)
     assert summary.parameters == count_parameters(model) == parameters
@@ -65,6 +82,21 @@ def test_layers_parameters_and_operations(name: str) -> None:
     assert sum(layer.parameters for layer in summary.layers) == parameters
     assert sum(layer.mult_adds or 0 for layer in summary.layers) == summary.mult_adds
     assert model(torch.zeros(3, 1, 28, 28)).shape == (3, 10)
+
+
+@pytest.mark.parametrize("name", WITH_ARGUMENTS)
+def test_layers_with_arguments(name: str) -> None:
+    assert layers(name) == WITH_ARGUMENTS[name]
+    assert network(name)(torch.zeros(3, 1, 28, 28)).shape == (3, 10)
+
+
+@pytest.mark.parametrize("name", ARTICLE)
+def test_the_registry_knows_arguments_and_defaults(name: str) -> None:
+    maker = getattr(article, registry.MODELS[name].target.rpartition(":")[2])
+    parameters = inspect.signature(maker).parameters
+    assert {key: each.default for key, each in parameters.items()} == registry.ARGUMENTS[name]
+    for key, each in parameters.items():
+        assert each.annotation is type(registry.LIMITS[key][1])
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,10 @@ def chain(*sizes: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-@pytest.mark.parametrize("make", [MLP, lambda: chain(784, 10), lambda: chain(784, 40, 30, 20, 10)])
+@pytest.mark.parametrize(
+    "make",
+    [MLP, lambda: MLP(hidden=48), lambda: chain(784, 10), lambda: chain(784, 40, 30, 20, 10)],
+)
 @pytest.mark.parametrize("size", [64, 32, 1])
 def test_loss_and_gradients_are_autograds_bit_for_bit(make: Layers, size: int) -> None:
     model, (images, labels) = make(), batch(size)

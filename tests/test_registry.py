@@ -40,6 +40,75 @@ def test_names_are_case_insensitive(name: str) -> None:
     assert registry.resolve(name).name == "mlp"
 
 
+@pytest.mark.parametrize(
+    ("written", "name", "keywords"),
+    [
+        ("MLP( Hidden = 128 )", "mlp(hidden=128)", {"hidden": 128}),
+        (" mlp (hidden=0x10) ", "mlp(hidden=16)", {"hidden": 16}),
+        ("mlp(hidden=1)", "mlp(hidden=1)", {"hidden": 1}),
+        ("mlp(hidden=10000)", "mlp(hidden=10000)", {"hidden": 10_000}),
+        ("mlp()", "mlp", {}),
+        ("mlp(hidden=32)", "mlp", {}),
+        ("cnn(hidden=32, channels=16)", "cnn(channels=16)", {"channels": 16}),
+        ("cnn(hidden=4,channels=2)", "cnn(channels=2, hidden=4)", {"channels": 2, "hidden": 4}),
+        ("strongcnn(dropout=-0.0)", "strongcnn(dropout=0)", {"dropout": 0}),
+        ("strongcnn(dropout=.5, hidden=128)", "strongcnn(dropout=0.5)", {"dropout": 0.5}),
+        ("strongcnn(dropout=0.25)", "strongcnn", {}),
+    ],
+)
+def test_a_registered_network_with_arguments_has_one_name(
+    written: str, name: str, keywords: dict[str, float]
+) -> None:
+    spec = registry.resolve(written)
+    assert (spec.name, spec.keywords, spec.custom) == (name, keywords, False)
+    assert registry.resolve(name) == spec
+    assert spec.short_name == registry.plain_name(name) == name.partition("(")[0]
+    assert registry.plain_name(name) + registry.call_of(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mlp(hiden=3)", "mlp takes hidden, not hiden (did you mean hidden?)"),
+        ("cnn(width=3)", "cnn takes channels, hidden, not width"),
+        ("mlp(128)", "mlp takes its arguments by name: write mlp(hidden=128)"),
+        ("CNN(16, 4)", "cnn takes its arguments by name: write cnn(channels=16, hidden=4)"),
+        *(
+            (
+                f"mlp(hidden={value})",
+                f"hidden of mlp is a whole number from 1 to 10,000, not {told}",
+            )
+            for value, told in (
+                *(("0", "0"), ("-1", "-1"), ("1.5", "1.5"), ("32.0", "32.0"), ("'A'", "'a'")),
+                *(("10001", "10001"), ("[1]", "[1]"), ("'" + "a" * 99 + "'", "'" + "a" * 59)),
+            )
+        ),
+        ("tinycnn(channels=1001)", "channels of tinycnn is a whole number from 1 to 1,000, not"),
+        ("strongcnn(dropout=0.51)", "dropout of strongcnn is a number from 0 to 0.5, not 0.51"),
+        ("strongcnn(dropout=-1)", "dropout of strongcnn is a number from 0 to 0.5, not -1"),
+        ("mlp(hidden=True)", "cannot read mlp(hidden=true): arguments are literals, such as mlp("),
+        (
+            "mlp(hidden=3",
+            "cannot read mlp(hidden=3: arguments are literals, such as mlp(hidden=32)",
+        ),
+        ("mlp(hidden=1, HIDDEN=2)", "cannot read mlp(hidden=1, hidden=2)"),
+        ("mlp(hidden=open('a'))", "cannot read mlp(hidden=open('a'))"),
+        ("mlpp(hidden=3)", "unknown model 'mlpp(hidden=3)' (did you mean mlp?)"),
+    ],
+)
+def test_arguments_that_a_registered_network_does_not_take(name: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        registry.resolve(name)
+    assert str(caught.value).startswith(message)
+    assert len(str(caught.value)) < 200
+
+
+def test_a_folder_may_have_the_name_of_a_registered_network() -> None:
+    spec = registry.resolve("cnn (copy)/nets.py:net(3)")
+    assert (spec.target, spec.arguments) == ("cnn (copy)/nets.py:net", (3,))
+    assert registry.plain_name(spec.name) == spec.target
+
+
 @pytest.mark.parametrize("name", ["resnet", "", ":", "own.py:", ":Net", "own.py:3"])
 def test_a_wrong_name_lists_the_valid_ones(name: str) -> None:
     with pytest.raises(UsageError, match="mlp, tinycnn, cnn, strongcnn") as caught:

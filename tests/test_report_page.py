@@ -486,6 +486,7 @@ def test_no_front_where_nothing_is_known_to_compare() -> None:
     [
         ("mlp", "cnn", "--seeds", "5", "--precision", "fp32"),
         ("mlp", "nets.py:wide(hidden=64)", "--recipe", "fast", "--precision", "bf16"),
+        ("cnn(hidden=4, channels=3)", "strongcnn(dropout=0)", "--recipe", "fast"),
         ("mlp", "--vary", "lr=0.001,0.00123456789"),
         ("mlp", "--seed", "7", "--target", "0.5"),
         ("cnn", "--vary", "lr=0.0005,0.001", "--vary", "precision=fp32,bf16", "--seed", "3"),

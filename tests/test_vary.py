@@ -10,7 +10,7 @@ from mnist_cli.cli.vary import combine, parse_varied
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.networks.registry import MODELS, resolve
 from mnist_cli.schema.protocol import Precision, Recipe, Settings
-from mnist_cli.training.recipes import protocol_of
+from mnist_cli.training.recipes import FAST_CUSTOM, protocol_of
 from tests.conftest import RunCli
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
@@ -48,6 +48,14 @@ def test_a_networks_fast_recipe_is_one_that_was_measured() -> None:
         protocol = protocol_of(Settings(Recipe.FAST), resolve(name))
         tried = [trial["protocol"] for trial in trials if trial["model"] == name]
         assert any(each.items() <= asdict(protocol).items() for each in tried)
+
+
+def test_a_network_with_arguments_has_the_fast_recipe_of_its_name() -> None:
+    fast = Settings(Recipe.FAST)
+    for name in MODELS:
+        wide = resolve(f"{name}({'hidden' if name == 'mlp' else 'channels'}=3)")
+        assert protocol_of(fast, wide) == protocol_of(fast, resolve(name))
+    assert protocol_of(fast, resolve("nets.py:mlp(hidden=3)")) == FAST_CUSTOM
 
 
 def test_nothing_varied_is_the_network_itself() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mnist_cli.networks.registry import MODELS
+from mnist_cli.networks.registry import ARGUMENTS, EXAMPLE, MODELS
 from mnist_cli.schema.augmentation import parse_augmentation
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import AUTO, MAX_SEED, MAX_THREADS
@@ -40,12 +40,14 @@ checkpoint_option = partial(typer.Option, rich_help_panel=CHECKPOINTS)
 DEVICE_FORM = re.compile(r"auto|cpu|mps|xpu|cuda(:\d{1,3})?")
 NUMBER = r"([0-9]+\.?[0-9]*)"
 DURATION_FORM = re.compile("".join(f"(?:{NUMBER}{unit})?" for unit in "hms"))
-MODEL_HELP = f"{', '.join(MODELS)}, package.module:Name or path/file.py:Name."
+MODEL_HELP = f'{", ".join(MODELS)}, "{EXAMPLE}", package.module:Name or path/file.py:Name.'
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Shell completion of registered names."""
-    return [name for name in MODELS if name.startswith(incomplete.lower())]
+    """Shell completion of registered names, and after `cnn(` of a first argument."""
+    calls = [f"{name}({key}=" for name, keys in ARGUMENTS.items() for key in keys]
+    names = calls if "(" in incomplete else MODELS
+    return [name for name in names if name.startswith(incomplete.lower())]
 
 
 def number(text: str) -> float:

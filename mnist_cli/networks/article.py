@@ -1,4 +1,7 @@
-"""The article's four networks. Each maps N×1×28×28 float32 to N×10 logits."""
+"""The article's four networks. Each maps N×1×28×28 float32 to N×10 logits.
+
+The defaults of all arguments are the article's; the comments give the shapes with the defaults.
+"""
 
 from torch import Tensor, nn
 
@@ -6,13 +9,13 @@ from torch import Tensor, nn
 class MLP(nn.Module):
     """One hidden layer of 32 units: 25,450 parameters."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: int = 32) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(28 * 28, 32),
+            nn.Linear(28 * 28, hidden),
             nn.ReLU(),
-            nn.Linear(32, 10),
+            nn.Linear(hidden, 10),
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -23,19 +26,19 @@ class MLP(nn.Module):
 class TinyCNN(nn.Module):
     """Two narrow convolutions and one linear layer: 4,266 parameters."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 4) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(1, 4, kernel_size=3, padding=1),
+            nn.Conv2d(1, channels, kernel_size=3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2),  # N×4×14×14
-            nn.Conv2d(4, 8, kernel_size=3, padding=1),
+            nn.Conv2d(channels, 2 * channels, kernel_size=3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2),  # N×8×7×7
         )
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(8 * 7 * 7, 10),
+            nn.Linear(2 * channels * 7 * 7, 10),
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -46,21 +49,21 @@ class TinyCNN(nn.Module):
 class CNN(nn.Module):
     """Two convolutions and a hidden layer, as large as the MLP: 26,698 parameters."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 8, hidden: int = 32) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(1, 8, kernel_size=3, padding=1),
+            nn.Conv2d(1, channels, kernel_size=3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2),  # N×8×14×14
-            nn.Conv2d(8, 16, kernel_size=3, padding=1),
+            nn.Conv2d(channels, 2 * channels, kernel_size=3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2),  # N×16×7×7
         )
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(16 * 7 * 7, 32),
+            nn.Linear(2 * channels * 7 * 7, hidden),
             nn.ReLU(),
-            nn.Linear(32, 10),
+            nn.Linear(hidden, 10),
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -69,30 +72,33 @@ class CNN(nn.Module):
 
 
 class StrongCNN(nn.Module):
-    """Four convolutions with dropout: 467,818 parameters."""
+    """Four convolutions with dropout: 467,818 parameters.
 
-    def __init__(self) -> None:
+    `dropout` is the probability after each pooling; before the last layer it is twice as high.
+    """
+
+    def __init__(self, channels: int = 32, hidden: int = 128, dropout: float = 0.25) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(1, 32, kernel_size=3, padding=1),
+            nn.Conv2d(1, channels, kernel_size=3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(32, 32, kernel_size=3, padding=1),
+            nn.Conv2d(channels, channels, kernel_size=3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2),  # N×32×14×14
-            nn.Dropout(0.25),
-            nn.Conv2d(32, 64, kernel_size=3, padding=1),
+            nn.Dropout(dropout),
+            nn.Conv2d(channels, 2 * channels, kernel_size=3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(64, 64, kernel_size=3, padding=1),
+            nn.Conv2d(2 * channels, 2 * channels, kernel_size=3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2),  # N×64×7×7
-            nn.Dropout(0.25),
+            nn.Dropout(dropout),
         )
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(64 * 7 * 7, 128),
+            nn.Linear(2 * channels * 7 * 7, hidden),
             nn.ReLU(),
-            nn.Dropout(0.5),
-            nn.Linear(128, 10),
+            nn.Dropout(2 * dropout),
+            nn.Linear(hidden, 10),
         )
 
     def forward(self, images: Tensor) -> Tensor:

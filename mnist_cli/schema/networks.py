@@ -22,5 +22,5 @@ class ModelSpec:
 
     @property
     def short_name(self) -> str:
-        """The name as part of a file name: `strongcnn`, or `Net` for `my/file.py:Net(3)`."""
-        return (self.target if self.custom else self.name).rpartition(":")[2]
+        """The name as part of a file name: `mlp`, or `Net` for `my/file.py:Net(3)`."""
+        return (self.target if self.custom else self.name.partition("(")[0]).rpartition(":")[2]

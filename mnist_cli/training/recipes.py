@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from mnist_cli.errors import UsageError
+from mnist_cli.networks.registry import plain_name
 from mnist_cli.schema.augmentation import parse_augmentation
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import Optimizer, Protocol, Recipe, Schedule, Settings
@@ -49,14 +50,18 @@ def protocol_of(settings: Settings, model: ModelSpec) -> Protocol:
 
     Raises UsageError if a setting means nothing with the optimizer, or has no default with it.
     """
-    base = FAST.get(model.name, FAST_CUSTOM) if settings.recipe == Recipe.FAST else Protocol()
+    base = (
+        FAST.get(plain_name(model.name), FAST_CUSTOM)
+        if settings.recipe == Recipe.FAST
+        else Protocol()
+    )
     given = {key: value for key, value in vars(settings).items() if value is not None}
     del given["precision"]
     if "augment" in given:
         given["augment"] = parse_augmentation(given["augment"])
     optimizer = given.get("optimizer", base.optimizer)
     for key in ("momentum", "nesterov"):
-        if given.get(key) and optimizer != Optimizer.SGD:
+        if key in given and optimizer != Optimizer.SGD:
             raise UsageError(f"--{key} is a setting of SGD; give --optimizer sgd, or drop it")
     if settings.recipe == Recipe.FAST and optimizer != base.optimizer and "lr" not in given:
         raise UsageError(f"the fast recipe has no learning rate for {optimizer}; give --lr too")

@@ -12,7 +12,7 @@ from mnist_cli.data import datasets
 from mnist_cli.data.datasets import LabelledImages
 from mnist_cli.errors import UsageError
 from mnist_cli.formatting import plural
-from mnist_cli.networks.registry import MODELS
+from mnist_cli.networks.registry import find_registered
 from mnist_cli.schema.comparison import (
     ALPHA,
     CheckpointComparison,
@@ -78,12 +78,12 @@ def _restore_networks(
     saved: list[Checkpoint], custom: tuple[ModelSpec, ...], on_event: OnEvent
 ) -> list[nn.Module]:
     """Restore all networks; custom ones take the spec of the same name, else the first spec."""
-    if custom and all(checkpoint.record.model in MODELS for checkpoint in saved):
+    if custom and all(find_registered(checkpoint.record.model) for checkpoint in saved):
         raise UsageError("--model is for custom networks, and no checkpoint holds one")
     by_name = {spec.name: spec for spec in custom}
     first = custom[0] if custom else None
     specs = [
-        None if (name := checkpoint.record.model) in MODELS else by_name.get(name, first)
+        None if find_registered(name := checkpoint.record.model) else by_name.get(name, first)
         for checkpoint in saved
     ]
     return [restore_network(each, spec, on_event) for each, spec in zip(saved, specs, strict=True)]

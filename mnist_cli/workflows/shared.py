@@ -8,7 +8,7 @@ from torch import nn
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.building import build
 from mnist_cli.networks.identity import changed_files, code_sha256
-from mnist_cli.networks.registry import MODELS, call_of
+from mnist_cli.networks.registry import call_of, find_registered
 from mnist_cli.schema.datasets import DatasetInfo, DatasetName
 from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.networks import ModelSpec
@@ -27,7 +27,7 @@ def restore_network(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEve
     This imports only registered networks and `custom`, never a name in a file. Raises UsageError if
     a custom network needs `custom` or other arguments, MnistCliError if the weights do not fit.
     """
-    spec = custom or MODELS.get(saved.record.model)
+    spec = custom or find_registered(saved.record.model)
     if spec is None:
         raise UsageError(
             f"{saved.path} holds the custom network {saved.record.model!r}: "

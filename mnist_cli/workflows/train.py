@@ -16,7 +16,7 @@ from mnist_cli.networks.building import (
 from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.identity import changed_files, code_sha256
 from mnist_cli.networks.isolation import running
-from mnist_cli.networks.registry import MODELS, call_of
+from mnist_cli.networks.registry import call_of, find_registered
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import EpochFinished, Notice, OnEvent, TrainingProgress
 from mnist_cli.schema.options import TrainOptions
@@ -128,7 +128,7 @@ def _check_same_training(options: TrainOptions, choice: Choice, resumed: Checkpo
         protocol = replace(protocol, epochs=wanted.epochs)
     settings = settings_of(protocol, options.model) | settings_of(wanted, options.model)
     name, threads = options.model.name, record.environment.threads
-    both_custom = options.model.custom and record.model not in MODELS
+    both_custom = options.model.custom and not find_registered(record.model)
     may_differ = both_custom and call_of(name) == call_of(record.model)
     differences = [
         f"no {option}" if was is False else option if was is True else f"{option} {was}"
