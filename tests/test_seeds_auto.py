@@ -52,7 +52,7 @@ def test_a_clear_difference_ends_at_the_first_look(run_cli: RunCli) -> None:
     document = json.loads(Path("a.json").read_text(encoding="utf-8"))
     assert [len(row["runs"]) for row in document["models"]] == [4, 4]
     assert [row["settled"] for row in document["models"]] == [True, True]
-    assert document["settling"] == {"max_seeds": 40, "looks": list(LOOKS)}
+    assert document["settling"] == {"max_seeds": 40, "looks": list(LOOKS), "find_best": False}
     [verdict] = document["verdicts"]
     assert (verdict["outcome"], verdict["difference"]["n"]) == ("better", 4)
 
@@ -159,6 +159,13 @@ def test_ctrl_c_and_on() -> None:
     [
         (("mlp", "cnn", "--max-seeds", 10), "--max-seeds needs --seeds auto"),
         (("mlp", "cnn", "--time-limit", "10m"), "--time-limit needs --seeds auto"),
+        (("mlp", "cnn", "--find-best"), "--find-best needs --seeds auto"),
+        (("--find-best", "--seeds=auto", "--target", 0.9), "--target and --seeds auto do not go"),
+        (
+            ("--find-best", "--seeds=auto", "--baseline", "b.json"),
+            "--find-best gives few runs to those that are not the best; drop one",
+        ),
+        (("a.json", "--find-best"), "--find-best is for training; exports are not trained"),
         (("mlp", "--seeds=auto"), "name two or more"),
         (("--seeds", "all"), "'all' is neither auto nor a number from 1 to 1000"),
         (("--seeds=auto", "--target", 0.9), "--target and --seeds auto do not go together"),
