@@ -58,8 +58,9 @@ def judged(verdicts: str, networks: str = "abc", failed: str = "", **facts: Any)
             "The best is among a and b, which are not distinguishable yet; b and c are not "
             f"distinguishable yet{FIND_OUT}",
         ),
-        # a beats b and b beats c, but a and c are not told apart: a is not called the best.
-        ("a>b b>c a?c", f"No other network beats a; a and c are not distinguishable yet{FIND_OUT}"),
+        # All intervals hold together: if a beats b and b beats c, then a beats c.
+        ("a>b b>c a?c", "a is best."),
+        ("b>a c>b a?c", "c is best."),
         ("a>b b>c c>a", "The verdicts contradict each other, so no network is best."),
         # A pair without a verdict is open.
         ("a>b", f"The best is among a and c, which are not distinguishable yet; b and c are not "
@@ -81,7 +82,7 @@ def test_best_is_who_beats_every_other_one(verdicts: str, expected: str) -> None
             "The best is among a and b, which are equivalent within 0.2 points; b and c are "
             f"not distinguishable yet{FIND_OUT}",
         ),
-        ("a>b a=c b>c", "No other network beats a."),
+        ("a>b a=c b>c", "a is best."),
     ],
 )
 def test_networks_may_be_equivalent_within_a_margin(verdicts: str, expected: str) -> None:

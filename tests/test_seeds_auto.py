@@ -52,13 +52,52 @@ def test_a_clear_difference_ends_at_the_first_look(run_cli: RunCli) -> None:
     document = json.loads(Path("a.json").read_text(encoding="utf-8"))
     assert [len(row["runs"]) for row in document["models"]] == [4, 4]
     assert [row["settled"] for row in document["models"]] == [True, True]
-    assert document["settling"] == {"max_seeds": 40, "looks": list(LOOKS)}
+    assert document["settling"] == {"max_seeds": 40, "looks": list(LOOKS), "find_best": False}
     [verdict] = document["verdicts"]
     assert (verdict["outcome"], verdict["difference"]["n"]) == ("better", 4)
 
     again = settle(run_cli, *CLEAR, "--journal", "runs.jsonl")
     assert "8 of 8 runs are in runs.jsonl; nothing is left to train" in again
     assert "points (4 seeds, 99.5 % interval)" in again
+
+
+def test_the_best_of_several_settings_is_found(run_cli: RunCli) -> None:
+    settings = ("mlp", "--vary", "lr=0.0003,0.003,0.01,0.02", "--dataset", "mnist5k", "--epochs", 1)
+    search = ("compare", *settings, "--seeds", "auto", "--max-seeds", 10, "--journal", "runs.jsonl")
+    limited = run_cli(*map(str, search), "--find-best", "--time-limit", "0.001s")
+    assert "--time-limit leaves no time for another run: some runs were left" in limited.err
+    files = ("--report", "a.html", "--plot", "a.svg", "--export-json", "a.json")
+    outcome = run_cli(*map(str, search), "--find-best", *files)
+    assert outcome.code == ExitCode.OK, outcome.err
+    dropped = "mlp lr=0.0003 was dropped after 4 seeds, behind mlp lr=0.0"
+    assert dropped in outcome.err and dropped in outcome.out
+    assert re.match(r"mlp lr=0\.0\d+ is best|The best is among mlp lr=0\.0", outcome.out)
+    assert "beats" not in outcome.out
+    document = json.loads(Path("a.json").read_text(encoding="utf-8"))
+    assert document["verdicts"] == []
+    assert [len(row["runs"]) for row in document["models"]] == [
+        each["n"] for each in document["contenders"]
+    ]
+    assert document["contenders"][0]["n"] == 4 < max(each["n"] for each in document["contenders"])
+    assert "--seeds auto --find-best" in Path("a.html").read_text(encoding="utf-8")
+    merged = run_cli("compare", "a.json", "--json")
+    assert merged.json["contenders"] == document["contenders"]
+    assert (
+        "without --target and --find-best"
+        in run_cli("compare", "a.json", "--baseline", "a.json").err
+    )
+
+    several = run_cli(*map(str, search), "--export-json", "b.json")
+    assert several.code == ExitCode.USAGE
+    assert "until the best is found from 0 on, now until settled from 0 on" in several.err
+
+
+def test_a_margin_may_be_too_fine_for_the_best(run_cli: RunCli) -> None:
+    twins = ("compare", "mlp", "--vary", "dropout=1,0", *DATA, "--seeds", "auto", "--find-best")
+    fine = run_cli(*map(str, twins), "--margin", "0.001")
+    assert "notice: --margin 0.001 is unlikely to be met with 1,000 test images" in fine.err
+    assert fine.out.startswith("mlp dropout=1 is the best, or within 0.1 points of it.")
+    assert "notice" not in run_cli(*map(str, twins), "--margin", "0.01").err
 
 
 def test_journals_of_the_two_kinds_are_not_mixed(run_cli: RunCli) -> None:
@@ -159,6 +198,13 @@ def test_ctrl_c_and_on() -> None:
     [
         (("mlp", "cnn", "--max-seeds", 10), "--max-seeds needs --seeds auto"),
         (("mlp", "cnn", "--time-limit", "10m"), "--time-limit needs --seeds auto"),
+        (("mlp", "cnn", "--find-best"), "--find-best needs --seeds auto"),
+        (("--find-best", "--seeds=auto", "--target", 0.9), "--target and --seeds auto do not go"),
+        (
+            ("--find-best", "--seeds=auto", "--baseline", "b.json"),
+            "--find-best gives few runs to those that are not the best; drop one",
+        ),
+        (("a.json", "--find-best"), "--find-best is for training; exports are not trained"),
         (("mlp", "--seeds=auto"), "name two or more"),
         (("--seeds", "all"), "'all' is neither auto nor a number from 1 to 1000"),
         (("--seeds=auto", "--target", 0.9), "--target and --seeds auto do not go together"),

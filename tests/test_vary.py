@@ -1,17 +1,23 @@
 """`--vary`: what its values are, and which entries they make."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mnist_cli.cli.vary import combine, parse_varied
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.networks.registry import MODELS, resolve
+from mnist_cli.report import phrases
+from mnist_cli.report.conclusion import conclusion
+from mnist_cli.report.pictures.style import title
+from mnist_cli.schema.comparison import CompareResult, Settling
 from mnist_cli.schema.protocol import Precision, Recipe, Settings
 from mnist_cli.training.recipes import FAST_CUSTOM, protocol_of
 from tests.conftest import RunCli
+from tests.made_up import comparison, network
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 
@@ -111,6 +117,70 @@ def test_a_comparison_of_settings(run_cli: RunCli) -> None:
     assert "<!-- parameters -->" not in plot
     again = run_cli(*compare, "--baseline", "a.json")
     assert "mlp lr=0.01: the same accuracy with each of 5 seeds" in again.out
+
+
+def grid(accuracies: dict[tuple[str, float, int], float], **options: Any) -> CompareResult:
+    """Networks with a learning rate and a batch size, five seeds each."""
+    rows = []
+    for place, ((name, lr, batch_size), mean) in enumerate(accuracies.items()):
+        varied = {"lr": lr, "batch-size": batch_size}
+        runs = [mean + 0.0001 * ((seed * (place + 2)) % 3) for seed in range(5)]
+        row = network(f"{name} {lr:g} {batch_size}", runs)
+        rows.append(replace(row, network=name, varied=varied))
+    return comparison(*rows, **options)
+
+
+FOUR = {("mlp", 1, 64): 0.9, ("mlp", 1, 128): 0.92, ("mlp", 2, 64): 0.94, ("mlp", 2, 128): 0.96}
+
+
+def test_only_pairs_that_differ_in_one_thing_are_judged() -> None:
+    result = grid({**FOUR, ("cnn", 1, 64): 0.97})
+    assert [(each.first, each.second) for each in result.verdicts] == [
+        ("mlp 1 64", "mlp 1 128"),
+        ("mlp 1 64", "mlp 2 64"),
+        ("mlp 1 64", "cnn 1 64"),
+        ("mlp 1 128", "mlp 2 128"),
+        ("mlp 2 64", "mlp 2 128"),
+    ]
+    assert {each.difference.confidence for each in result.verdicts} == {1 - 0.05 / 5}
+    head = "of pairs that differ in one thing, the network or one setting of --vary, paired by seed"
+    assert head in phrases.verdicts(result)[0]
+    one_setting = {key: mean for key, mean in FOUR.items() if key[2] == 64}
+    assert head not in phrases.verdicts(grid(one_setting))[0]
+
+
+def test_a_verdict_follows_from_two_others_but_not_everything_is_compared() -> None:
+    assert conclusion(grid(FOUR)) == "mlp 2 128 is best."
+    # cnn beats mlp 1 64 alone, and was not compared with the others.
+    assert conclusion(grid({**FOUR, ("cnn", 1, 64): 0.97})) == (
+        "The best is among mlp 2 128 and cnn 1 64, which were not all compared with each other: "
+        "--seeds auto --find-best compares all."
+    )
+    equal = conclusion(grid(dict.fromkeys(FOUR, 0.9), margin=0.002))
+    assert equal == (
+        "mlp 1 64, mlp 1 128, mlp 2 64 and mlp 2 128 were not all compared with each other: "
+        "--seeds auto --find-best compares all."
+    )
+    tie = conclusion(grid({**FOUR, ("mlp", 2, 64): 0.96}))
+    assert tie.startswith(
+        "The best is among mlp 2 64 and mlp 2 128, which are not distinguishable yet: --seeds auto"
+    )
+
+
+def test_seeds_are_added_for_pairs_that_differ_in_one_thing() -> None:
+    result = grid(FOUR, settling=Settling(40))
+    assert {each.difference.confidence for each in result.verdicts} == {1 - 0.05 / (4 * 10)}
+    assert all(model.settled for model in result.models)
+    assert len(phrases.verdicts(result)) == 1 + 4
+    assert "4 of 4 pairs settled" in title(result)
+    first = result.models[0]
+    few = replace(first, runs=first.runs[:3])
+    early = comparison(few, *result.models[1:], settling=Settling(40))
+    assert [model.settled for model in early.models] == [False, False, False, True]
+    assert [line for line in phrases.verdicts(early) if "too few seeds" in line] == [
+        "mlp 1 64 and mlp 1 128 have no verdict: too few seeds yet",
+        "mlp 1 64 and mlp 2 64 have no verdict: too few seeds yet",
+    ]
 
 
 def test_a_setting_without_effect_is_told(run_cli: RunCli) -> None:

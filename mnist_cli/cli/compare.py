@@ -63,6 +63,7 @@ EXAMPLES = """
 mnist-cli compare --seeds 5
 mnist-cli compare mlp cnn --seeds auto --report report.html
 mnist-cli compare mlp --vary lr=0.001,0.003 --seeds 5 --plot lr.svg
+mnist-cli compare mlp --vary lr=0.001,0.002,0.004,0.008 --seeds auto --find-best
 mnist-cli compare mlp --seeds 5 --baseline main.json --fail-on-regression
 mnist-cli compare a.json b.json
 mnist-cli compare mlp.safetensors cnn.safetensors --show-disagreements
@@ -119,7 +120,7 @@ def compare(
             parser=p.number_or_auto(MAX_SEEDS),
             metavar="N|auto",
             help="Runs of each network, from --seed on; auto adds runs until each pair has a "
-            "verdict.",
+            "verdict. With --vary, these are pairs that differ in one setting or the network.",
         ),
     ] = CompareOptions.seeds,
     max_seeds: Annotated[
@@ -132,6 +133,15 @@ def compare(
             "gets no more.",
         ),
     ] = SettleOptions.max_seeds,
+    find_best: Annotated[
+        bool,
+        p.seeds_option(
+            "--find-best",
+            help="With --seeds auto, only look for the best network: others get no more runs once "
+            "it is sure that they are not the best. This takes fewer runs than a verdict on each "
+            "pair.",
+        ),
+    ] = SettleOptions.find_best,
     time_limit: Annotated[
         float | None,
         p.seeds_option(
@@ -146,7 +156,8 @@ def compare(
             parser=p.positive_fraction,
             metavar="FRACTION",
             help="Two networks are equivalent if the interval of their difference lies within "
-            "this, e.g. 0.002.",
+            "this, e.g. 0.002. With --find-best, a network is good enough if the best is ahead by "
+            "less.",
         ),
     ] = None,
     export_json: Annotated[
@@ -291,7 +302,7 @@ def compare(
         device=device,
         seed=seed,
         seeds=seeds,
-        settle=SettleOptions(max_seeds, time_limit) if seeds == AUTO else None,
+        settle=SettleOptions(max_seeds, time_limit, find_best) if seeds == AUTO else None,
         margin=margin,
         target=target,
         journal=journal,
@@ -360,6 +371,11 @@ def _check_options(context: typer.Context, kind: Kind, varied: Mapping[str, Valu
     is_auto = context.params["seeds"] == AUTO
     if is_auto and "target" in flags:
         raise UsageError("--target and --seeds auto do not go together; drop one")
-    for name in ("max_seeds", "time_limit"):
+    if "baseline" in flags and "find_best" in flags:
+        raise UsageError(
+            "--baseline tells how each network changed, but --find-best gives few runs to those "
+            "that are not the best; drop one"
+        )
+    for name in ("max_seeds", "find_best", "time_limit"):
         if name in flags and not is_auto:
             raise UsageError(f"{flags[name]} needs --seeds auto")

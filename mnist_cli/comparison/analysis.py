@@ -5,12 +5,13 @@ from dataclasses import replace
 from statistics import median, stdev
 
 from mnist_cli.comparison import statistics
-from mnist_cli.comparison.verdicts import is_settled, judge_pairs, select_timed
+from mnist_cli.comparison.best import find_contenders, find_decided
+from mnist_cli.comparison.verdicts import find_settled, judge_pairs, select_timed
 from mnist_cli.schema.comparison import Aggregate, CompareResult, Estimate, ModelRuns, Run
 
 
 def analyse(result: CompareResult) -> CompareResult:
-    """Add the figures of each network and the verdict on each pair to `result`.
+    """Add the figures of each network to `result`, and the verdicts or the contenders.
 
     A failed network gets neither, because its missing seeds may be its worst ones.
     """
@@ -23,12 +24,17 @@ def analyse(result: CompareResult) -> CompareResult:
     ]
     if result.target is None:  # else all networks are trained up to the same accuracy
         models = _mark_pareto(models)
-    verdicts = judge_pairs(replace(result, models=tuple(models)))
-    if result.settling:
-        models = [
-            replace(model, settled=is_settled(model.model, models, verdicts)) for model in models
-        ]
-    return replace(result, models=tuple(models), verdicts=verdicts)
+    result = replace(result, models=tuple(models))
+    if result.settling is None:
+        return replace(result, verdicts=judge_pairs(result))
+    if result.settling.find_best:
+        result = replace(result, contenders=find_contenders(result))
+        settled = find_decided(result)
+    else:
+        result = replace(result, verdicts=judge_pairs(result))
+        settled = find_settled(result)
+    models = [replace(model, settled=model.model in settled) for model in result.models]
+    return replace(result, models=tuple(models))
 
 
 def _summarise(model: ModelRuns, timed: Sequence[Run], result: CompareResult) -> Aggregate:

@@ -36,6 +36,7 @@ def merge(exports: Mapping[Path, CompareResult]) -> CompareResult:
         seeds_changed=any(export.seeds_changed for export in exports.values()),
         narrowed_from=max(narrowed, default=None),
         verdicts=(),
+        contenders=(),
         baseline=None,
         wall_seconds=None,
     )
@@ -55,8 +56,8 @@ def _check_same(first_path: Path, first: CompareResult, path: Path, other: Compa
 
 
 def _find_conditions(result: CompareResult) -> Conditions:
-    most = result.settling and result.settling.max_seeds
-    number = f"until settled, {most} at most" if most else "fixed"
+    settling = result.settling
+    number = f"{settling.goal}, {settling.max_seeds} at most" if settling else "fixed"
     common = conditions(result.models, result.dataset, result.environment, result.target, number)
     return common | {"margin": result.margin}
 

@@ -10,6 +10,7 @@ Bonferroni's levels.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from mnist_cli.comparison import statistics
 from mnist_cli.comparison.statistics import Decision, SampleMean, interval_half_width
@@ -45,6 +46,18 @@ def judge_at_looks(
     return decision
 
 
+def usable_accuracies(runs: Sequence[Run], seed_ranges: Iterable[range]) -> dict[int, float]:
+    """The accuracies by seed, without those of a range after a missing seed.
+
+    A seed after a missing one may have finished early. Merged exports have several ranges of seeds:
+    the next one continues the one before, as seeds are independent and identically distributed.
+    """
+    known = {run.seed: run.test_accuracy for run in runs}
+    return {
+        seed: known[seed] for seeds in seed_ranges for seed in takewhile(known.__contains__, seeds)
+    }
+
+
 def seeds_needed(
     names: Iterable[str], verdicts: Iterable[Verdict], settling: Settling, least: int = 0
 ) -> dict[str, int]:
@@ -69,7 +82,7 @@ def at_last_look(runs: Sequence[Run], settling: Settling | None) -> Sequence[Run
     return runs[: max((look for look in settling.allowed_looks if look <= len(runs)), default=0)]
 
 
-def expected_half_width(comparisons: int, seeds: int, num_test: int) -> float:
+def expected_half_width(comparisons: float, seeds: int, num_test: int) -> float:
     """The expected half-width of the interval of a pair of good networks with `seeds` seeds.
 
     The standard deviation of accuracies over seeds is about binomial: on 10,000 images, it is
@@ -79,6 +92,18 @@ def expected_half_width(comparisons: int, seeds: int, num_test: int) -> float:
     return interval_half_width(deviation, seeds, comparisons)
 
 
+def forecast(sample: SampleMean, comparisons: float, settling: Settling) -> tuple[float, float]:
+    """How far the mean is likely to move until the last look, and half its interval's width then.
+
+    It moves up by more in one of ten cases, and down likewise. With few seeds, this is infinite.
+    """
+    last = settling.allowed_looks[-1]
+    half = interval_half_width(sample.standard_error * math.sqrt(sample.n), last, comparisons)
+    if sample.n < min(FUTILE_FROM, last):
+        return math.inf, half
+    return LIKELY * sample.standard_error * math.sqrt(1 - sample.n / last), half
+
+
 def _is_futile(
     sample: SampleMean, comparisons: int, settling: Settling, margin: float | None
 ) -> bool:
@@ -86,11 +111,7 @@ def _is_futile(
 
     Stopping a pair makes no verdict wrong, and saves half of the runs if networks tie.
     """
-    last = settling.allowed_looks[-1]
-    if sample.n < min(FUTILE_FROM, last):
-        return False
-    half = interval_half_width(sample.standard_error * math.sqrt(sample.n), last, comparisons)
-    drift = LIKELY * sample.standard_error * math.sqrt(1 - sample.n / last)
+    drift, half = forecast(sample, comparisons, settling)
     size = abs(sample.mean)
     hardly_different = size + drift <= half
     hardly_equivalent = margin is None or size - drift >= margin - half

@@ -114,7 +114,7 @@ def judge(sample: SampleMean, comparisons: int, margin: float | None = None) -> 
     return Decision(estimate, adjusted_p, outcome)
 
 
-def interval_half_width(deviation: float, n: int, comparisons: int) -> float:
+def interval_half_width(deviation: float, n: int, comparisons: float) -> float:
     """Half the width of the interval that `judge` computes for n values with this deviation."""
     sample = SampleMean(0.0, deviation / math.sqrt(n), n - 1, n)
     return sample.estimate(1 - ALPHA / comparisons).half_width or 0.0

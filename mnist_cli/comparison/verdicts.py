@@ -1,4 +1,6 @@
-"""A verdict on each pair of networks: by accuracy, or with a target by the mean time to it.
+"""A verdict on each judged pair of networks: by accuracy, or with a target by the mean time to it.
+
+A pair is judged if it differs in one thing: the network, or one setting of --vary.
 
 A network that missed the target with any seed has no verdict. The test may miss rare slow runs: if
 one network takes 3 epochs in 80 % of runs and 12 in the others, and the other always takes 4, then
@@ -7,8 +9,7 @@ one network takes 3 epochs in 80 % of runs and 12 in the others, and the other a
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations, takewhile
-from math import comb, hypot
+from math import hypot
 from statistics import median
 
 from mnist_cli.comparison import sequential
@@ -29,17 +30,24 @@ def select_timed(models: Sequence[ModelRuns]) -> dict[str, tuple[Run, ...]]:
 
 
 def judge_pairs(result: CompareResult) -> tuple[Verdict, ...]:
-    """Judge each pair of networks that did not fail or miss the target.
+    """Judge each of `result.pairs` in which no network failed or missed the target.
 
     The intervals are simultaneous 95 % confidence intervals. If seeds are added, they allow for all
     pairs from the start, also for those of a network that fails.
     """
-    ranked = [model for model in result.models if model.figures]
+    ranked = {model.model: model for model in result.models if model.figures}
     if result.target is not None:
-        runs = select_timed(result.models)
-        reached = [model for model in ranked if model.always_reached_target]
-        ranked = [replace(model, runs=runs[model.model]) for model in reached]
-    pairs = list(combinations(ranked, 2))
+        timed = select_timed(result.models)
+        ranked = {
+            name: replace(model, runs=timed[name])
+            for name, model in ranked.items()
+            if model.always_reached_target
+        }
+    pairs = [
+        (ranked[first.model], ranked[second.model])
+        for first, second in result.pairs
+        if first.model in ranked and second.model in ranked
+    ]
     judge_all = _judge_at_looks if result.settling else _judge_once
     decisions = judge_all(pairs, result)
     return tuple(
@@ -49,10 +57,12 @@ def judge_pairs(result: CompareResult) -> tuple[Verdict, ...]:
     )
 
 
-def is_settled(name: str, models: Sequence[ModelRuns], verdicts: Sequence[Verdict]) -> bool:
-    """Whether each pair with the network `name` is settled."""
-    outcomes = [verdict.outcome for verdict in verdicts if name in (verdict.first, verdict.second)]
-    return len(outcomes) == len(models) - 1 and SETTLED.issuperset(outcomes)
+def find_settled(result: CompareResult) -> set[str]:
+    """The networks whose judged pairs are all settled."""
+    settled = {(each.first, each.second) for each in result.verdicts if each.outcome in SETTLED}
+    names = [(first.model, second.model) for first, second in result.pairs]
+    unsettled = {name for pair in names if pair not in settled for name in pair}
+    return {model.model for model in result.models} - unsettled
 
 
 def _judge_once(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None]:
@@ -72,23 +82,14 @@ def _judge_once(pairs: Sequence[Pair], result: CompareResult) -> list[Decision |
 
 
 def _judge_at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None]:
-    """Judge each pair over the seeds of the look that counts.
-
-    A seed after a missing one does not count, because it may have finished early. Merged exports
-    have several ranges of seeds: the next range then continues the one before, because seeds are
-    independent and identically distributed.
-    """
+    """Judge each pair over the seeds of the look that counts."""
     assert result.settling is not None
-    comparisons = number_of_comparisons(len(result.models), result.number_of_looks)
+    comparisons = len(result.pairs) * result.number_of_looks
     decisions = []
     for first, second in pairs:
-        one, other = _map_values(first, result), _map_values(second, result)
-        both = one.keys() & other.keys()
-        differences = [
-            one[seed] - other[seed]
-            for seeds in result.seed_ranges
-            for seed in takewhile(both.__contains__, seeds)
-        ]
+        one = sequential.usable_accuracies(first.runs, result.seed_ranges)
+        other = sequential.usable_accuracies(second.runs, result.seed_ranges)
+        differences = [one[seed] - other[seed] for seed in one if seed in other]
         resolution = 1 / result.dataset.num_test
         decisions.append(
             sequential.judge_at_looks(
@@ -96,11 +97,6 @@ def _judge_at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decisi
             )
         )
     return decisions
-
-
-def number_of_comparisons(networks: int, looks: int = 1) -> int:
-    """The number of pairs of networks, times the looks at each pair."""
-    return comb(networks, 2) * looks
 
 
 def _make_verdict(pair: Pair, decision: Decision, result: CompareResult) -> Verdict:

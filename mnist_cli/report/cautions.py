@@ -32,15 +32,15 @@ def doubts(result: CompareResult) -> list[str]:
     lines += [TWO_SEEDS] if result.verdicts and len(result.seeds) == 2 else []
     lines += [SEEDS_ADDED] if result.seeds_changed and len(result.seeds) > 1 else []
     lines += [RARE_SLOW_RUNS] if result.target is not None and result.verdicts else []
-    if result.narrowed_from and result.verdicts:
+    judged = result.verdicts or result.contenders
+    if result.narrowed_from and judged:
         fresh = max(1000, result.seeds[-1] + 1)
         lines.append(
             f"These networks were part of a comparison of {result.narrowed_from} on the same "
-            "seeds. If they were chosen by its results, verdicts are false more often than in 5 %: "
-            "of ten equal networks, the best and the worst get one in 37 % of cases, the best and "
-            f"a fixed one in 11 %. Confirm with other seeds: --seed {fresh}."
+            "seeds. If they were chosen by its results, this finds a difference between equal "
+            f"networks in up to 37 % of cases, not 5 %: give other seeds, --seed {fresh}."
         )
-    if result.verdicts and any(model.varied for model in result.models):
+    if judged and any(model.varied for model in result.models):
         lines.append(CHOSEN_ON_TEST)
     return lines
 

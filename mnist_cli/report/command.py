@@ -35,7 +35,8 @@ def repeating(result: CompareResult) -> list[str]:
     words = ["mnist-cli", "compare", *networks, *words, *_to_words(options)]
     if settling or len(ranges) == 1:
         count = "auto" if settling else len(result.seeds) if len(result.seeds) > 1 else None
-        return [shlex.join([*words, *_to_words({"seed": result.seeds[0] or None, "seeds": count})])]
+        words += _to_words({"seed": result.seeds[0] or None, "seeds": count})
+        return [shlex.join([*words, *(["--find-best"] if settling and settling.find_best else [])])]
     files = [f"seeds-{part[0]}-to-{part[-1]}.json" for part in ranges]
     parts = [
         [*words, *_to_words({"seed": part[0], "seeds": len(part), "export-json": file})]

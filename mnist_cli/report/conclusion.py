@@ -5,12 +5,12 @@ from itertools import combinations
 from math import comb
 
 from mnist_cli.formatting import format_accuracy, plural
+from mnist_cli.report.best import describe_best
 from mnist_cli.report.cautions import is_incomplete
-from mnist_cli.report.layout import listed
+from mnist_cli.report.layout import join
 from mnist_cli.schema.comparison import CompareResult, Outcome
 from mnist_cli.schema.options import LEAST_RUNS
 
-MOST_NAMED = 4  # networks, or pairs of them
 ONE_SEED = (
     "One seed cannot rank: a small difference can be luck. "
     "Give --seeds 5 for intervals and verdicts, or --seeds auto."
@@ -28,9 +28,13 @@ def conclusion(result: CompareResult) -> str:
         return _describe_too_few(result, ranked)
     if len(result.seeds) == 1 and not result.settling:
         return ONE_SEED
-    if not result.verdicts:
+    if not (result.verdicts or result.contenders):
         return "No network is ranked yet: more finished runs are needed."
-    ranking = _describe_ranking(result, ranked)
+    if result.contenders:
+        best, advice = describe_best(result)
+        ranking = f"{best}{_explain_unranked(result, ranked)}{advice}."
+    else:
+        ranking = _describe_ranking(result, ranked)
     sentence = f"So far, {ranking}" if is_incomplete(result) else _capitalize(ranking)
     return " ".join([sentence, *_list_cautions(result)])
 
@@ -39,7 +43,7 @@ def _describe_too_few(result: CompareResult, ranked: Sequence[str]) -> str:
     """The sentence if fewer than two networks can be ranked."""
     failed = _list_failed(result)
     if len(failed) == len(result.models):
-        return f"{_join(failed)} failed: there is nothing to rank."
+        return f"{join(failed)} failed: there is nothing to rank."
     if result.target is not None:
         who = "No network"
         if ranked:
@@ -48,19 +52,14 @@ def _describe_too_few(result: CompareResult, ranked: Sequence[str]) -> str:
     [model] = [model for model in result.models if not model.failure]
     if model.figures is None:
         return f"No run of {model.model} is finished yet."
-    why = f"; {_join(failed)} failed" if failed else ""
+    why = f"; {join(failed)} failed" if failed else ""
     accuracy = format_accuracy(model.figures.test_accuracy)
     return f"{model.model}: {result.dataset.evaluated_on} accuracy {accuracy}{why}."
 
 
 def _describe_ranking(result: CompareResult, ranked: Sequence[str]) -> str:
     """The sentence for two or more networks that can be ranked."""
-    beaten = {
-        (verdict.better, other)
-        for verdict in result.verdicts
-        for other in (verdict.first, verdict.second)
-        if verdict.better and other != verdict.better
-    }
+    beaten = _list_beaten(result)
     equal = {
         frozenset((verdict.first, verdict.second))
         for verdict in result.verdicts
@@ -68,38 +67,63 @@ def _describe_ranking(result: CompareResult, ranked: Sequence[str]) -> str:
     }
     top = [name for name in ranked if not any((other, name) in beaten for other in ranked)]
     ahead = all((name, other) in beaten for name in top for other in ranked if other not in top)
+    judged = {(first.model, second.model) for first, second in result.pairs}
     open_pairs = [
         pair
         for pair in combinations(ranked, 2)
+        if pair in judged
         if pair not in beaten and pair[::-1] not in beaten and frozenset(pair) not in equal
     ]
+    apart = [pair for pair in combinations(top, 2) if pair not in judged]
     disputed = [pair for pair in open_pairs if set(pair) <= set(top)]
     others = [pair for pair in open_pairs if pair not in disputed]
     best = "best" if result.target is None else f"fastest to {result.target * 100:g} %"
-    equivalent = f"equivalent within {(result.margin or 0) * 100:g} points"
-    if not top:
+    which = equivalent = f"are equivalent within {(result.margin or 0) * 100:g} points"
+    if disputed:
+        alike = any(pair <= set(top) for pair in equal)
+        which = f"are not {'all ' if alike else ''}distinguishable yet"
+    elif apart:
+        which = "were not all compared with each other"
+    if any(one == other for one, other in beaten):
         text = f"the verdicts contradict each other, so no network is {best}"
     elif len(top) == 1:
-        text = f"{top[0]} is {best}" if ahead else f"no other network beats {top[0]}"
+        text = f"{top[0]} is {best}"
     elif len(top) == len(ranked):
-        apart = f"are not {'all ' if equal else ''}distinguishable yet"
-        text = f"{_join(top)} {apart if disputed else f'are {equivalent}'}"
-    elif disputed or not ahead:
-        which = "are not distinguishable yet" if disputed else f"are {equivalent}"
-        text = f"the {best} is among {_join(top)}, which {which}"
+        text = f"{join(top)} {which}"
+    elif which != equivalent or not ahead:
+        text = f"the {best} is among {join(top)}, which {which}"
     else:
-        text = f"{_join(top)} are {best} and {equivalent}"
+        text = f"{join(top)} are {best} and {equivalent.removeprefix('are ')}"
     if others:
         text += f"; {_describe_open(others)} yet"
-    return f"{text}{_explain_unranked(result, ranked)}{_suggest(result, open_pairs)}."
+    advice = _suggest(result, open_pairs)
+    if apart and not open_pairs and result.target is None:
+        advice = ": --seeds auto --find-best compares all"
+    return f"{text}{_explain_unranked(result, ranked)}{advice}."
+
+
+def _list_beaten(result: CompareResult) -> set[tuple[str, str]]:
+    """Each better network with each worse one.
+
+    If a beats b and b beats c, then a beats c: all intervals hold together.
+    """
+    worse: dict[str, set[str]] = {model.model: set() for model in result.models}
+    for verdict in result.verdicts:
+        if verdict.better:
+            worse[verdict.better] |= {verdict.first, verdict.second} - {verdict.better}
+    for middle, below in worse.items():
+        for others in worse.values():
+            if middle in others:
+                others.update(below)
+    return {(better, name) for better, others in worse.items() for name in others}
 
 
 def _explain_unranked(result: CompareResult, ranked: Sequence[str]) -> str:
     """Which networks are not ranked, and why."""
     failed = _list_failed(result)
     late = [m.model for m in result.models if m.model not in (*ranked, *failed)]
-    reasons = [f"{_join(failed)} failed"] if failed else []
-    reasons += [f"{_join(late)} did not reach it with each seed"] if late else []
+    reasons = [f"{join(failed)} failed"] if failed else []
+    reasons += [f"{join(late)} did not reach it with each seed"] if late else []
     return f" ({'; '.join(reasons)})" if reasons else ""
 
 
@@ -126,7 +150,11 @@ def _suggest(result: CompareResult, open_pairs: Sequence[tuple[str, str]]) -> st
 def _list_cautions(result: CompareResult) -> list[str]:
     """Why the sentence is less certain than it sounds: runs near chance, or few seeds."""
     lines = []
-    if any(verdict.better and verdict.near_chance for verdict in result.verdicts):
+    names = {each.model for each in result.contenders}
+    collapsed = [
+        run for m in result.models if m.model in names for run in m.runs if run.near_chance
+    ]
+    if collapsed or any(each.better and each.near_chance for each in result.verdicts):
         lines.append("Some runs did not learn, and no interval accounts for that: see below.")
     elif result.seeds_changed or result.narrowed_from:
         lines.append("False verdicts are likelier than 5 %: see below.")
@@ -148,18 +176,14 @@ def _list_failed(result: CompareResult) -> list[str]:
     return [model.model for model in result.models if model.failure]
 
 
-def _join(names: Sequence[str]) -> str:
-    return listed(names) if len(names) <= MOST_NAMED else f"{len(names)} networks"
-
-
 def _describe_open(pairs: Sequence[tuple[str, str]]) -> str:
     """Name open pairs: all pairs of some networks, all pairs with one network, or their number."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     if len(pairs) == comb(len(names), 2):
-        return f"{_join(names)} are not distinguishable"
+        return f"{join(names)} are not distinguishable"
     for name in names:
         if all(name in pair for pair in pairs):
-            return f"{name} is not distinguishable from {_join([n for n in names if n != name])}"
+            return f"{name} is not distinguishable from {join([n for n in names if n != name])}"
     return f"{len(pairs)} pairs are not distinguishable"
 
 

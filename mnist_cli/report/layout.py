@@ -9,12 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from mnist_cli.formatting import plural
+from mnist_cli.schema.comparison import Settling
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Optimizer, Protocol, Schedule
 from mnist_cli.schema.results import Environment
 from mnist_cli.system.streams import as_shown, visible
 
 OPTIMIZERS = {Optimizer.ADAM: "Adam", Optimizer.ADAMW: "AdamW", Optimizer.SGD: "SGD"}
+MOST_NAMED = 4  # networks
 
 
 def title(text: str) -> Text:
@@ -81,6 +83,17 @@ def seeds_line(ranges: Sequence[range]) -> str:
 def listed(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def join(names: Sequence[str]) -> str:
+    """The names, or for more than four their number: `5 networks`."""
+    return listed(names) if len(names) <= MOST_NAMED else f"{len(names)} networks"
+
+
+def looks(settling: Settling) -> str:
+    """The numbers of seeds at which networks may be compared: `4, 5, 7 or 10`."""
+    *others, last = map(str, settling.allowed_looks)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def machine_line(environment: Environment) -> str:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 from mnist_cli.formatting import (
     format_duration,
@@ -13,7 +12,7 @@ from mnist_cli.formatting import (
     format_signed_points,
     plural,
 )
-from mnist_cli.report import cautions, layout
+from mnist_cli.report import best, cautions, layout
 from mnist_cli.schema.comparison import (
     ALPHA,
     CONFIDENCE,
@@ -115,9 +114,9 @@ def findings(result: CompareResult) -> list[str]:
 
 
 def sections(result: CompareResult) -> list[Section]:
-    """Failures, targets missed, verdicts, changes since a baseline, doubts and odd runs."""
-    # The first line of these two sections is the head.
-    head, *pairs = verdicts(result) or [""]
+    """Failures, targets missed, verdicts or contenders, changes, doubts and odd runs."""
+    # The first line of these sections is the head.
+    head, *pairs = verdicts(result) or best.describe_contenders(result) or [""]
     since, *changes = _describe_baseline(result) or [""]
     found = [
         Section("", [*failures(result), *cautions.collapsed(result), *_describe_missed(result)]),
@@ -161,13 +160,13 @@ def failures(result: CompareResult) -> list[str]:
 
 def verdicts(result: CompareResult) -> list[str]:
     """A head with the test, and a line for each pair."""
-    if not result.verdicts and result.settling is None:
+    if not result.verdicts and (result.settling is None or result.settling.find_best):
         return []
     what = f"Differences on these {result.dataset.evaluated_on} images"
     if result.target is not None:
         what = "Differences in the mean time to the target"
     if result.settling:
-        seeds = f"tested after {looks(result.settling)} seeds"
+        seeds = f"tested after {layout.looks(result.settling)} seeds"
         level = f"simultaneous {INTERVAL}s over all looks"
     else:
         known = result.journal is not None and not result.seeds_changed
@@ -175,6 +174,8 @@ def verdicts(result: CompareResult) -> list[str]:
         level = _describe_level(len(result.verdicts))
         if result.journal is None and not result.seeds_changed:
             level += f" {IF_FIXED}"
+    if result.omits_pairs:
+        what += " of pairs that differ in one thing, the network or one setting of --vary"
     return [
         f"{what}, paired by seed, {seeds}, {level}:",
         *(verdict(each, result.margin, result.settling) for each in result.verdicts),
@@ -198,7 +199,7 @@ def sampling(result: CompareResult) -> list[str]:
     }
     if pairs and len(pairs) == len(result.verdicts):
         pair = _format_range(pairs)
-    difference = f", differences {pair} points" if len(errors) > 1 else ""
+    difference = f", differences {pair} points" if len(errors) > 1 and result.pairs else ""
     return [
         f"The finite {result.dataset.evaluated_on} set of {result.dataset.num_test:,} images adds "
         f"an uncertainty: accuracies {_format_range(errors)} points{difference}."
@@ -301,17 +302,11 @@ def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> s
     return f"{first} and {second} {state} ({amount}{basis}){caution}"
 
 
-def looks(settling: Settling) -> str:
-    """The numbers of seeds at which a pair may be tested: `4, 5, 7 or 10`."""
-    *others, last = map(str, settling.allowed_looks)
-    return f"{', '.join(others)} or {last}" if others else last
-
-
 def _describe_undecided(result: CompareResult) -> list[str]:
     """If seeds are added, a line for each pair before its first look."""
     decided = {(pair.first, pair.second) for pair in result.verdicts}
     lines = []
-    for pair in combinations(result.models, 2) if result.settling else ():
+    for pair in result.pairs if result.settling else ():
         names = tuple(model.model for model in pair)
         if names not in decided:
             failed = " and ".join(model.model for model in pair if model.failure)

@@ -23,7 +23,7 @@ from mnist_cli.formatting import (
     format_wait,
     plural,
 )
-from mnist_cli.report import phrases
+from mnist_cli.report import best, phrases
 from mnist_cli.schema import events
 from mnist_cli.schema.events import Event, OnEvent
 from mnist_cli.system.streams import say, visible
@@ -96,7 +96,7 @@ class _Lines:
                 say(f"{_describe_run(event)} {_bracket_left(event.remaining)}")
             case events.RunFailed():
                 say(f"{_describe_failure(event)} {_bracket_left(event.remaining)}")
-            case events.PairsLookedAt():
+            case events.PairsLookedAt() | events.NetworksDropped():
                 for line in _describe_looks(event):
                     say(line)
 
@@ -136,7 +136,7 @@ class _Bars:
                 self._print(_describe_failure(event))
                 self._hide_run((model, seed), (model, None))
                 self._count(left)
-            case events.PairsLookedAt():
+            case events.PairsLookedAt() | events.NetworksDropped():
                 for line in _describe_looks(event):
                     self._print(line)
 
@@ -225,7 +225,9 @@ def _describe_failure(event: events.RunFailed) -> str:
     return f"{event.model} failed: seed {event.seed}: {event.reason}"
 
 
-def _describe_looks(event: events.PairsLookedAt) -> list[str]:
+def _describe_looks(event: events.PairsLookedAt | events.NetworksDropped) -> list[str]:
+    if isinstance(event, events.NetworksDropped):
+        return list(map(best.describe_contender, event.dropped))
     return [phrases.verdict(pair, event.margin, event.settling) for pair in event.verdicts]
 
 

@@ -13,6 +13,7 @@ from mnist_cli.formatting import (
     format_seconds_range,
 )
 from mnist_cli.report import phrases
+from mnist_cli.report.best import format_gap
 from mnist_cli.schema.comparison import CompareResult, ModelRuns
 
 TIME, ONE_TIME = "median time (min-max)", "time"  # headers for several runs and for one
@@ -48,7 +49,11 @@ def _make_row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
     }
     if result.settling:
         row["std"] = format_percent(figures.accuracy_deviation if figures else None)
-        row["settled"] = "yes" if model.settled else "no"
+        if result.settling.find_best:
+            known = [each for each in result.contenders if each.model == model.model]
+            row["below the best"] = format_gap(known[0]) if known else "-"
+        else:
+            row["settled"] = "yes" if model.settled else "no"
     row["n"] = str(len(model.runs))
     row["loss"] = format_loss_estimate(figures.test_loss) if figures else "-"
     if result.target is not None:

@@ -8,6 +8,8 @@ limits reject files with more networks or runs, or larger numbers, than a compar
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import combinations
+from math import comb
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval, Len
@@ -171,28 +173,59 @@ class ModelRuns(Record):
     precision_reason: str = ""
     """Why this number format was chosen; empty in exports of earlier versions."""
     settled: bool | None = None
-    """Whether each pair with this network has a verdict; null for a fixed number of seeds."""
+    """Whether each judged pair with this network has a verdict, or with `find_best` whether it is
+    dropped or the best is found; null for a fixed number of seeds."""
 
     @property
     def always_reached_target(self) -> bool:
         """Whether it has runs and each reached the target."""
         return bool(self.runs) and all(run.reached_target for run in self.runs)
 
+    def differs_in_one(self, other: "ModelRuns") -> bool:
+        """Whether the two differ only in the network, or only in one setting of --vary."""
+        settings = [self.varied.get(key) != other.varied.get(key) for key in self.varied]
+        return sum([self.network != other.network, *settings]) <= 1
+
 
 @dataclass(frozen=True)
 class Settling(Record):
-    """How seeds are added until each pair of networks is settled."""
+    """How seeds are added until each pair of networks is settled, or the best is found."""
 
     max_seeds: Annotated[int, Interval(ge=LOOKS[0], le=MAX_RUNS)]
     """The maximum number of seeds of a network."""
     looks: Annotated[tuple[Look, ...], Len(1, 20)] = LOOKS
     """The numbers of seeds at which a pair may be looked at. The level of each test is divided by
     how many there are, whether or not a pair reaches them."""
+    find_best: bool = False
+    """Whether only the best network is looked for: there are `contenders` and no verdicts."""
 
     @property
     def allowed_looks(self) -> tuple[int, ...]:
         """The looks that need no more seeds than `max_seeds`."""
         return tuple(look for look in self.looks if look <= self.max_seeds)
+
+    @property
+    def goal(self) -> str:
+        """Until when seeds are added, as text."""
+        return "until the best is found" if self.find_best else "until settled"
+
+
+@dataclass(frozen=True)
+class Contender(Record):
+    """A network that may be the best, or one that was dropped because it is surely not.
+
+    With 95 % probability, the best is not dropped, and all gaps are right.
+    """
+
+    model: str
+    n: Count
+    """Number of its seeds at the last look; if it was dropped, at that look."""
+    gap: Fraction | None
+    """The most by which its accuracy may be below that of the best; null if it was dropped."""
+    dropped_by: str | None = None
+    """The network that was most surely ahead of it when it was dropped."""
+    needs_seeds: bool = False
+    """Whether further seeds are likely to change what is known of it."""
 
 
 @dataclass(frozen=True)
@@ -277,7 +310,9 @@ class CompareResult(Sealed):
     """Number of networks in a previous comparison that had all of these and others, on common
     seeds; null if the user's state folder has no such comparison."""
     verdicts: tuple[Verdict, ...] = ()
-    """One for each pair of networks with two or more common seeds, or with a look."""
+    """One for each of `pairs` with two or more common seeds, or with a look."""
+    contenders: tuple[Contender, ...] = ()
+    """One for each network that did not fail, after the first look with `find_best`."""
     baseline: Baseline | None = None
     settling: Settling | None = None
     """Null for a number of seeds that was fixed in advance."""
@@ -293,6 +328,34 @@ class CompareResult(Sealed):
         starts = [seed for seed in self.seeds if seed - 1 not in known]
         ends = [seed + 1 for seed in self.seeds if seed + 1 not in known]
         return list(map(range, starts, ends))
+
+    @property
+    def pairs(self) -> list[tuple[ModelRuns, ModelRuns]]:
+        """The pairs that are judged: those that differ in one thing; none with `find_best`."""
+        if self.settling and self.settling.find_best:
+            return []
+        return [pair for pair in combinations(self.models, 2) if pair[0].differs_in_one(pair[1])]
+
+    @property
+    def omits_pairs(self) -> bool:
+        """Whether some pairs are not judged, because they differ in more than one thing."""
+        return 0 < len(self.pairs) < comb(len(self.models), 2)
+
+    @property
+    def remaining(self) -> list[Contender]:
+        """The contenders that may be the best, the one with the smallest gap first."""
+        return sorted(
+            (each for each in self.contenders if not each.dropped_by),
+            key=lambda each: each.gap or 0.0,
+        )
+
+    @property
+    def best(self) -> str | None:
+        """The network that is the best, or within the margin of it; None if it is not known."""
+        left = self.remaining
+        if left and (len(left) == 1 or (left[0].gap or 0.0) < (self.margin or 0.0)):
+            return left[0].model
+        return None
 
     @property
     def number_of_looks(self) -> int:

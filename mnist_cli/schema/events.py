@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mnist_cli.schema.comparison import Run, Settling, Verdict
+from mnist_cli.schema.comparison import Contender, Run, Settling, Verdict
 from mnist_cli.schema.results import EpochResult
 
 
@@ -78,6 +78,13 @@ class PairsLookedAt:
 
 
 @dataclass(frozen=True)
+class NetworksDropped:
+    """Networks that are surely not the best get no further seeds."""
+
+    dropped: tuple[Contender, ...]
+
+
+@dataclass(frozen=True)
 class RunFinished:
     """A network of a comparison was trained and evaluated; `epochs` is the maximum."""
 
@@ -107,6 +114,7 @@ Event = (
     | EpochFinished
     | RunsLeft
     | PairsLookedAt
+    | NetworksDropped
     | RunFinished
     | RunFailed
 )

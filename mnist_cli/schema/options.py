@@ -75,10 +75,14 @@ def written(value: str | float) -> str:
 
 @dataclass(frozen=True)
 class SettleOptions:
-    """Add seeds until each pair of entries is settled, for `time_limit` seconds at most."""
+    """Add seeds until each pair of entries is settled, for `time_limit` seconds at most.
+
+    With `find_best`, add them only until the best entry is found.
+    """
 
     max_seeds: int = 40
     time_limit: float | None = None
+    find_best: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class CompareOptions:
 
     There are `seeds` seeds, or with AUTO as many as needed to `settle` the entries. With a
     `target`, a run stops at that test accuracy. Entries whose accuracies differ by less than
-    `margin`, a fraction, are equivalent.
+    `margin`, a fraction, are equivalent; the best is found if no other is better by more.
     """
 
     entries: tuple[Entry, ...]

@@ -20,8 +20,11 @@ def merge_exports(paths: Sequence[Path], baseline_file: Path | None) -> CompareR
     if baseline_file is None:
         return result
     then = baseline.load_baseline(baseline_file)
-    if result.target is not None or len(result.seeds) < LEAST_RUNS:
-        raise UsageError(f"--baseline needs {LEAST_RUNS} seeds or more, trained without --target")
+    finds_best = result.settling is not None and result.settling.find_best
+    if result.target is not None or finds_best or len(result.seeds) < LEAST_RUNS:
+        raise UsageError(
+            f"--baseline needs {LEAST_RUNS} seeds or more, trained without --target and --find-best"
+        )
     names = [model.model for model in result.models]
     baseline.check_comparable(baseline_file, then, names, result.dataset)
     return baseline.compare(result, baseline_file, then)

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from mnist_cli.comparison import baseline, journal
+from mnist_cli.comparison.best import number_of_comparisons
 from mnist_cli.comparison.conditions import conditions
 from mnist_cli.comparison.sequential import expected_half_width
-from mnist_cli.comparison.verdicts import number_of_comparisons
 from mnist_cli.data import datasets
 from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution.executor import Executor, executing
@@ -17,7 +17,7 @@ from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import CompareOptions
 from mnist_cli.schema.runs import RunTask
-from mnist_cli.workflows.comparison_state import Comparison, Entrant
+from mnist_cli.workflows.comparison_state import Comparison, Entrant, settling_of
 from mnist_cli.workflows.shared import warn_of_busy_cpus
 
 
@@ -29,7 +29,8 @@ def compare_networks(
     The runs go seed by seed, so that a machine that slows down affects all networks. Only network,
     protocol, seed and data decide a run. Runs in the journal are not repeated. A network that fails
     has the reason in its row, and no further runs. With `settle`, networks get more seeds until
-    each pair is settled, the time is over, or the maximum number of seeds is reached.
+    each pair is settled or the best is found, the time is over, or the maximum number of seeds is
+    reached.
 
     Raises:
         UsageError: the device does not exist, or the journal or the baseline does not fit.
@@ -49,11 +50,11 @@ def compare_networks(
         if options.baseline and earlier:
             names = [entrant.name for entrant in entrants]
             baseline.check_comparable(options.baseline, earlier, names, dataset.info)
-        _warn_of_fine_margin(options, dataset.info, on_event)
         most = LOOKS[-1] if options.settle else options.seeds
         seeds = range(options.seed, options.seed + most)
         rows = [entrant.row((), {}) for entrant in entrants]
-        how_many = f"until settled from {options.seed} on" if options.settle else "fixed"
+        settling = settling_of(options)
+        how_many = f"{settling.goal} from {options.seed} on" if settling else "fixed"
         kind = conditions(rows, dataset.info, environment, options.target, how_many)
         with journal.opened(options.journal, kind, seeds, on_event) as kept:
             executor.hand_over(dataset)
@@ -123,6 +124,7 @@ def _report_start(comparison: Comparison, slots: int, on_event: OnEvent) -> None
     if comparison.journal.path and comparison.finished():
         left = "" if comparison.pending() else "; nothing is left to train"
         on_event(events.Notice(f"{_describe_journal(comparison)}{left}"))
+    _warn_of_fine_margin(comparison.result, on_event)
     _report_looks(None, comparison.result, on_event)
     on_event(comparison.left(slots))
 
@@ -142,7 +144,11 @@ def _report_runs(
 
 
 def _report_looks(before: CompareResult | None, result: CompareResult, on_event: OnEvent) -> None:
-    """Report pairs with a new verdict, or a new interval without a verdict."""
+    """Report dropped networks, and pairs with a new verdict, or a new interval without one."""
+    gone = {each.model for each in before.contenders if each.dropped_by} if before else set()
+    dropped = [each for each in result.contenders if each.dropped_by and each.model not in gone]
+    if dropped:
+        on_event(events.NetworksDropped(tuple(dropped)))
     known = set(before.verdicts) if before else set()
     new = tuple(verdict for verdict in result.verdicts if verdict not in known)
     if result.settling and new:
@@ -160,29 +166,31 @@ def _describe_journal(comparison: Comparison) -> str:
 
 
 def _describe_time_limit(comparison: Comparison) -> str:
-    verdicts = comparison.result.verdicts
-    open_pairs = len([v for v in verdicts if v.outcome == Outcome.OPEN])
-    state = (
-        f"{plural(open_pairs, 'pair')} without a verdict yet"
-        if open_pairs
-        else "some runs were left"
-    )
+    result = comparison.result
+    open_pairs = len([v for v in result.verdicts if v.outcome == Outcome.OPEN])
+    state = "some runs were left"
+    if open_pairs:
+        state = f"{plural(open_pairs, 'pair')} without a verdict yet"
+    elif result.contenders:
+        state = f"{plural(len(result.remaining), 'network')} may be the best"
     way_on = "; the same command continues" if comparison.journal.path else ""
     return f"--time-limit leaves no time for another run: {state}{way_on}"
 
 
-def _warn_of_fine_margin(options: CompareOptions, info: DatasetInfo, on_event: OnEvent) -> None:
-    seeds = options.settle.max_seeds if options.settle else options.seeds
-    if options.margin is None or seeds < 2:
+def _warn_of_fine_margin(result: CompareResult, on_event: OnEvent) -> None:
+    settling, num_test = result.settling, result.dataset.num_test
+    seeds = settling.max_seeds if settling else len(result.seeds)
+    if result.margin is None or seeds < 2:
         return
-    looks = len(LOOKS) if options.settle else 1
-    comparisons = number_of_comparisons(len(options.entries), looks)
-    half_width = expected_half_width(comparisons, seeds, info.num_test)
-    if half_width > options.margin:
+    comparisons: float = len(result.pairs) * result.number_of_looks
+    if settling and settling.find_best:
+        comparisons = number_of_comparisons(len(result.models), result.number_of_looks)
+    half_width = expected_half_width(comparisons, seeds, num_test)
+    if half_width > result.margin:
         on_event(
             events.Notice(
-                f"--margin {options.margin:g} is unlikely to be met with {info.num_test:,} "
-                f"{info.evaluated_on} images and {seeds} seeds: expect intervals of about "
+                f"--margin {result.margin:g} is unlikely to be met with {num_test:,} "
+                f"{result.dataset.evaluated_on} images and {seeds} seeds: expect intervals of about "
                 f"±{half_width:.2g}"
             )
         )

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from statistics import median
 
-from mnist_cli.comparison import baseline
+from mnist_cli.comparison import baseline, best
 from mnist_cli.comparison.analysis import analyse
 from mnist_cli.comparison.journal import Journal
 from mnist_cli.comparison.sequential import seeds_needed
@@ -24,6 +24,12 @@ from mnist_cli.schema.events import RunsLeft
 from mnist_cli.schema.options import LEAST_RUNS, CompareOptions, Entry
 from mnist_cli.schema.results import Environment
 from mnist_cli.schema.runs import Measurement, RunTask
+
+
+def settling_of(options: CompareOptions) -> Settling | None:
+    """How seeds are added; None for a fixed number."""
+    settle = options.settle
+    return Settling(settle.max_seeds, find_best=settle.find_best) if settle else None
 
 
 class Entrant:
@@ -167,7 +173,6 @@ class Comparison:
         return len(keys & self.journal.runs.keys())
 
     def _analyse(self) -> CompareResult:
-        settle = self.options.settle
         seeds = self._list_seeds()
         entrants = self.entrants.values()
         result = analyse(
@@ -181,7 +186,7 @@ class Comparison:
                 seeds_changed=self.journal.seeds_changed,
                 narrowed_from=self.journal.narrowed_from,
                 models=tuple(entrant.row(seeds, self.journal.runs) for entrant in entrants),
-                settling=Settling(settle.max_seeds) if settle else None,
+                settling=settling_of(self.options),
                 margin=self.options.margin,
                 wall_seconds=self._elapsed(),
             )
@@ -198,6 +203,8 @@ class Comparison:
     def _count_needed_seeds(self) -> dict[str, int]:
         if self.result.settling is None:
             return dict.fromkeys(self.entrants, self.options.seeds)
+        if self.result.settling.find_best:
+            return best.seeds_needed(self.entrants, self.result)
         least = LEAST_RUNS if self._baseline else 0
         return seeds_needed(self.entrants, self.result.verdicts, self.result.settling, least)
 

@@ -4,7 +4,6 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import matplotlib.image
 import numpy as np
@@ -48,7 +47,7 @@ class Mistakes:
 def wrong_images(
     result: CompareResult, pixels: Pixels | None
 ) -> tuple[list[Mistakes], list[Mistakes]]:
-    """The errors of each network that did not fail, and the pairs that disagree most.
+    """The errors of each network that did not fail, and the judged pairs that disagree most.
 
     Runs without mistakes do not count. Raises ValueError if the mistakes of a run are damaged.
     """
@@ -67,7 +66,8 @@ def wrong_images(
         images = _make_images(_find_largest(shares[name], IMAGES_OF_NETWORK), [its], pixels)
         networks.append(Mistakes([name], sentence, images, len(its), counts.tolist()))
     pairs = []
-    for first, second in combinations(codes, 2):
+    judged = [(first.model, second.model) for first, second in result.pairs]
+    for first, second in [pair for pair in judged if codes.keys() >= set(pair)]:
         one, other = shares[first], shares[second]
         # Expected counts for two independent runs: one is right, the other wrong.
         only_first, only_second = ((1 - one) * other).sum(), (one * (1 - other)).sum()

@@ -5,7 +5,6 @@ Networks differ by marker and label; the colours are those of Okabe and Ito (200
 
 import math
 from io import BytesIO
-from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
-from mnist_cli.report.phrases import looks
+from mnist_cli.report.layout import looks
 from mnist_cli.schema.comparison import SETTLED, Aggregate, CompareResult, ModelRuns
 from mnist_cli.system.files import write
 from mnist_cli.system.streams import visible
@@ -44,10 +43,13 @@ def title(result: CompareResult) -> str:
     trained = "" if result.target is None else f", trained up to {result.target * 100:g} %"
     if result.settling:
         settled = sum(pair.outcome in SETTLED for pair in result.verdicts)
-        pairs = comb(len(result.models), 2)
+        state = f"{settled} of {len(result.pairs)} pairs settled"
+        if result.settling.find_best:
+            dropped = sum(each.dropped_by is not None for each in result.contenders)
+            state = f"{dropped} of {len(result.models)} networks dropped"
         bars = (
-            f"bars: standard deviation of accuracy, range of times\n{settled} of {pairs} pairs "
-            f"settled, tested after {looks(result.settling)} seeds"
+            f"bars: standard deviation of accuracy, range of times\n{state}, tested after "
+            f"{looks(result.settling)} seeds"
         )
     elif len(result.seeds) == 1:
         bars = "one seed, no interval"
