@@ -13,7 +13,7 @@ def describe_contenders(result: CompareResult) -> list[str]:
         return []
     dropped = [each for each in result.contenders if each.dropped_by]
     return [
-        f"The best on these test images, paired by seed, tested after "
+        f"The best on these {result.dataset.evaluated_on} images, paired by seed, tested after "
         f"{layout.looks(result.settling)} seeds (with {CONFIDENCE * 100:g} % confidence, it was "
         "not dropped and all these bounds hold):",
         *map(describe_contender, [*result.remaining, *dropped]),

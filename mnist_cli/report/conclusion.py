@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from math import comb
 
+from mnist_cli.comparison.verdicts import list_beaten
 from mnist_cli.formatting import format_accuracy, plural
 from mnist_cli.report.best import describe_best
 from mnist_cli.report.cautions import is_incomplete
@@ -59,7 +60,7 @@ def _describe_too_few(result: CompareResult, ranked: Sequence[str]) -> str:
 
 def _describe_ranking(result: CompareResult, ranked: Sequence[str]) -> str:
     """The sentence for two or more networks that can be ranked."""
-    beaten = _list_beaten(result)
+    beaten = list_beaten(result.verdicts)
     equal = {
         frozenset((verdict.first, verdict.second))
         for verdict in result.verdicts
@@ -100,22 +101,6 @@ def _describe_ranking(result: CompareResult, ranked: Sequence[str]) -> str:
     if apart and not open_pairs and result.target is None:
         advice = ": --seeds auto --find-best compares all"
     return f"{text}{_explain_unranked(result, ranked)}{advice}."
-
-
-def _list_beaten(result: CompareResult) -> set[tuple[str, str]]:
-    """Each better network with each worse one.
-
-    If a beats b and b beats c, then a beats c: all intervals hold together.
-    """
-    worse: dict[str, set[str]] = {model.model: set() for model in result.models}
-    for verdict in result.verdicts:
-        if verdict.better:
-            worse[verdict.better] |= {verdict.first, verdict.second} - {verdict.better}
-    for middle, below in worse.items():
-        for others in worse.values():
-            if middle in others:
-                others.update(below)
-    return {(better, name) for better, others in worse.items() for name in others}
 
 
 def _explain_unranked(result: CompareResult, ranked: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from mnist_cli.formatting import (
     format_signed_points,
     plural,
 )
-from mnist_cli.report import best, cautions, layout
+from mnist_cli.report import best, cautions, choice, layout
 from mnist_cli.schema.comparison import (
     ALPHA,
     CONFIDENCE,
@@ -124,6 +124,7 @@ def sections(result: CompareResult) -> list[Section]:
         Section("", cautions.alike(result)),
         Section(since, changes),
         Section("", [*cautions.doubts(result), *cautions.slow_runs(result)]),
+        Section("", choice.describe_choice(result)),
     ]
     return [section for section in found if section.head or section.lines]
 
