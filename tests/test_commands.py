@@ -13,6 +13,7 @@ from safetensors import safe_open
 
 from mnist_cli.errors import ExitCode
 from mnist_cli.networks import registry
+from mnist_cli.schema.augmentation import KINDS
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.events import EpochFinished
 from mnist_cli.schema.options import DataOptions, TrainOptions
@@ -101,9 +102,14 @@ def test_train_json(run_cli: RunCli) -> None:
         "lr": 0.001,
         "optimizer": "adam",
         "beta2": 0.999,
+        "momentum": 0.0,
+        "nesterov": False,
+        "weight_decay": 0.0,
         "schedule": "constant",
         "warmup": 0.0,
         "dropout": 1.0,
+        "augment": dict.fromkeys(KINDS, 0.0),
+        "shuffle_pixels": False,
     }
     last = result["epochs"][-1]
     assert set(last) == {"epoch", "train_loss", "test_loss", "test_accuracy", "train_seconds"}
