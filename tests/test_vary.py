@@ -119,13 +119,13 @@ def test_a_comparison_of_settings(run_cli: RunCli) -> None:
     assert "mlp lr=0.01: the same accuracy with each of 5 seeds" in again.out
 
 
-def grid(accuracies: dict[tuple[str, float, int], float], **options: Any) -> CompareResult:
+def grid(accuracies: dict[tuple[str, int, int], float], **options: Any) -> CompareResult:
     """Networks with a learning rate and a batch size, five seeds each."""
     rows = []
     for place, ((name, lr, batch_size), mean) in enumerate(accuracies.items()):
-        varied = {"lr": lr, "batch-size": batch_size}
+        varied: dict[str, str | int | float] = {"lr": lr, "batch-size": batch_size}
         runs = [mean + 0.0001 * ((seed * (place + 2)) % 3) for seed in range(5)]
-        row = network(f"{name} {lr:g} {batch_size}", runs)
+        row = network(f"{name} {lr} {batch_size}", runs)
         rows.append(replace(row, network=name, varied=varied))
     return comparison(*rows, **options)
 

@@ -63,7 +63,7 @@ EXAMPLES = """
 mnist-cli compare --seeds 5
 mnist-cli compare mlp cnn --seeds auto --report report.html
 mnist-cli compare mlp --vary lr=0.001,0.003 --seeds 5 --plot lr.svg
-mnist-cli compare mlp --vary lr=0.001,0.002,0.004,0.008 --seeds auto --find-best
+mnist-cli compare mlp --vary lr=0.001,0.004 --seeds auto --find-best
 mnist-cli compare mlp --seeds 5 --baseline main.json --fail-on-regression
 mnist-cli compare a.json b.json
 mnist-cli compare mlp.safetensors cnn.safetensors --show-disagreements
@@ -100,7 +100,8 @@ def compare(
         p.training_option(
             metavar="SETTING=...",
             help="Compare settings as well, e.g. lr=0.001,0.003: training options, precision and "
-            "dropout (multiplies the network's own). Repeat it for all combinations.",
+            "dropout (multiplies the network's own). Repeat it for all combinations; verdicts "
+            "are then on pairs that differ in one thing.",
         ),
     ] = None,
     target: Annotated[
@@ -120,7 +121,7 @@ def compare(
             parser=p.number_or_auto(MAX_SEEDS),
             metavar="N|auto",
             help="Runs of each network, from --seed on; auto adds runs until each pair has a "
-            "verdict. With --vary, these are pairs that differ in one setting or the network.",
+            "verdict.",
         ),
     ] = CompareOptions.seeds,
     max_seeds: Annotated[
@@ -137,9 +138,8 @@ def compare(
         bool,
         p.seeds_option(
             "--find-best",
-            help="With --seeds auto, only look for the best network: others get no more runs once "
-            "it is sure that they are not the best. This takes fewer runs than a verdict on each "
-            "pair.",
+            help="With --seeds auto, look for the best network only: one that is surely not the "
+            "best gets no more runs.",
         ),
     ] = SettleOptions.find_best,
     time_limit: Annotated[
@@ -156,8 +156,7 @@ def compare(
             parser=p.positive_fraction,
             metavar="FRACTION",
             help="Two networks are equivalent if the interval of their difference lies within "
-            "this, e.g. 0.002. With --find-best, a network is good enough if the best is ahead by "
-            "less.",
+            "this, e.g. 0.002. With --find-best, find the best or one within this of it.",
         ),
     ] = None,
     export_json: Annotated[

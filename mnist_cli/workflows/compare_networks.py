@@ -116,6 +116,7 @@ def _warn_of_changed_code(comparison: Comparison, on_event: OnEvent) -> None:
 
 
 def _report_start(comparison: Comparison, slots: int, on_event: OnEvent) -> None:
+    _warn_of_fine_margin(comparison.result, on_event)
     for entrant in comparison.entrants.values():
         if entrant.failure:
             on_event(events.Notice(f"{entrant.failure}; it is not trained"))
@@ -124,7 +125,6 @@ def _report_start(comparison: Comparison, slots: int, on_event: OnEvent) -> None
     if comparison.journal.path and comparison.finished():
         left = "" if comparison.pending() else "; nothing is left to train"
         on_event(events.Notice(f"{_describe_journal(comparison)}{left}"))
-    _warn_of_fine_margin(comparison.result, on_event)
     _report_looks(None, comparison.result, on_event)
     on_event(comparison.left(slots))
 
