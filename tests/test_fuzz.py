@@ -70,6 +70,7 @@ COMMANDS = (
     "eval net.safetensors --dataset mnist5k --model nets.py:wide --json -q",
     "summary cnn --batch-size 8 --json",
     "summary nets.py:wide(hidden=8)",
+    "summary mlp(hidden=8)",
     "compare mlp cnn --seeds 5 --baseline base.json --fail-on-regression --export-csv -",
     "compare cnn --vary lr=0.1,0.2 --vary precision=fp32,bf16 --plot a.svg",
     "compare mlp --target 0.9 --journal runs.jsonl --export-json a.json --max-seconds 3 --seed 7",

@@ -15,7 +15,7 @@ from mnist_cli.cli import parameters as p
 from mnist_cli.cli.app import app
 from mnist_cli.cli.compare_networks import _check_options
 from mnist_cli.errors import UsageError
-from mnist_cli.networks.registry import resolve
+from mnist_cli.networks.registry import MODELS, resolve
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import (
     AUTO,
@@ -162,6 +162,13 @@ def test_times_are_not_asked_of_runs_that_share_a_machine(
     options = CompareOptions((entry,), target=target, execution=execution)
     with pytest.raises(UsageError, match=f"^{option} needs times"):
         _check_options(options, GateOptions(max_seconds=seconds), ExportOptions(), json=False)
+
+
+def test_the_shell_completes_names_and_then_arguments() -> None:
+    assert p.complete_model("M") == ["mlp"]
+    assert p.complete_model("") == list(MODELS)
+    assert p.complete_model("cnn(") == ["cnn(channels=", "cnn(hidden="]
+    assert p.complete_model("nets.py:Net(") == []
 
 
 COMMANDS = ["train", "eval", "summary", "compare", "show-samples", "predict", "export"]

@@ -6,6 +6,7 @@ import torch
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.networks import registry
 from mnist_cli.networks.building import build, count_parameters
+from tests.conftest import RunCli
 
 NETWORK = """
 import torch
@@ -206,3 +207,24 @@ def test_a_lazy_network_is_complete_after_building() -> None:
         "from torch import nn\ndef make(): return nn.Sequential(nn.Flatten(), nn.LazyLinear(10))"
     )
     assert count_parameters(custom("own.py:make", source)) == 7850
+
+
+def test_commands_take_a_registered_network_with_arguments(run_cli: RunCli) -> None:
+    fast = ("--dataset", "mnist5k", "--quiet", "--epochs")
+    trained = run_cli("train", "MLP( Hidden = 8 )", *fast, 1, "--json").json
+    assert (trained["model"], trained["parameters"]) == ("mlp(hidden=8)", 784 * 8 + 8 + 80 + 10)
+    assert trained["checkpoint"] == "mlp.safetensors"
+    assert run_cli("eval", "mlp.safetensors", "--json").json["model"] == "mlp(hidden=8)"
+    resume = (*fast, 2, "--resume", "mlp.safetensors")
+    assert "give MODEL mlp(hidden=8)" in run_cli("train", "mlp", *resume).err
+    assert run_cli("train", "mlp(hidden=8)", *resume).code == ExitCode.OK
+    other = run_cli("eval", "mlp.safetensors", "--model", "mlp(hidden=9)")
+    assert "holds mlp(hidden=8): name its code with the same arguments" in other.err
+    both = run_cli("compare", "mlp(hidden=8)", "mlp", *fast, 1, "--jobs", 2, "--json").json
+    assert [row["model"] for row in both["models"]] == ["mlp(hidden=8)", "mlp"]
+    assert both["models"][0]["runs"][0]["test_accuracy"] == trained["test_accuracy"]
+    twice = run_cli("compare", "mlp", "mlp(hidden=32)")
+    assert (twice.code, twice.err) == (
+        ExitCode.USAGE,
+        "error: mlp is named twice; name each network once\n",
+    )

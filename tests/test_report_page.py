@@ -202,6 +202,21 @@ def test_the_front_joins_those_that_no_other_beats_at_their_cost() -> None:
     assert cost_panels(comparison(network("alone", GOOD))) == []
 
 
+def test_a_line_joins_the_sizes_of_one_network() -> None:
+    result = comparison(
+        network("cnn", GOOD, 9.0, parameters=5000),
+        network("mlp(hidden=9)", GOOD, 2.0, parameters=9000),
+        network("mlp", BAD, parameters=4000),
+    )
+    by_size, *others = cost_panels(result)
+    [line] = [line for line in by_size.lines if line.kind == "sizes"]
+    assert (line.network, rounded(line)) == (1, [(4000, 95.04), (9000, 98.04)])
+    assert all(line.kind != "sizes" for panel in others for line in panel.lines)
+    text = page(result, None)
+    assert text.count('class="sizes c1"') == text.count("A solid line joins the sizes of one") == 1
+    assert "A solid line" not in page(two(), None)
+
+
 def test_the_better_one_is_ahead_whichever_comes_first() -> None:
     for models in (
         (network("a", GOOD), network("b", BAD)),

@@ -16,6 +16,7 @@ from rich.text import Text
 from mnist_cli.errors import MnistCliError
 from mnist_cli.report.pictures import grid, plots, style, terminal
 from mnist_cli.report.pictures.style import save_figure
+from mnist_cli.report.pictures.widths import join_widths
 from mnist_cli.schema.comparison import ModelRuns
 from tests.made_up import comparison, learned, network
 from tests.test_reports import BAD, GOOD, TRAINED
@@ -105,6 +106,65 @@ def test_a_network_has_one_colour_and_marker_in_all_parts(figures: list[Any]) ->
     curves = [(line.get_marker(), line.get_color()) for line in accuracies.lines]
     assert looks[0] == looks[1] == list(dict.fromkeys(curves))
     assert list(labelled(by_size)) == ["a", "b"]
+
+
+SIZES = (
+    network("mlp(hidden=8)", BAD, parameters=6370),
+    network("tinycnn", (), parameters=None, failure="no luck"),
+    network("mlp(hidden=128)", GOOD, parameters=101_770),
+    network("mlp", (0.96,) * 5, parameters=25_450),
+    network("strongcnn", GOOD, parameters=467_818),
+    network("strongcnn(dropout=0)", BAD, parameters=467_818),
+    network("a.py:net(3)", GOOD, parameters=9000),
+    network("a.py:net(2)", BAD, parameters=8000),
+)
+
+
+def test_a_line_joins_the_sizes_of_one_network_in_their_order(figures: list[Any]) -> None:
+    plots.plot_comparison(PATH, comparison(*SIZES))
+    by_size, by_time = figures[0].axes
+    solid = [line for line in by_size.lines if line.get_linestyle() == "-"]
+    assert [line.get_xydata().tolist() for line in solid] == [
+        [pytest.approx(place) for place in ([6370, 95.04], [25_450, 96], [101_770, 98.04])],
+        [pytest.approx(place) for place in ([8000, 95.04], [9000, 98.04])],
+    ]
+    firsts = [by_size.containers[at].lines[0].get_color() for at in (0, 5)]  # one failed
+    assert [line.get_color() for line in solid] == firsts
+    assert all(line.get_linestyle() != "-" for line in by_time.lines)
+
+
+def test_each_setting_has_its_own_line() -> None:
+    rows = [
+        replace(row, model=f"{row.model} {recipe}", network=row.model, varied={"recipe": recipe})
+        for row in SIZES[:4]
+        for recipe in ("article", "fast")
+    ]
+    assert [(first, len(places)) for first, places in join_widths(comparison(*rows))] == [
+        (0, 3),
+        (1, 3),
+    ]
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_labels_of_nine_networks_cover_no_other_label(figures: list[Any], seeds: int) -> None:
+    places = (
+        *(("mlp", 90.8, 0.7, 0.06, 25_450), ("mlp(hidden=8)", 85.9, 1.6, 0.05, 6370)),
+        *(("mlp(hidden=16)", 89.1, 0.4, 0.05, 12_730), ("mlp(hidden=64)", 92.0, 0.6, 0.07, 50_890)),
+        ("mlp(hidden=128)", 91.9, 0.2, 0.1, 101_770),
+        ("mlp(hidden=512)", 93.7, 0.5, 0.3, 407_050),
+        *(("tinycnn", 91.9, 0.7, 0.6, 4266), ("cnn", 93.0, 1, 0.7, 26_698)),
+        ("strongcnn", 97.2, 0.5, 3.5, 467_818),
+    )
+    rows = [
+        network(
+            name, [(mean + k * spread) / 100 for k in (0, 1, -1)[:seeds]], time, parameters=size
+        )
+        for name, mean, spread, time, size in places
+    ]
+    plots.plot_comparison(PATH, comparison(*rows, seeds=seeds))
+    for axes in figures[0].axes:
+        boxes = [text.get_window_extent() for text in (*axes.texts, axes.get_legend())]
+        assert [box.count_overlaps(boxes) for box in boxes] == [1] * 10  # each its own
 
 
 def varied(row: ModelRuns, network_name: str, **settings: Any) -> ModelRuns:

@@ -9,6 +9,7 @@ from typing import Literal
 from mnist_cli.comparison.statistics import pareto
 from mnist_cli.formatting import format_accuracy
 from mnist_cli.report.pictures.style import accuracy_ends, is_logarithmic, tick_locator, tick_text
+from mnist_cli.report.pictures.widths import join_widths
 from mnist_cli.schema.comparison import CompareResult, Measure, Verdict
 from mnist_cli.schema.results import EpochResult
 
@@ -53,9 +54,9 @@ class Strip:
 
 @dataclass(frozen=True)
 class Line:
-    """A line through points: the curve of a seed, the mean of a network, or the Pareto front."""
+    """A line through points: a seed's, a network's mean or sizes, or the Pareto front."""
 
-    kind: Literal["seed", "mean", "front"]
+    kind: Literal["seed", "mean", "sizes", "front"]
     network: int
     places: Sequence[Place]
 
@@ -149,6 +150,8 @@ def cost_panels(result: CompareResult) -> list[Panel]:
             best = [line for line, is_best in zip(lines, pareto(points), strict=True) if is_best]
             names = ", ".join(result.models[line.network].model for line in best)
             front = Line("front", 0, sorted(line.places[0] for line in best))
+            curves = join_widths(result) if label == "parameters" else []
+            sizes = [Line("sizes", network, places) for network, places in curves]
             ends = [place for bar in bars for place in bar]
             panels.append(
                 Panel(
@@ -156,7 +159,7 @@ def cost_panels(result: CompareResult) -> list[Panel]:
                     axis(_name(ACCURACY, result), [y for _, y in ends]),
                     f"Accuracy against {label}. {'; '.join(words)}. No other network is both "
                     f"more accurate and cheaper than {names}.",
-                    [front, *lines],
+                    [front, *sizes, *lines],
                     bars,
                 )
             )

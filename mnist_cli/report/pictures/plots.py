@@ -23,6 +23,7 @@ from mnist_cli.report.pictures.style import (
     thin,
     title,
 )
+from mnist_cli.report.pictures.widths import join_widths
 from mnist_cli.schema.comparison import Aggregate, CompareResult
 from mnist_cli.schema.results import TrainResult
 
@@ -42,8 +43,8 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     """Plot accuracy against parameters and training time, or against a varied number.
 
     Axes are logarithmic if costs differ much. Bars are the 95 % interval of the accuracy and the
-    range of the times; the grey line is the Pareto front. Below are the epochs of each run. Raises
-    MnistCliError if the file cannot be written.
+    range of the times; the grey line is the Pareto front, and a coloured one joins the sizes of one
+    network. Below are the epochs of each run. Raises MnistCliError if the file cannot be written.
     """
     if setting := varied_number(result):
         plot_setting(path, result, setting)
@@ -60,6 +61,8 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
         _draw_point(by_size, position, parameters, figures)
         if figures.times:
             _draw_point(by_time, position, figures.times[0], figures, figures.times[1:])
+    for first, places in join_widths(result):
+        by_size.plot(*zip(*places, strict=True), color=look(first)["color"], linewidth=1)
     _finish(by_size, [(p, f) for _, p, f in rows if f.pareto_parameters])
     _finish(by_time, [(f.times[0], f) for _, _, f in rows if f.times and f.pareto_seconds])
     by_size.set(xlabel="parameters", ylabel=f"{result.dataset.evaluated_on} accuracy (%)")
@@ -132,7 +135,7 @@ def _draw_marks(
 
 def _draw_labels(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
     """Write the name of each (name, cost, accuracy) beside its point, where it covers least."""
-    taken = []
+    taken = [legend.get_window_extent()] if (legend := axes.get_legend()) else []
     for container in axes.containers:
         assert isinstance(container, ErrorbarContainer)
         marker, _caps, bars = container.lines
