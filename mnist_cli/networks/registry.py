@@ -2,13 +2,11 @@
 
 import ast
 import re
-from collections.abc import Iterable
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from mnist_cli.errors import UsageError
+from mnist_cli.errors import UsageError, did_you_mean
 from mnist_cli.schema.networks import ModelSpec
 
 MODELS = {
@@ -46,12 +44,6 @@ def resolve(name: str) -> ModelSpec:
         f"unknown model '{name}'{did_you_mean(name.lower(), MODELS)}: choose from "
         f"{', '.join(MODELS)}, or give package.module:Name or path/file.py:Name"
     )
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean cnn?)` if one of the `known` names is close, or an empty string."""
-    close = get_close_matches(name, list(known), 1)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def call_of(name: str) -> str:
