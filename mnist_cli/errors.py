@@ -1,5 +1,7 @@
 """The exit codes, and the errors that are shown in one line, without a traceback."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import IntEnum
 
 
@@ -33,3 +35,9 @@ class Terminated(BaseException):
 
 
 SIGNALS = (Interrupted, Terminated)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` (did you mean cnn?)` if one of the `known` names is close, or an empty string."""
+    close = get_close_matches(name, list(known), 1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -10,12 +10,14 @@ from mnist_cli.errors import UsageError
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import samples_grid
+from mnist_cli.schema.augmentation import NO_AUGMENTATION, Augmentation, parse_augmentation
 from mnist_cli.schema.datasets import NUM_CLASSES, Split
 from mnist_cli.schema.options import DataOptions, SamplesOptions
 
 EXAMPLES = """
 mnist-cli show-samples
 mnist-cli show-samples --label 7 --count 25 --output sevens.png
+mnist-cli show-samples --augment shift=2,rotate=10,elastic=30
 mnist-cli show-samples --checkpoint cnn.safetensors --errors
 """
 
@@ -40,8 +42,22 @@ def show_samples(
             help="Only images of this class, 0 to 9.",
         ),
     ] = None,
+    augment: Annotated[
+        Augmentation | None,
+        p.data_option(
+            parser=parse_augmentation,
+            metavar="KIND=NUMBER,...",
+            help="Show training images changed at random as in epoch 1, by at most shift=PIXELS, "
+            "rotate=DEGREES, scale=FRACTION, shear=DEGREES; elastic=ALPHA bends them, and "
+            "erase=PROBABILITY blackens a rectangle.",
+            show_default="none",
+        ),
+    ] = None,
     seed: Annotated[
-        int, p.seed_option(help="Seed of the choice of images.", rich_help_panel=p.DATA)
+        int,
+        p.seed_option(
+            help="Seed of the choice of images and of --augment.", rich_help_panel=p.DATA
+        ),
     ] = SamplesOptions.seed,
     dataset: p.Dataset = DataOptions.dataset,
     data_dir: p.DataDir = None,
@@ -64,12 +80,16 @@ def show_samples(
     if checkpoint is None and (errors or model):
         option = "--errors" if errors else "--model"
         raise UsageError(f"{option} needs --checkpoint FILE, the network that predicts")
+    if augment and (checkpoint or split == Split.TEST):
+        option = "--checkpoint" if checkpoint else "--split test"
+        raise UsageError(f"--augment changes training images alone; drop it or {option}")
     if output:
         check_outputs([Output("--output", output, "picture")], {"--checkpoint": checkpoint})
     options = SamplesOptions(
         count=count,
         split=split,
         label=label,
+        augmentation=augment or NO_AUGMENTATION,
         seed=seed,
         output=output,
         checkpoint=checkpoint,

@@ -7,7 +7,7 @@ one network takes 3 epochs in 80 % of runs and 12 in the others, and the other a
 34 % of comparisons with five seeds call the first one faster.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import hypot
 from statistics import median
@@ -63,24 +63,6 @@ def find_settled(result: CompareResult) -> set[str]:
     names = [(first.model, second.model) for first, second in result.pairs]
     unsettled = {name for pair in names if pair not in settled for name in pair}
     return {model.model for model in result.models} - unsettled
-
-
-def list_beaten(verdicts: Iterable[Verdict]) -> set[tuple[str, str]]:
-    """Each better network with each worse one.
-
-    If a beats b and b beats c, then a beats c: all intervals hold together.
-    """
-    worse: dict[str, set[str]] = {}
-    for verdict in verdicts:
-        for name in (verdict.first, verdict.second):
-            worse.setdefault(name, set())
-        if verdict.better:
-            worse[verdict.better] |= {verdict.first, verdict.second} - {verdict.better}
-    for middle, below in worse.items():
-        for others in worse.values():
-            if middle in others:
-                others.update(below)
-    return {(better, name) for better, others in worse.items() for name in others}
 
 
 def _judge_once(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None]:

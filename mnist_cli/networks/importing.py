@@ -13,10 +13,9 @@ from typing import Any
 
 from torch import nn
 
-from mnist_cli.errors import MnistCliError
+from mnist_cli.errors import MnistCliError, did_you_mean
 from mnist_cli.networks.identity import read_source
 from mnist_cli.networks.isolation import Surroundings
-from mnist_cli.networks.registry import did_you_mean
 from mnist_cli.schema.networks import ModelSpec
 
 

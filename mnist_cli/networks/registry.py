@@ -2,14 +2,13 @@
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from mnist_cli.errors import UsageError
+from mnist_cli.errors import UsageError, did_you_mean
 from mnist_cli.schema.networks import ModelSpec
 
 MODELS = {
@@ -107,12 +106,6 @@ def _join(keywords: Mapping[str, Any]) -> str:
 
 def _shorten(text: str) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean cnn?)` if one of the `known` names is close, or an empty string."""
-    close = get_close_matches(name, list(known), 1)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def call_of(name: str) -> str:

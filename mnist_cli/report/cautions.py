@@ -14,8 +14,8 @@ SEEDS_ADDED = (
 TWO_SEEDS = "Two seeds say little about the spread over seeds: give --seeds 5 or more."
 UNFINISHED = "Incomplete: the 5 % error rate applies once all runs are finished."
 CHOSEN_ON_TEST = (
-    "A setting that is chosen by its test accuracy looks better than it is on new images; --hold-out "
-    "0.1 chooses on validation images."
+    "A setting that is chosen by its test accuracy looks better than it is on new images: "
+    "give --hold-out 0.1, which chooses on validation images."
 )
 RARE_SLOW_RUNS = "Other seeds may have slower runs, which this mean time does not show."
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from mnist_cli.comparison.verdicts import list_beaten
 from mnist_cli.report.cautions import is_incomplete
 from mnist_cli.report.command import repeating
 from mnist_cli.report.layout import join
@@ -23,7 +22,7 @@ def describe_choice(result: CompareResult) -> list[str]:
         return []
     if result.target is not None:
         return []
-    beaten = {worse for _, worse in list_beaten(result.verdicts)}
+    beaten = {worse for _, worse in result.beaten}
     candidates = [each.model for each in result.remaining] or [
         name for name in known if name not in beaten
     ]

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import combinations
 from math import comb
 
-from mnist_cli.comparison.verdicts import list_beaten
 from mnist_cli.formatting import format_accuracy, plural
 from mnist_cli.report.best import describe_best
 from mnist_cli.report.cautions import is_incomplete
@@ -60,7 +59,7 @@ def _describe_too_few(result: CompareResult, ranked: Sequence[str]) -> str:
 
 def _describe_ranking(result: CompareResult, ranked: Sequence[str]) -> str:
     """The sentence for two or more networks that can be ranked."""
-    beaten = list_beaten(result.verdicts)
+    beaten = result.beaten
     equal = {
         frozenset((verdict.first, verdict.second))
         for verdict in result.verdicts

@@ -100,7 +100,8 @@ def samples_grid(result: SamplesResult, drawn: RenderableType) -> list[Renderabl
     """The drawn images under a line that names their source."""
     model = f", predicted by {result.checkpoint}" if result.checkpoint else ""
     title = f"From the {result.split} split of {layout.dataset_line(result.dataset)}"
-    return [f"{title}{model}", drawn]
+    changed = f", augmented by {result.augmentation} as in epoch 1 with seed {result.seed}"
+    return [f"{title}{model}{changed if result.augmentation else ''}", drawn]
 
 
 def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[RenderableType]:

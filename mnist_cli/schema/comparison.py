@@ -358,6 +358,22 @@ class CompareResult(Sealed):
         return None
 
     @property
+    def beaten(self) -> set[tuple[str, str]]:
+        """Each better network with each worse one.
+
+        If a beats b and b beats c, then a beats c: all intervals hold together.
+        """
+        worse: dict[str, set[str]] = {model.model: set() for model in self.models}
+        for verdict in self.verdicts:
+            if verdict.better:
+                worse[verdict.better] |= {verdict.first, verdict.second} - {verdict.better}
+        for middle, below in worse.items():
+            for others in worse.values():
+                if middle in others:
+                    others.update(below)
+        return {(better, name) for better, others in worse.items() for name in others}
+
+    @property
     def number_of_looks(self) -> int:
         """The number of looks at each pair: 1 for a fixed number of seeds."""
         return len(self.settling.looks) if self.settling else 1

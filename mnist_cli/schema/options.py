@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mnist_cli.schema.augmentation import NO_AUGMENTATION, Augmentation
 from mnist_cli.schema.datasets import DatasetName, Split
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import Precision, Protocol
@@ -178,12 +179,14 @@ class ExportOptions:
 class SamplesOptions:
     """`show-samples`: some images, with predictions if there is a checkpoint.
 
-    If `split` is None, the images are training images, or with a checkpoint test images.
+    If `split` is None, the images are training images, or with a checkpoint test images. With
+    `augmentation`, they are training images as in epoch 1.
     """
 
     count: int = 9
     split: Split | None = None
     label: int | None = None
+    augmentation: Augmentation = NO_AUGMENTATION
     seed: int = 0
     output: Path | None = None
     checkpoint: Path | None = None

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from annotated_types import Interval
 
+from mnist_cli.schema.augmentation import Augmentation
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol
 from mnist_cli.schema.record import Count, Positive, Record
@@ -184,6 +185,8 @@ class SamplesResult:
     samples: tuple[ShownImage, ...]
     checkpoint: str | None
     output: str | None
+    seed: int
+    augmentation: Augmentation
 
 
 LOW_CONFIDENCE = 0.9

@@ -6,10 +6,12 @@ from numpy.typing import NDArray
 
 from mnist_cli.data import datasets
 from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.schema.augmentation import Augmentation
 from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.options import SamplesOptions
 from mnist_cli.schema.results import SamplesResult, ShownImage
+from mnist_cli.training.augmentation import augment
 from mnist_cli.training.checkpoint import load
 from mnist_cli.training.device import place, resolve_device
 from mnist_cli.training.evaluation import predict
@@ -22,6 +24,7 @@ def choose_samples(
 ) -> tuple[SamplesResult, LabelledImages]:
     """Choose images by seed, label and, with a checkpoint, by whether its prediction is wrong.
 
+    With an augmentation, the training images are those of epoch 1 with the seed.
     Returns the result, and its images in the same order. Raises UsageError if the code of a custom
     network is not given or the device does not exist, MnistCliError if a file is damaged.
     """
@@ -36,6 +39,9 @@ def choose_samples(
         info, labelled = dataset.info, dataset.train
     predictions = None if model is None else _predict(model, labelled, device)
 
+    images = labelled.images
+    if options.augmentation:
+        images = _augment(images, options.augmentation, options.seed, device)
     chosen = _choose(options, labelled.labels, predictions)
     if len(chosen) < options.count:
         only = f"only {len(chosen)} images in the {split} set match"
@@ -53,8 +59,10 @@ def choose_samples(
         ),
         checkpoint=str(options.checkpoint) if options.checkpoint else None,
         output=str(options.output) if options.output else None,
+        seed=options.seed,
+        augmentation=options.augmentation,
     )
-    return result, LabelledImages(labelled.images[chosen], labelled.labels[chosen])
+    return result, LabelledImages(images[chosen], labelled.labels[chosen])
 
 
 def _choose(
@@ -67,6 +75,16 @@ def _choose(
     if predictions is not None and options.errors:
         fits &= predictions != labels
     return np.random.default_rng(options.seed).permutation(np.flatnonzero(fits))[: options.count]
+
+
+def _augment(
+    images: NDArray[np.uint8], augmentation: Augmentation, seed: int, device: torch.device
+) -> NDArray[np.uint8]:
+    """Augment all images as in epoch 1; an image's position decides how it is changed."""
+    pixels = images_to_device(images, device)
+    augment(pixels, augmentation, seed, epoch=1, out=pixels)
+    changed: NDArray[np.uint8] = (pixels[:, 0] * 255).round().byte().cpu().numpy()
+    return changed
 
 
 def _predict(
