@@ -92,4 +92,6 @@ def settings_of(protocol: Protocol, model: ModelSpec) -> dict[str, Any]:
     usual = protocol_of(Settings(protocol.recipe, **chosen), model)
     usual = replace(usual, **{key: getattr(recipe, key) for key in chosen})
     found = {key: value for key, value in vars(protocol).items() if value != getattr(usual, key)}
+    if "optimizer" in found:
+        found["lr"] = protocol.lr  # the recipe's is of another optimizer
     return {"recipe": protocol.recipe} | found if protocol.recipe != Recipe.ARTICLE else found

@@ -13,7 +13,6 @@ from mnist_cli.execution.executor import Executor, executing
 from mnist_cli.formatting import plural
 from mnist_cli.schema import events
 from mnist_cli.schema.comparison import LOOKS, CompareResult, Outcome, Run
-from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import CompareOptions
 from mnist_cli.schema.runs import RunTask
@@ -190,7 +189,7 @@ def _warn_of_fine_margin(result: CompareResult, on_event: OnEvent) -> None:
         on_event(
             events.Notice(
                 f"--margin {result.margin:g} is unlikely to be met with {num_test:,} "
-                f"{result.dataset.evaluated_on} images and {seeds} seeds: expect intervals of about "
-                f"±{half_width:.2g}"
+                f"{result.dataset.evaluated_on} images and {seeds} seeds: expect intervals of "
+                f"about ±{half_width:.2g}"
             )
         )
