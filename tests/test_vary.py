@@ -69,6 +69,17 @@ def test_nothing_varied_is_the_network_itself() -> None:
     assert (entry.name, dict(entry.varied)) == ("mlp", {})
 
 
+def test_values_that_are_no_numbers_have_one_form_in_names() -> None:
+    varied = parse_varied(["augment=none,rotate=10+shift=2", "shuffle-pixels=on,false"])
+    names = [entry.name for entry in combine([resolve("mlp")], Settings(), varied)]
+    assert names == [
+        "mlp augment=none shuffle-pixels=on",
+        "mlp augment=none shuffle-pixels=off",
+        "mlp augment=shift=2+rotate=10 shuffle-pixels=on",
+        "mlp augment=shift=2+rotate=10 shuffle-pixels=off",
+    ]
+
+
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
@@ -88,6 +99,12 @@ def test_nothing_varied_is_the_network_itself() -> None:
         (["lr=0.001,0.00100000000001"], "has a value twice"),
         (["precision=fp32,FP32"], "has a value twice"),
         (["lr=1", "lr=2"], "--vary lr is given twice"),
+        (["nesterov=maybe"], "--vary nesterov=maybe: it should be on or off"),
+        (["optimizer=adm"], "--vary optimizer=adm: it should be 'adam', 'adamw' or 'sgd'"),
+        (["momentum=1"], "--vary momentum=1: it should be less than 1"),
+        (["augment=none,shift=99"], "--vary augment: shift=99: it should be less than or equal"),
+        (["augment=shift=1+shift=2"], "--vary augment: shift is given twice; give it once"),
+        (["augment=shift=1,shift=1.0"], "has a value twice"),
     ],
 )
 def test_values_that_cannot_be(texts: list[str], message: str) -> None:

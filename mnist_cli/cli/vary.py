@@ -51,12 +51,15 @@ def combine(
 
 
 def _parse_value(key: str, text: str) -> str | bool | int | float:
+    if key == "augment":
+        try:
+            return str(parse_augmentation(text))
+        except ValueError as error:
+            raise UsageError(f"--vary augment: {error}") from error
     try:
-        if key == "augment":
-            text = str(parse_augmentation(text))
         settings = from_strings(Settings, {KEYS[key]: text})
     except ValueError as error:
-        reason = str(error).rpartition("Input ")[2].partition(", unable")[0]
+        reason = str(error).partition("Input ")[2].partition(", unable")[0]
         reason = reason.replace("a valid boolean", "on or off")
         raise UsageError(f"--vary {key}={text}: it {reason}") from error
     value: str | bool | int | float = getattr(settings, KEYS[key])

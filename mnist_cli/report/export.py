@@ -66,7 +66,7 @@ def to_csv(result: CompareResult) -> str:
         }
         | {key: value for key, value in asdict(run).items() if key not in NOT_IN_CSV}
         | {"precision": model.precision}
-        | _add_prefix("protocol", asdict(model.protocol))
+        | _add_prefix("protocol", vars(model.protocol) | {"augment": str(model.protocol.augment)})
         | {"target": result.target, "looks": looks, "settled": model.settled}
         | _add_prefix("dataset", asdict(result.dataset))
         | _add_prefix("environment", asdict(result.environment))
