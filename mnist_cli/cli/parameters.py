@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mnist_cli.networks.registry import MODELS
+from mnist_cli.schema.augmentation import Augmentation, parse_augmentation
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import AUTO, MAX_SEED, MAX_THREADS
 from mnist_cli.schema.protocol import MAX_BATCH_SIZE, Precision, Protocol, Recipe
@@ -184,6 +185,17 @@ LearningRate = Annotated[
         metavar="NUMBER",
         help="Learning rate of Adam, or its peak with the fast recipe.",
         show_default=f"from the recipe: {Protocol.lr}",
+    ),
+]
+Augment = Annotated[
+    Augmentation | None,
+    training_option(
+        parser=parse_augmentation,
+        metavar="KIND=NUMBER,...",
+        help="Change training images at random, by at most shift=PIXELS, rotate=DEGREES, "
+        "scale=FRACTION and shear=DEGREES; elastic=ALPHA bends them, and erase=PROBABILITY "
+        "blackens a rectangle.",
+        show_default="none",
     ),
 ]
 
