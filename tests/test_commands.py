@@ -11,14 +11,18 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.errors import ExitCode
 from mnist_cli.networks import registry
-from mnist_cli.schema.augmentation import KINDS
+from mnist_cli.schema.augmentation import KINDS, Augmentation
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.events import EpochFinished
-from mnist_cli.schema.options import DataOptions, TrainOptions
+from mnist_cli.schema.options import DataOptions, SamplesOptions, TrainOptions
 from mnist_cli.schema.protocol import Recipe, Settings
 from mnist_cli.training import checkpoint, recipes
+from mnist_cli.training.augmentation import augment
+from mnist_cli.training.examples import images_to_device
+from mnist_cli.workflows.show_samples import choose_samples
 from mnist_cli.workflows.train import train_network
 from tests.conftest import RunCli, write_dataset
 
@@ -387,6 +391,18 @@ def test_a_diverging_training_stops_in_one_line(run_cli: RunCli) -> None:
         ),
         (("show-samples", "--count", "0"), "'--count': must be 1 or more, not 0;"),
         (("show-samples", "--label", "10"), "'--label': must be from 0 to 9, not 10;"),
+        (
+            ("show-samples", "--augment", "shift=20"),
+            "'--augment': shift=20: it should be less than",
+        ),
+        (
+            ("show-samples", "--augment", "shift=2", "--split", "test"),
+            "--augment changes training images alone; drop it or --split test",
+        ),
+        (
+            ("show-samples", "--augment", "shift=2", "--checkpoint", "x"),
+            "--augment changes training images alone; drop it or --checkpoint",
+        ),
         (("show-samples", "--errors"), "--errors needs --checkpoint"),
         (("show-samples", "--output", "x.bmp"), "must end in .png, .svg or .pdf"),
         (("wrong",), "No such command 'wrong'"),
@@ -636,6 +652,28 @@ def test_samples_json_names_real_images(run_cli: RunCli) -> None:
     assert (result["checkpoint"], result["output"]) == (None, None)
     drawn = run_cli("show-samples", "--output", "grid.png", "--json", *FAST).json
     assert (drawn["split"], drawn["output"]) == ("train", "grid.png")
+
+
+def test_augmented_samples_are_those_of_epoch_1(run_cli: RunCli) -> None:
+    shown = ("show-samples", "--augment", "shift=3,erase=0.5", "--seed", 5, *FAST)
+    title = " ".join(run_cli(*shown).out.split())
+    assert "MNIST accuracy), augmented by shift=3+erase=0.5 as in epoch 1 with seed 5" in title
+    result = run_cli(*shown, "--json").json
+    assert (result["seed"], result["augmentation"]["shift"], result["split"]) == (5, 3, "train")
+    chosen = Augmentation(shift=3, erase=0.5)
+    options = SamplesOptions(augmentation=chosen, seed=5, data=DataOptions(DatasetName.MNIST5K))
+    samples, drawn = choose_samples(options, lambda event: None)
+    assert [sample.index for sample in samples.samples] == [
+        sample["index"] for sample in result["samples"]
+    ]
+    (pixels, _), _ = read_mnist5k()
+    images = images_to_device(pixels, torch.device("cpu"))
+    augment(images, chosen, 5, 1, images)
+    for sample, image in zip(samples.samples, drawn.images, strict=True):
+        expected = (images[sample.index, 0] * 255).round()
+        assert torch.equal(torch.tensor(image), expected.byte())
+    plain = run_cli("show-samples", "--augment", "none", *FAST).out
+    assert plain == run_cli("show-samples", *FAST).out
 
 
 def test_errors_are_the_ones_of_the_confusion_matrix(run_cli: RunCli) -> None:

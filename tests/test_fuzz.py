@@ -79,6 +79,7 @@ COMMANDS = (
     "export net.safetensors --output a.pt2 --dataset mnist5k --model nets.py:wide",
     "compare base.json base.json --baseline base.json --export-markdown -",
     "show-samples --count 4 --split test --label 3 --checkpoint net.safetensors --errors",
+    "show-samples --augment shift=2,rotate=10+erase=0.5 --seed 3 --label 1 --json",
 )
 WORDS = (
     "",

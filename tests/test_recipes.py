@@ -29,7 +29,10 @@ def test_without_settings_the_protocol_is_the_articles() -> None:
         (Settings(schedule=Schedule.ONE_CYCLE, warmup=0.0), {"warmup": 0.0}),
         (Settings(schedule=Schedule.COSINE), {"warmup": 0.0}),
         (Settings(Recipe.FAST, schedule=Schedule.COSINE), {"warmup": 0.3, "lr": 0.02}),
-        (Settings(augment="rotate=10,shift=2"), {"augment": Augmentation(shift=2, rotate=10)}),
+        (
+            Settings(augment=Augmentation(shift=2, rotate=10)),
+            {"augment": Augmentation(shift=2, rotate=10)},
+        ),
         (Settings(shuffle_pixels=True), {"shuffle_pixels": True}),
     ],
 )
@@ -69,7 +72,7 @@ def test_a_setting_without_meaning_is_refused(settings: Settings, message: str) 
         {"optimizer": Optimizer.ADAMW, "weight_decay": 0.0, "lr": 0.002},
         {"schedule": Schedule.ONE_CYCLE, "warmup": 0.0},
         {"schedule": Schedule.CONSTANT, "warmup": 0.1},
-        {"augment": "shift=2", "shuffle_pixels": True},
+        {"augment": Augmentation(shift=2), "shuffle_pixels": True},
     ],
 )
 def test_the_settings_of_a_protocol_give_it_again(
@@ -77,8 +80,6 @@ def test_the_settings_of_a_protocol_give_it_again(
 ) -> None:
     protocol = protocol_of(Settings(recipe, **chosen), resolve(name))
     found = settings_of(protocol, resolve(name))
-    if "augment" in found:
-        found["augment"] = str(found["augment"])
     assert protocol_of(Settings(**found), resolve(name)) == protocol
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mnist_cli.networks.registry import ARGUMENTS, EXAMPLE, MODELS
-from mnist_cli.schema.augmentation import parse_augmentation
+from mnist_cli.schema.augmentation import Augmentation, parse_augmentation
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import AUTO, MAX_SEED, MAX_THREADS
 from mnist_cli.schema.protocol import (
@@ -112,11 +112,6 @@ def number_of_images(text: str) -> float:
     if (value > 1 and not text.isdecimal()) or text == "1.0":
         raise ValueError(f"'{text}' is neither a number of images nor a fraction below 1")
     return value
-
-
-def augmentation(text: str) -> str:
-    """Parse an augmentation; return its text in normal form."""
-    return str(parse_augmentation(text))
 
 
 def positive_fraction(text: str) -> float:
@@ -274,16 +269,6 @@ Warmup = Annotated[
         show_default="0; 0.3 for one-cycle",
     ),
 ]
-Augment = Annotated[
-    str | None,
-    data_option(
-        parser=augmentation,
-        metavar="KINDS",
-        help="Change each training image at random in each epoch, e.g. shift=2,rotate=10: shift "
-        "(pixels), rotate, shear (degrees), scale, elastic or erase.",
-        show_default="none",
-    ),
-]
 ShufflePixels = Annotated[
     bool | None,
     data_option(
@@ -298,6 +283,17 @@ HoldOut = Annotated[
         parser=number_of_images,
         metavar="N|FRACTION",
         help="Hold out this many training images for validation, and do not use the test images.",
+    ),
+]
+Augment = Annotated[
+    Augmentation | None,
+    data_option(
+        parser=parse_augmentation,
+        metavar="KINDS",
+        help="Change training images at random, by at most shift=PIXELS, rotate=DEGREES, "
+        "scale=FRACTION and shear=DEGREES; elastic=ALPHA bends them, and erase=PROBABILITY "
+        "blackens a rectangle.",
+        show_default="none",
     ),
 ]
 

@@ -10,7 +10,7 @@ from mnist_cli.errors import UsageError
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import samples_grid
-from mnist_cli.schema.augmentation import NO_AUGMENTATION, Augmentation, parse_augmentation
+from mnist_cli.schema.augmentation import NO_AUGMENTATION
 from mnist_cli.schema.datasets import NUM_CLASSES, Split
 from mnist_cli.schema.options import DataOptions, SamplesOptions
 
@@ -42,17 +42,6 @@ def show_samples(
             help="Only images of this class, 0 to 9.",
         ),
     ] = None,
-    augment: Annotated[
-        Augmentation | None,
-        p.data_option(
-            parser=parse_augmentation,
-            metavar="KIND=NUMBER,...",
-            help="Show training images changed at random as in epoch 1, by at most shift=PIXELS, "
-            "rotate=DEGREES, scale=FRACTION, shear=DEGREES; elastic=ALPHA bends them, and "
-            "erase=PROBABILITY blackens a rectangle.",
-            show_default="none",
-        ),
-    ] = None,
     seed: Annotated[
         int,
         p.seed_option(
@@ -61,6 +50,7 @@ def show_samples(
     ] = SamplesOptions.seed,
     dataset: p.Dataset = DataOptions.dataset,
     data_dir: p.DataDir = None,
+    augment: p.Augment = None,
     checkpoint: Annotated[
         Path | None,
         p.checkpoint_option(metavar="FILE", help="Show what this network predicts for each image."),

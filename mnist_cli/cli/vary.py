@@ -5,14 +5,15 @@ from dataclasses import fields, replace
 from itertools import product
 
 from mnist_cli.errors import UsageError
-from mnist_cli.schema.augmentation import parse_augmentation
+from mnist_cli.schema.augmentation import Augmentation, parse_augmentation
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import Entry, written
 from mnist_cli.schema.protocol import Settings
 from mnist_cli.schema.record import from_strings
 from mnist_cli.training.recipes import protocol_of
 
-Values = tuple[str | bool | int | float, ...]
+Value = str | bool | int | float | Augmentation
+Values = tuple[Value, ...]
 KEYS = {field.name.replace("_", "-"): field.name for field in fields(Settings)}
 
 
@@ -46,14 +47,18 @@ def combine(
         for values in product(*varied.values()):
             chosen = dict(zip(varied, values, strict=True))
             own = replace(settings, **{KEYS[key]: chosen[key] for key in chosen})  # type: ignore[arg-type]
-            entries.append(Entry(model, protocol_of(own, model), own.precision, chosen))
+            plain = {
+                key: str(value) if isinstance(value, Augmentation) else value
+                for key, value in chosen.items()
+            }
+            entries.append(Entry(model, protocol_of(own, model), own.precision, plain))
     return tuple(entries)
 
 
-def _parse_value(key: str, text: str) -> str | bool | int | float:
+def _parse_value(key: str, text: str) -> Value:
     if key == "augment":
         try:
-            return str(parse_augmentation(text))
+            return parse_augmentation(text)
         except ValueError as error:
             raise UsageError(f"--vary augment: {error}") from error
     try:
@@ -62,5 +67,5 @@ def _parse_value(key: str, text: str) -> str | bool | int | float:
         reason = str(error).partition("Input ")[2].partition(", unable")[0]
         reason = reason.replace("a valid boolean", "on or off")
         raise UsageError(f"--vary {key}={text}: it {reason}") from error
-    value: str | bool | int | float = getattr(settings, KEYS[key])
+    value: Value = getattr(settings, KEYS[key])
     return value

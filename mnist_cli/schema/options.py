@@ -67,7 +67,7 @@ class Entry:
         return " ".join([self.model.name, *settings])
 
 
-def written(value: str | float) -> str:
+def written(value: object) -> str:
     """A value of a setting as text: on or off, or with ten digits at most."""
     if isinstance(value, bool):
         return "on" if value else "off"

@@ -1,12 +1,12 @@
 """How a network is trained."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
 from annotated_types import Interval
 
-from mnist_cli.schema.augmentation import Augmentation
+from mnist_cli.schema.augmentation import NO_AUGMENTATION, Augmentation
 from mnist_cli.schema.record import Positive, Record
 
 MAX_BATCH_SIZE = 1_000_000
@@ -57,10 +57,7 @@ Dropout = Annotated[float, Interval(ge=0, le=1e99)]
 
 @dataclass(frozen=True)
 class Settings(Record):
-    """The settings of a training that the user chooses.
-
-    The recipe decides those that are None. `augment` is the text of an `Augmentation`.
-    """
+    """The settings of a training that the user chooses; the recipe decides those that are None."""
 
     recipe: Recipe = Recipe.ARTICLE
     epochs: Epochs | None = None
@@ -73,7 +70,7 @@ class Settings(Record):
     schedule: Schedule | None = None
     warmup: Warmup | None = None
     dropout: Dropout | None = None
-    augment: str | None = None
+    augment: Augmentation | None = None
     shuffle_pixels: bool | None = None
     precision: Precision = Precision.AUTO
 
@@ -101,7 +98,7 @@ class Protocol(Record):
     """The fraction of all steps for which the learning rate rises linearly from zero."""
     dropout: Dropout = 1.0
     """A factor on the network's own dropout probabilities."""
-    augment: Augmentation = field(default_factory=Augmentation)
+    augment: Augmentation = NO_AUGMENTATION
     """Random changes of the training images, new in each epoch."""
     shuffle_pixels: bool = False
     """Whether the pixels of all images are in one fixed random order."""

@@ -9,7 +9,6 @@ from typing import Any
 
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.registry import plain_name
-from mnist_cli.schema.augmentation import parse_augmentation
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import Optimizer, Protocol, Recipe, Schedule, Settings
 
@@ -57,8 +56,6 @@ def protocol_of(settings: Settings, model: ModelSpec) -> Protocol:
     )
     given = {key: value for key, value in vars(settings).items() if value is not None}
     del given["precision"]
-    if "augment" in given:
-        given["augment"] = parse_augmentation(given["augment"])
     optimizer = given.get("optimizer", base.optimizer)
     for key in ("momentum", "nesterov"):
         if key in given and optimizer != Optimizer.SGD:
