@@ -220,6 +220,15 @@ def test_images_are_changed_one_after_another_by_each_transform() -> None:
     assert torch.equal(augmented(images), step)
 
 
+def test_transforms_are_unrelated() -> None:
+    white, agreements = torch.ones(1, 1, 28, 28), 0
+    for seed in range(30):
+        moved_right = augmented(white, Augmentation(shift=14), seed)[0, 0, :, 0].max() == 0
+        erased = augmented(white, Augmentation(erase=0.5), seed).min() == 0
+        agreements += int(moved_right == erased)
+    assert 5 < agreements < 25
+
+
 @pytest.mark.parametrize("kind", ["shift", "rotate", "scale", "shear", "elastic", "erase"])
 def test_each_kind_alone_changes_images_within_their_range(kind: str) -> None:
     images = made_up(10)
