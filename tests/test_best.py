@@ -13,7 +13,7 @@ from scipy import stats as reference
 from mnist_cli.comparison.best import find_contenders, seeds_needed
 from mnist_cli.comparison.merging import merge
 from mnist_cli.errors import UsageError
-from mnist_cli.report import best, export, phrases
+from mnist_cli.report import best, cautions, export, phrases
 from mnist_cli.report.command import repeating
 from mnist_cli.report.comparison_tables import comparison_tables
 from mnist_cli.report.conclusion import conclusion
@@ -117,6 +117,35 @@ def test_a_margin_ends_it_early() -> None:
     assert seeds_needed("ab", result) == {"a": 4, "b": 4}  # the first look is enough
     assert conclusion(result) == "b is the best, or within 1 points of it."
     assert [model.settled for model in result.models] == [True, True]
+
+
+def test_within_the_margin_of_the_leader_one_waits_and_any_network_may_be_good_enough() -> None:
+    # Against a, the bound of b is just above 0, and that of c is 0.4 points.
+    a, b = [0.98] * 4, level(0.9798, 4)
+    c = around(0.978, 0.0025, 4)
+    assert [each.needs_seeds for each in search(a, b, c).contenders] == [True, True, True]
+    waits = search(a, b, c, margin=0.003)
+    assert waits.best is None
+    assert [each.needs_seeds for each in waits.contenders] == [True, False, True]
+    # a and c, which varies against it, are as good: only b is near to both.
+    swing = around(0, 0.001, 4)
+    a, b, c = [0.9801 + s for s in swing], [0.98] * 4, [0.98 - s for s in swing]
+    near = search(a, b, c, margin=0.005)
+    assert (near.best, [each.needs_seeds for each in near.contenders]) == ("b", [False] * 3)
+    assert near.contenders[0].gap and near.contenders[0].gap > 0.005
+
+
+def test_runs_that_did_not_learn_are_told_and_no_gap_exceeds_1() -> None:
+    result = search([0.1, 0.98, 0.98, 0.1], [0.98, 0.1, 0.98, 0.98])
+    assert [each.gap for each in result.contenders] == [1.0, 1.0]
+    assert "Some runs did not learn, and no interval accounts for that" in conclusion(result)
+    assert "did not learn" not in conclusion(DECIDED)
+
+
+def test_networks_chosen_by_the_same_seeds_are_told() -> None:
+    doubts = cautions.doubts(replace(DECIDED, narrowed_from=8))
+    assert doubts[0].endswith("in up to 37 % of cases, not 5 %: give other seeds, --seed 1000.")
+    assert cautions.doubts(DECIDED) == []
 
 
 def test_hopeless_ties_are_given_up_from_five_seeds_on() -> None:

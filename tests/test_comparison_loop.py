@@ -272,6 +272,31 @@ def test_seeds_are_added_for_open_pairs_only(compare: Compare) -> None:
     assert counts["strongcnn"] < counts["mlp"] == counts["cnn"]
 
 
+def test_the_best_is_looked_for_whatever_the_order_of_arrival(compare: Compare) -> None:
+    def close(name: str, seed: int) -> float:
+        return 0.5 if name == "mlp" else swinging("cnn", (seed * len(name)) % 7)
+
+    def search(order: Callable[[int], int], slots: int) -> tuple[object, list[tuple[str, int]]]:
+        made = Made(close, order=order, slots_after=lambda ended: slots)
+        settle = SettleOptions(14, find_best=True)
+        names, kept = ("mlp", "cnn", "tinycnn"), Path(f"{slots}.jsonl")
+        results, told = compare(made, *names, settle=settle, journal=kept)
+        [dropped] = [event.dropped for event in told if isinstance(event, events.NetworksDropped)]
+        assert [each.model for each in dropped] == ["mlp"]
+        return results[-1].contenders, sorted(made.submitted)
+
+    contenders, submitted = search(lambda count: 0, 1)
+    assert search(lambda count: count - 1, 5) == (contenders, submitted)
+    assert [seed for name, seed in submitted if name == "mlp"] == [0, 1, 2, 3]
+    assert ("cnn", 6) in submitted
+
+
+def test_what_may_be_the_best_is_counted_when_time_is_up(compare: Compare) -> None:
+    settle = SettleOptions(40, 95, find_best=True)
+    _, told = compare(Made(swinging), "mlp", "cnn", settle=settle)
+    assert "2 networks may be the best; the same command continues" in texts(told)[-1]
+
+
 @pytest.mark.parametrize("last_first", [False, True])
 def test_the_failure_with_the_first_seed_counts(compare: Compare, *, last_first: bool) -> None:
     def unlucky(name: str, seed: int) -> Outcome:

@@ -89,6 +89,12 @@ def test_networks_may_be_equivalent_within_a_margin(verdicts: str, expected: str
     assert judged(verdicts, margin=0.002) == expected
 
 
+def test_two_that_are_equivalent_do_not_qualify_two_others_that_are_open() -> None:
+    assert judged("a?b a>c a>d b>c b>d c=d", "abcd", margin=0.002) == (
+        f"The best is among a and b, which are not distinguishable yet{FIND_OUT}"
+    )
+
+
 def test_many_networks_are_counted() -> None:
     names = "abcdefg"
     pairs = list(combinations(names, 2))

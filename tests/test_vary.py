@@ -182,6 +182,17 @@ def test_a_verdict_follows_from_two_others_but_not_everything_is_compared() -> N
     assert tie.startswith(
         "The best is among mlp 2 64 and mlp 2 128, which are not distinguishable yet: --seeds auto"
     )
+    # Where a pair is open, more seeds come first.
+    low = conclusion(grid({**FOUR, ("mlp", 1, 128): 0.9, ("cnn", 1, 64): 0.97}))
+    assert low.endswith(
+        "mlp 1 64 and mlp 1 128 are not distinguishable yet: --seeds auto adds seeds to find out."
+    )
+    # With a target, the best is not looked for.
+    alone = replace(grid({**FOUR, ("cnn", 1, 64): 0.97}), target=0.5)
+    runs = [tuple(replace(run, reached_target=True) for run in row.runs) for row in alone.models]
+    rows = [replace(row, runs=its) for row, its in zip(alone.models, runs, strict=True)]
+    timed = conclusion(replace(alone, models=tuple(rows)))
+    assert timed.endswith("which were not all compared with each other.")
 
 
 def test_seeds_are_added_for_pairs_that_differ_in_one_thing() -> None:

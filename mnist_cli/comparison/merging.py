@@ -36,7 +36,6 @@ def merge(exports: Mapping[Path, CompareResult]) -> CompareResult:
         seeds_changed=any(export.seeds_changed for export in exports.values()),
         narrowed_from=max(narrowed, default=None),
         verdicts=(),
-        contenders=(),
         baseline=None,
         wall_seconds=None,
     )

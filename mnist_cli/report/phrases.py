@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import comb
 
 from mnist_cli.formatting import (
     format_duration,
@@ -175,7 +176,7 @@ def verdicts(result: CompareResult) -> list[str]:
         level = _describe_level(len(result.verdicts))
         if result.journal is None and not result.seeds_changed:
             level += f" {IF_FIXED}"
-    if result.omits_pairs:
+    if len(result.pairs) < comb(len(result.models), 2):
         what += " of pairs that differ in one thing, the network or one setting of --vary"
     return [
         f"{what}, paired by seed, {seeds}, {level}:",

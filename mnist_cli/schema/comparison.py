@@ -9,7 +9,6 @@ limits reject files with more networks or runs, or larger numbers, than a compar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import combinations
-from math import comb
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval, Len
@@ -335,11 +334,6 @@ class CompareResult(Sealed):
         if self.settling and self.settling.find_best:
             return []
         return [pair for pair in combinations(self.models, 2) if pair[0].differs_in_one(pair[1])]
-
-    @property
-    def omits_pairs(self) -> bool:
-        """Whether some pairs are not judged, because they differ in more than one thing."""
-        return 0 < len(self.pairs) < comb(len(self.models), 2)
 
     @property
     def remaining(self) -> list[Contender]:
