@@ -17,7 +17,10 @@ from mnist_cli.errors import ExitCode
 from tests.conftest import RunCli
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", *(f".github/docs/{page}.md" for page in ("settings", "statistics", "cluster")))
+PAGES = (
+    "README.md",
+    *(f".github/docs/{page}.md" for page in ("settings", "statistics", "cluster")),
+)
 COMMANDS = re.compile(r"^mnist-cli (.+)$|`mnist-cli ([^`]+)`", re.MULTILINE)
 CODE = re.compile(r"```python\n# (\w+\.py)\n(.*?)```", re.DOTALL)
 NOT_RUN = {"--cluster", "--install-completion"}  # needs workers; changes the user's shell

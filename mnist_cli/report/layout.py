@@ -52,6 +52,11 @@ def dataset_line(info: DatasetInfo) -> str:
 
 def protocol_line(protocol: Protocol) -> str:
     """How a network is trained, in one line."""
+    return ", ".join(protocol_parts(protocol))
+
+
+def protocol_parts(protocol: Protocol) -> list[str]:
+    """How a network is trained: `5 epochs`, `batch size 64`, and so on."""
     constant = protocol.schedule == Schedule.CONSTANT
     rate = "learning rate" if constant else f"{protocol.schedule} rate up to"
     nesterov = "Nesterov " if protocol.nesterov else ""
@@ -64,14 +69,13 @@ def protocol_line(protocol: Protocol) -> str:
         (f"augmented by {protocol.augment}", protocol.augment),
         ("shuffled pixels", protocol.shuffle_pixels),
     )
-    parts = [
+    return [
         plural(protocol.epochs, "epoch"),
         f"batch size {protocol.batch_size}",
         OPTIMIZERS[protocol.optimizer],
         f"{rate} {protocol.lr:g}",
         *(text for text, applies in optional if applies),
     ]
-    return ", ".join(parts)
 
 
 def seeds_line(ranges: Sequence[range]) -> str:

@@ -48,14 +48,23 @@ MULT_ADDS = f"Mult-adds are for a batch of {Protocol.batch_size} images."
 
 
 def headline(result: CompareResult) -> list[str]:
-    """The dataset, then the protocol: one line where all networks share it, else a line each."""
-    seeds = layout.seeds_line(result.seed_ranges)
+    """The dataset, then how all networks are trained, and what is different for one of them.
+
+    If only what --vary sets is different, the names of the networks say it.
+    """
     most = "at most " if result.target is not None else ""
-    lines = [f"{most}{layout.protocol_line(model.protocol)}, {seeds}" for model in result.models]
-    if len(set(lines)) > 1:
-        names = [model.model for model in result.models]
-        lines = [f"{name}: {line}" for name, line in zip(names, lines, strict=True)]
-    return [layout.dataset_line(result.dataset), *dict.fromkeys(lines)]
+    parts = {}
+    for model in result.models:
+        epochs, *others = layout.protocol_parts(model.protocol)
+        parts[model.model] = [f"{most}{epochs}", *others]
+    shared = [part for part in next(iter(parts.values())) if all(part in p for p in parts.values())]
+    own = {name: [part for part in those if part not in shared] for name, those in parts.items()}
+    named = all(len(own[model.model]) <= len(model.varied) for model in result.models)
+    return [
+        layout.dataset_line(result.dataset),
+        ", ".join([*shared, layout.seeds_line(result.seed_ranges)]),
+        *(f"{name}: {', '.join(those)}" for name, those in own.items() if those and not named),
+    ]
 
 
 def question(result: CompareResult) -> str:
