@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from mnist_cli import __version__
 from mnist_cli.cli import compare, evaluate, export, predict, show_samples, summary, train
 from mnist_cli.cli.parameters import OUTPUT
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
@@ -14,6 +13,7 @@ from mnist_cli.report import console
 from mnist_cli.system.files import from_here
 from mnist_cli.system.streams import say
 
+VERSION_HELP = "Print versions, the folders of caches with their sizes, and licences."
 FEW_OPTIONS = 12  # --help shows this many options, or fewer, in one panel
 
 
@@ -77,11 +77,13 @@ for name, command, examples in (
 @app.callback(invoke_without_command=True)
 def main(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", help=VERSION_HELP)] = False,
 ) -> None:
-    """Print the version, or the help if there is no command."""
+    """Print the versions, or the help if there is no command."""
     if version:
-        console.show(f"mnist-cli {__version__}")
+        from mnist_cli.cli.version import describe_installation
+
+        console.show_verbatim("\n".join(describe_installation()))
         raise typer.Exit
     if context.invoked_subcommand is None:
         console.show_verbatim(context.get_help())

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
 from filelock import FileLock, Timeout
 
 from mnist_cli.comparison.conditions import NETWORKS, THREADS, Conditions, differences
@@ -26,10 +25,9 @@ from mnist_cli.formatting import plural
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.record import Record, Sealed, check_seal, from_json, seal, to_json
-from mnist_cli.system import files
+from mnist_cli.system import files, folders
 from mnist_cli.system.files import absolute, explaining, is_own, replacing
 
-FOLDER_VARIABLE = "MNIST_CLI_STATE_DIR"
 KEPT_SECONDS = 30 * 24 * 3600
 FORMAT: Literal["mnist-cli-journal-3"] = "mnist-cli-journal-3"
 CHOOSE = "choose another journal"
@@ -187,7 +185,7 @@ def opened(
 def _open_own(conditions: Conditions, seeds: Seeds) -> Journal:
     """Open an unfinished journal in the state folder, or create one."""
     folder = _state_folder()
-    with _explaining(folder, f"name another folder in {FOLDER_VARIABLE}"):
+    with _explaining(folder, f"name another folder in {folders.STATE_VARIABLE}"):
         folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(json.dumps(conditions, sort_keys=True).encode()).hexdigest()
     prefix = f"compare-{digest[:12]}"
@@ -207,14 +205,13 @@ def _open_own(conditions: Conditions, seeds: Seeds) -> Journal:
 
 def _state_folder() -> Path:
     """The folder of journals if --journal is not given."""
-    variable = os.environ.get(FOLDER_VARIABLE)
-    folder = absolute(Path(variable)) if variable else platformdirs.user_state_path("mnist-cli")
+    folder = folders.state()
     try:
         str(folder).encode()
     except UnicodeEncodeError as error:
         raise MnistCliError(
             f"cannot keep a journal in {folder}: its name is not UTF-8; name another folder in "
-            f"{FOLDER_VARIABLE}"
+            f"{folders.STATE_VARIABLE}"
         ) from error
     return folder
 

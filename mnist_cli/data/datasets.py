@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from mnist_cli.data.hold_out import choose_held_out
@@ -25,6 +24,7 @@ from mnist_cli.schema.datasets import (
 from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.options import DataOptions
 from mnist_cli.system.files import absolute, explaining
+from mnist_cli.system.folders import user_cache
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _locate(options: DataOptions) -> tuple[DatasetName, Source, Path]:
     """Find the published dataset that `options` name, and the folder of its files."""
     name = DatasetName.MNIST if options.dataset == DatasetName.AUTO else options.dataset
     source = SOURCES[name]
-    root = options.data_dir or Path(platformdirs.user_cache_dir("mnist-cli"))
+    root = options.data_dir or user_cache()
     root = absolute(root.expanduser())
     if root.is_file():
         raise UsageError(f"the data folder {root} is a file; name the folder that holds the data")
