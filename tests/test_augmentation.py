@@ -269,6 +269,16 @@ def test_the_global_generator_is_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_the_default_dtype_of_a_users_network_does_not_matter() -> None:
+    images = made_up(5)
+    expected = augmented(images)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.equal(augmented(images), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_nothing_is_a_copy() -> None:
     images = made_up(5)
     out = augmented(images, NO_AUGMENTATION)

@@ -76,8 +76,9 @@ def augment(images: Tensor, augmentation: Augmentation, seed: int, epoch: int, o
 def draw_affine(count: int, limits: Augmentation, generator: Generator) -> Affine:
     """Draw `count` affine transformations, uniform within `limits`."""
     uniform = torch.rand(count, 5, generator=generator, dtype=torch.float64) * 2 - 1
-    largest = (limits.shift, limits.shift, limits.rotate, limits.scale, limits.shear)
-    right, down, degrees, change, shear = (uniform * torch.tensor(largest)).unbind(1)
+    sizes = (limits.shift, limits.shift, limits.rotate, limits.scale, limits.shear)
+    largest = torch.tensor(sizes, dtype=torch.float32)
+    right, down, degrees, change, shear = (uniform * largest).unbind(1)
     return Affine(right.round(), down.round(), degrees, 1 + change, shear)
 
 
@@ -115,10 +116,10 @@ def make_displacement(noise: Tensor, alpha: float) -> Tensor:
         float32 N×2×28×28, to the right and down, in units of half an image.
     """
     offsets = torch.arange(-4 * SIGMA, 4 * SIGMA + 1)
-    weights = torch.softmax(-((offsets / SIGMA) ** 2) / 2, dim=0).expand(SIDE, -1)
+    weights = torch.softmax(-((offsets.float() / SIGMA) ** 2) / 2, dim=0).expand(SIDE, -1)
     pixels, last = torch.arange(SIDE)[:, None] + offsets, SIDE - 1
     reflected = last - (last - pixels.abs()).abs()
-    blur = torch.zeros(SIDE, SIDE).scatter_add_(1, reflected, weights).to(noise.device)
+    blur = weights.new_zeros(SIDE, SIDE).scatter_add_(1, reflected, weights).to(noise.device)
     unit = alpha / SIDE / 128
     return (blur * unit) @ noise.float() @ blur.T + unit / 2
 
@@ -154,7 +155,7 @@ def apply_erase(images: Tensor, rectangles: Rectangles) -> Tensor:
 
 def _pixel_centres(device: torch.device) -> Tensor:
     """The coordinates of 28 pixels, where -1 and 1 are the edges of the image."""
-    return torch.linspace(1 / SIDE - 1, 1 - 1 / SIDE, SIDE, device=device)
+    return torch.linspace(1 / SIDE - 1, 1 - 1 / SIDE, SIDE, dtype=torch.float32, device=device)
 
 
 def _resample(images: Tensor, points: Tensor) -> Tensor:
