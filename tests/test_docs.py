@@ -107,9 +107,8 @@ def test_links_lead_somewhere() -> None:
 
 def test_the_gate_of_ci_has_a_baseline_that_fits_its_command() -> None:
     workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
-    assert "--dataset mnist --seeds 5" in workflow
     assert "--baseline .github/baseline.json --fail-on-regression" in workflow
     made = load_baseline(ROOT / ".github/baseline.json")
     assert [row.model for row in made.models] == ["mlp", "tinycnn"]
-    assert "mnist-cli compare mlp tinycnn" in workflow
+    assert "mlp tinycnn --seeds 5 --min-accuracy 0.95" in workflow
     assert (made.dataset.name, len(made.seeds), made.journal) == ("mnist", 5, "runs.jsonl")
