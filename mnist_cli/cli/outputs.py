@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,9 +147,12 @@ def _check_file(output: Output, resolved: Path) -> None:
 
 def _resolve(path: Path, option: str, action: str = "write") -> Path:
     try:
-        return absolute(path).resolve()
+        resolved = absolute(path).resolve()
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):  # told later
+            resolved.stat()  # from Python 3.13 on, resolve ignores loops of links and long names
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
         raise _make_error(path, option, action, error) from error
+    return resolved
 
 
 def _is_same(one: Path, other: Path) -> bool:
