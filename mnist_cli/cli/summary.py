@@ -1,11 +1,14 @@
 """`mnist-cli summary`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mnist_cli.cli import parameters as p
+from mnist_cli.cli.outputs import Output, check_outputs
 from mnist_cli.cli.working import working
+from mnist_cli.errors import UsageError
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import summary_table
@@ -14,6 +17,7 @@ from mnist_cli.schema.protocol import MAX_BATCH_SIZE, Protocol
 EXAMPLES = """
 mnist-cli summary
 mnist-cli summary cnn
+mnist-cli summary cnn --diagram cnn.svg
 """
 
 
@@ -27,16 +31,30 @@ def summary(
             help="Images for which operations and memory are counted.",
         ),
     ] = Protocol.batch_size,
+    diagram: Annotated[
+        Path | None,
+        p.file_option(help="Draw the network's layers into FILE.svg, .png or .pdf."),
+    ] = None,
     json: p.Json = False,
 ) -> None:
     """Show the layers, parameters and operations of one network, or the sizes of all."""
     spec = registry.resolve(model) if model else None
+    if diagram:
+        if spec is None:
+            raise UsageError("--diagram draws one network; name it")
+        check_outputs([Output("--diagram", diagram, "picture")], {}, [spec])
     from mnist_cli.workflows.summary import summarize_networks
 
     with working():
         result, tables = summarize_networks(spec, batch_size)
+    if diagram:
+        from mnist_cli.report.pictures.diagram import save_diagram
+
+        save_diagram(diagram, result.models[0])
     if json:
         console.show_json(result)
+    elif diagram:
+        console.show(f"Saved as {diagram}.")
     elif model:
         console.show_verbatim(tables[0])
     else:

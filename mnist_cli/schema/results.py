@@ -136,11 +136,28 @@ class LayerSummary:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """One or more operations on an image, and the size of their output without the batch.
+
+    `operations` have torch's names: `Conv2d 3×3`, `ReLU`. The first is a layer with weights or a
+    kernel, or changes the size; the others keep it. `parameters` are the trainable ones;
+    `reuses_weights` says that an earlier stage has counted them.
+    """
+
+    operations: tuple[str, ...]
+    output_size: tuple[int, ...]
+    kernel_size: tuple[int, ...] = ()
+    parameters: int = 0
+    reuses_weights: bool = False
+
+
+@dataclass(frozen=True)
 class ModelSummary:
     """A network's size for one batch; a megabyte is 10**6 bytes, as in torchinfo.
 
     `parameters` are the trainable ones, `total_parameters` all; a tensor that two layers share
     counts once. `mult_adds` and the memory of activations are None if they cannot be counted.
+    `stages` are what a diagram shows, the input first; only `summary` finds them.
     """
 
     model: str
@@ -153,6 +170,7 @@ class ModelSummary:
     parameter_megabytes: float
     total_megabytes: float | None
     layers: tuple[LayerSummary, ...]
+    stages: tuple[Stage, ...] = ()
 
     @property
     def mult_adds_per_image(self) -> float | None:
