@@ -6,7 +6,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from mnist_cli.cli import compare, evaluate, export, predict, show_samples, summary, train
+from mnist_cli.cli import (
+    compare,
+    evaluate,
+    export,
+    predict,
+    show_features,
+    show_samples,
+    summary,
+    train,
+)
 from mnist_cli.cli.parameters import OUTPUT
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
 from mnist_cli.report import console
@@ -68,6 +77,7 @@ for name, command, examples in (
     ("summary", summary.summary, summary.EXAMPLES),
     ("compare", compare.compare, compare.EXAMPLES),
     ("show-samples", show_samples.show_samples, show_samples.EXAMPLES),
+    ("show-features", show_features.show_features, show_features.EXAMPLES),
     ("predict", predict.predict, predict.EXAMPLES),
     ("export", export.export, export.EXAMPLES),
 ):

@@ -164,6 +164,8 @@ def check_seed(seed: int) -> int:
 
 model_argument = partial(typer.Argument, metavar="MODEL", autocompletion=complete_model)
 CheckpointFile = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A file from train.")]
+RAW_HELP = "Do not convert pictures: they have 28x28 pixels, light on dark."
+Raw = Annotated[bool, typer.Option("--raw", help=RAW_HELP)]
 
 Dataset = Annotated[
     DatasetName,

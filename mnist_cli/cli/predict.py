@@ -26,10 +26,7 @@ def predict(
         list[Path],
         typer.Argument(metavar="IMAGE", help="Pictures, folders of them, or - for standard input."),
     ],
-    raw: Annotated[
-        bool,
-        typer.Option("--raw", help="Do not convert the pictures: 28x28 pixels, light on dark."),
-    ] = False,
+    raw: p.Raw = False,
     model: p.Code = None,
     device: p.Device = TrainOptions.device,
     json: p.Json = False,

@@ -199,3 +199,22 @@ class SamplesOptions:
     def shown_split(self) -> Split:
         """The split to show."""
         return self.split or (Split.TEST if self.checkpoint else Split.TRAIN)
+
+
+@dataclass(frozen=True)
+class FeaturesOptions:
+    """`show-features`: a checkpoint and one image, a `picture` file or the test image `index`.
+
+    A picture is converted to MNIST's form unless it is `raw`. The image is moved by `shift` pixels
+    to the right.
+    """
+
+    checkpoint: Path
+    picture: Path | None = None
+    index: int = 0
+    raw: bool = False
+    shift: int = 0
+    output: Path | None = None
+    model: ModelSpec | None = None
+    data: DataOptions = DataOptions()
+    device: str = "auto"

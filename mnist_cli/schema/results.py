@@ -237,6 +237,40 @@ class PredictResult:
 
 
 @dataclass(frozen=True)
+class StageOutput:
+    """What a stage makes of an image: the size of its output, and its least and largest value."""
+
+    operations: tuple[str, ...]
+    output_size: tuple[int, ...]
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
+class FeaturesResult:
+    """What a network makes of one image: a picture file, or a test image with index and label.
+
+    `probabilities` are those of the classes 0 to 9. `occlusion` has a value for each pixel, row by
+    row: how much the probability of `prediction` falls when a square around the pixel is black.
+    """
+
+    checkpoint: str
+    model: str
+    image: str
+    index: int | None
+    label: int | None
+    shift: int
+    prediction: int
+    probabilities: tuple[float, ...]
+    first_layer: str
+    weights_size: tuple[int, ...] | None
+    """Number, height and width of the images that the first layer's weights make, if they do."""
+    stages: tuple[StageOutput, ...]
+    occlusion: tuple[tuple[float, ...], ...]
+    output: str | None
+
+
+@dataclass(frozen=True)
 class ExportResult:
     """A network in a file for other programs.
 

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from mnist_cli.data.mnist_form import to_brightness, to_mnist_form
 from mnist_cli.data.pictures import list_pictures, read_picture
@@ -17,9 +16,8 @@ from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.results import LOW_CONFIDENCE, PictureResult, PredictResult
 from mnist_cli.training.checkpoint import load
 from mnist_cli.training.device import place, resolve_device
-from mnist_cli.training.evaluation import predict
 from mnist_cli.training.examples import images_to_device
-from mnist_cli.workflows.shared import restore_network
+from mnist_cli.workflows.shared import predict_probabilities, restore_network
 
 Image28 = NDArray[np.uint8]
 
@@ -52,7 +50,7 @@ def predict_pictures(
     read = list(_read(pictures, raw=raw))
     images = [image for _, image in read if not isinstance(image, str)]
     seen = np.array(images, np.uint8).reshape(-1, 28, 28)  # there may be none
-    rows = iter(_predict_probabilities(place(model, device), images_to_device(seen, device)))
+    rows = iter(predict_probabilities(place(model, device), images_to_device(seen, device)))
     result = PredictResult(
         checkpoint=str(checkpoint),
         model=saved.record.model,
@@ -88,16 +86,6 @@ def _read(pictures: Iterable[Path], *, raw: bool) -> Iterator[tuple[str, Image28
 def _escape(text: object) -> str:
     # Bytes of a file name may be not UTF-8.
     return str(text).encode("utf-8", "backslashreplace").decode()
-
-
-def _predict_probabilities(model: nn.Module, images: Tensor) -> Tensor:
-    """Float64 N×10; raises MnistCliError if an output is not finite."""
-    if not len(images):
-        return torch.empty(0)
-    probabilities = predict(model, images).double().softmax(1)
-    if not probabilities.isfinite().all():
-        raise MnistCliError("the network's outputs are not finite; train it with a lower --lr")
-    return probabilities
 
 
 def _make_result(name: str, probabilities: Tensor) -> PictureResult:

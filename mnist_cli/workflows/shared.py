@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from mnist_cli.errors import UsageError
+from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.networks.building import build
 from mnist_cli.networks.identity import changed_files, code_sha256
 from mnist_cli.networks.registry import call_of, find_registered
@@ -16,6 +17,7 @@ from mnist_cli.schema.options import DataOptions
 from mnist_cli.schema.results import TrainResult
 from mnist_cli.system import cpus
 from mnist_cli.training.checkpoint import Checkpoint, restore_model
+from mnist_cli.training.evaluation import predict
 from mnist_cli.training.examples import prepare
 
 
@@ -49,6 +51,16 @@ def restore_network(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEve
     if files := changed_files(saved.record.code, code_sha256(spec)):
         on_event(Notice(f"{', '.join(files)} changed since {saved.path} was trained"))
     return model
+
+
+def predict_probabilities(model: nn.Module, images: Tensor) -> Tensor:
+    """Float64 N×10 on the CPU; raises MnistCliError if an output is not finite."""
+    if not len(images):
+        return torch.empty(0)
+    probabilities = predict(model, images).double().softmax(1)
+    if not probabilities.isfinite().all():
+        raise MnistCliError("the network's outputs are not finite; train it with a lower --lr")
+    return probabilities
 
 
 def choose_data(data: DataOptions, saved: Checkpoint | None) -> DataOptions:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from matplotlib import patches
 from matplotlib.colors import to_rgb
@@ -57,7 +58,7 @@ class Diagram:
     width: float = LEAST_WIDTH
     height: float = 0
     boxes: list[Box] = field(default_factory=list)
-    lines: list[tuple[float, float, float, float]] = field(default_factory=list)
+    lines: list[tuple[float, ...]] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
 
 
@@ -121,7 +122,12 @@ def save_diagram(path: Path, model: ModelSummary) -> None:
     for label in diagram.labels:
         weight = "bold" if label.kind == "size" else "normal"
         colour = "0.35" if label.kind == "parameters" else "black"
-        style = {"fontsize": FONT, "fontweight": weight, "color": colour, "ha": "center"}
+        style: dict[str, Any] = {
+            "fontsize": FONT,
+            "fontweight": weight,
+            "color": colour,
+            "ha": "center",
+        }
         axes.text(label.x, label.y, label.text, parse_math=False, **style)
     save_figure(figure, path)
 
