@@ -50,7 +50,8 @@ def compare_networks(
         raise
     assert result  # train_all yields a result before the first run
     exports.write(result, last=True)
-    return _show(result, gates, files, options.data, json=json, quiet=quiet)
+    networks = [entry.model for entry in options.entries]
+    return _show(result, gates, files, options.data, networks, json=json, quiet=quiet)
 
 
 def compare_exports(
@@ -81,6 +82,7 @@ def _show(
     gates: GateOptions,
     files: ExportOptions,
     data: DataOptions,
+    networks: Sequence[ModelSpec] = (),
     *,
     json: bool,
     quiet: bool,
@@ -90,7 +92,7 @@ def _show(
 
     with ExitStack() as stack:  # if one of them fails, the others are still written
         if files.report:
-            stack.callback(_write_report, files.report, result, data)
+            stack.callback(_write_report, files.report, result, data, networks)
         if files.plot and any(row.figures for row in result.models):
             stack.callback(_write_plot, files.plot, result)
         _print(result, files, json=json)
@@ -108,11 +110,15 @@ def _write_plot(path: Path, result: CompareResult) -> None:
     plot_comparison(path, result)
 
 
-def _write_report(path: Path, result: CompareResult, data: DataOptions) -> None:
+def _write_report(
+    path: Path, result: CompareResult, data: DataOptions, networks: Sequence[ModelSpec]
+) -> None:
     from mnist_cli.data.datasets import test_images_on_disk
     from mnist_cli.report.html.document import write_report
+    from mnist_cli.workflows.summary import trace_networks
 
-    write_report(path, result, test_images_on_disk(result.dataset, data))
+    stages = trace_networks((row.network for row in result.models), networks)
+    write_report(path, result, test_images_on_disk(result.dataset, data), stages)
 
 
 def _print(result: CompareResult, files: ExportOptions, *, json: bool) -> None:

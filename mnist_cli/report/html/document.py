@@ -4,8 +4,10 @@ import base64
 import hashlib
 import re
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 import jinja2
 import numpy as np
@@ -17,25 +19,41 @@ from mnist_cli.report.command import repeating
 from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.html import GENERATOR, charts
 from mnist_cli.report.html.wrong_images import wrong_images
+from mnist_cli.report.pictures.diagram import LEGEND, MOST_WIDTH, lay_out
 from mnist_cli.report.rows import rows, run_rows
 from mnist_cli.schema.comparison import CompareResult
+from mnist_cli.schema.results import Stage
 from mnist_cli.system.files import write
 from mnist_cli.system.streams import visible
 
+NO_STAGES: Mapping[str, Sequence[Stage]] = MappingProxyType({})
 
-def write_report(path: Path, result: CompareResult, images: NDArray[np.uint8] | None) -> None:
-    """Write the page of a comparison, with the day of the last write to its journal.
+
+def write_report(
+    path: Path,
+    result: CompareResult,
+    images: NDArray[np.uint8] | None,
+    stages: Mapping[str, Sequence[Stage]] = NO_STAGES,
+) -> None:
+    """Write the page of a comparison, as `page` makes it, with the day of its journal's last write.
 
     Raises MnistCliError if the file cannot be written, or the mistakes of a run are damaged.
     """
     journal = Path(result.journal) if result.journal else None
     written = journal.stat().st_mtime if journal and journal.is_file() else time.time()
     day = time.strftime("%Y-%m-%d", time.localtime(written))
-    write(path, page(result, images, day).encode())
+    write(path, page(result, images, day, stages).encode())
 
 
-def page(result: CompareResult, images: NDArray[np.uint8] | None, day: str = "") -> str:
+def page(
+    result: CompareResult,
+    images: NDArray[np.uint8] | None,
+    day: str = "",
+    stages: Mapping[str, Sequence[Stage]] = NO_STAGES,
+) -> str:
     """The page of `result`, with the test `images`, uint8 N×28×28, if they are on disk.
+
+    It has a diagram of each network whose `stages` are known.
 
     The page escapes names and messages, and its content security policy lets it load and run
     nothing.
@@ -74,6 +92,9 @@ def page(result: CompareResult, images: NDArray[np.uint8] | None, day: str = "")
         networks=networks,
         pairs=pairs,
         images_missing=images is None,
+        diagrams={name: lay_out(name, each) for name, each in stages.items()},
+        diagram_width=MOST_WIDTH,
+        diagram_legend=LEGEND,
         commands=repeating(result),
         facts={
             **{key.replace("_", " "): value for key, value in asdict(result.environment).items()},

@@ -62,10 +62,10 @@ class Diagram:
     labels: list[Label] = field(default_factory=list)
 
 
-def lay_out(model: ModelSummary) -> Diagram:
+def lay_out(name: str, stages: Sequence[Stage]) -> Diagram:
     """Place the stages of a network in rows, with lines from each to the next of its row."""
-    diagram = Diagram(describe(model))
-    for row in _split_rows(model.stages):
+    diagram = Diagram(describe(name, stages))
+    for row in _split_rows(stages):
         volumes = [_Volume.of(stage) for stage in row]
         middle = diagram.height + max(volume.height for volume in volumes) / 2 + LINE
         x, previous = 0.0, None
@@ -87,17 +87,18 @@ def lay_out(model: ModelSummary) -> Diagram:
     return diagram
 
 
-def describe(model: ModelSummary) -> str:
-    """The network in words, for people who do not see its diagram."""
-    first, *stages = model.stages
-    parts = [f"{model.model}, from images of {_size(first)}"]
-    parts += [f"{', '.join(stage.operations)} to {_size(stage)}" for stage in stages]
-    return f"{'; '.join(parts)}. {model.parameters:,} trainable parameters."
+def describe(name: str, stages: Sequence[Stage]) -> str:
+    """A network in words, for people who do not see its diagram."""
+    parts = [f"{name}, from images of {_size(stages[0])}"]
+    for stage in stages[1:]:
+        counted = f" with {stage.parameters:,} parameters" if stage.parameters else ""
+        parts.append(f"{', '.join(stage.operations)} to {_size(stage)}{counted}")
+    return f"{'; '.join(parts)}."
 
 
 def save_diagram(path: Path, model: ModelSummary) -> None:
     """Draw the diagram into a picture file; raises MnistCliError if it cannot be written."""
-    diagram = lay_out(model)
+    diagram = lay_out(model.model, model.stages)
     head, margin = 3 * LINE, 10
     width, height = diagram.width + 2 * margin, diagram.height + head + margin
     figure = Figure(figsize=(width / 72, height / 72), dpi=200)
