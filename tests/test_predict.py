@@ -14,7 +14,7 @@ from torch import nn
 
 from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.errors import ExitCode, MnistCliError
-from mnist_cli.workflows.predict import _predict_probabilities
+from mnist_cli.workflows.shared import predict_probabilities
 from tests.conftest import RunCli
 
 FAST = ("--epochs", 6, "--dataset", "mnist5k", "--quiet")
@@ -147,7 +147,7 @@ def test_outputs_of_which_some_are_not_finite_are_an_error() -> None:
 
     black_and_white = torch.stack([torch.zeros(1, 28, 28), torch.ones(1, 28, 28)])
     with pytest.raises(MnistCliError, match="the network's outputs are not finite"):
-        _predict_probabilities(Divides(), black_and_white)
+        predict_probabilities(Divides(), black_and_white)
 
 
 @pytest.mark.parametrize("name", ["new\nline.png", "back\\slash.png", "[bold]x.png", "é漢.png"])

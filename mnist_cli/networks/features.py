@@ -12,6 +12,7 @@ from torch import Tensor
 from mnist_cli.networks.tracing import Traced
 from mnist_cli.schema.results import Stage
 
+SIDE = 28  # pixels of an image
 Floats = NDArray[np.float32]
 
 
@@ -35,17 +36,14 @@ def find_first_layer(traced: Sequence[Traced]) -> Traced | None:
     return next(stages, None)
 
 
-def to_images(weight: Tensor | None, num_pixels: int) -> Floats | None:
-    """Weights as images N×H×W: of each kernel, or of each unit that sees all `num_pixels`."""
+def to_images(weight: Tensor | None) -> Floats | None:
+    """Weights as images N×H×W: of each kernel, or of each unit that sees all pixels."""
     if weight is None:
         return None
     images = weight.detach().float().cpu()
-    if images.dim() > 2:
-        return _to_array(images.flatten(0, -3))
-    if images.shape[1] != num_pixels:
-        return None
-    side = int(num_pixels**0.5)
-    return _to_array(images.view(-1, side, side))
+    if images.dim() == 2:
+        return _to_array(images.view(-1, SIDE, SIDE)) if images.shape[1] == SIDE**2 else None
+    return _to_array(images.flatten(0, -3))
 
 
 def list_outputs(traced: Sequence[Traced]) -> list[tuple[Stage, Floats]]:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mnist_cli.data import datasets
-from mnist_cli.data.mnist_form import to_brightness, to_mnist_form
+from mnist_cli.data.mnist_form import SIDE, to_brightness, to_mnist_form
 from mnist_cli.data.pictures import read_picture
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.networks.features import (
@@ -16,10 +16,10 @@ from mnist_cli.networks.features import (
     list_outputs,
     to_images,
 )
-from mnist_cli.networks.tracing import trace
+from mnist_cli.networks.tracing import Traced, trace
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import FeaturesOptions
-from mnist_cli.schema.results import FeaturesResult, StageOutput
+from mnist_cli.schema.results import FeaturesResult, Stage, StageOutput
 from mnist_cli.training.checkpoint import Checkpoint, load
 from mnist_cli.training.device import place, resolve_device
 from mnist_cli.training.examples import PIXEL_ORDER, images_to_device
@@ -49,12 +49,9 @@ def find_features(options: FeaturesOptions, on_event: OnEvent) -> tuple[Features
     probabilities = predict_probabilities(model, pixels[None])[0]
     prediction = int(probabilities.argmax())
     first = find_first_layer(traced)
-    weights = to_images(first.weight if first else None, image.size)
-    if weights is not None and weights.shape[1:] == image.shape:
-        weights = _unshuffle(weights, saved)
     features = Features(
         image=image,
-        weights=weights,
+        weights=_find_weights(first, saved),
         outputs=list_outputs(traced),
         occlusion=_occlude(model, pixels, prediction, float(probabilities[prediction])),
     )
@@ -68,17 +65,17 @@ def find_features(options: FeaturesOptions, on_event: OnEvent) -> tuple[Features
         prediction=prediction,
         probabilities=tuple(probabilities.tolist()),
         first_layer=first.stage.operations[0] if first else "",
-        weights_size=None if weights is None else weights.shape,
-        stages=tuple(
-            StageOutput(
-                stage.operations, stage.output_size, float(values.min()), float(values.max())
-            )
-            for stage, values in features.outputs
-        ),
+        weights_size=None if features.weights is None else features.weights.shape,
+        stages=tuple(_describe(*each) for each in features.outputs),
         occlusion=tuple(map(tuple, features.occlusion.tolist())),
         output=str(options.output) if options.output else None,
     )
     return result, features
+
+
+def _describe(stage: Stage, values: Floats) -> StageOutput:
+    least, most = float(values.min()), float(values.max())
+    return StageOutput(stage.operations, stage.output_size, least, most)
 
 
 def _find_image(
@@ -110,12 +107,13 @@ def _shift(image: Image28, right: int) -> Image28:
     return padded[:, width - right : 2 * width - right]
 
 
-def _unshuffle(weights: Floats, saved: Checkpoint) -> Floats:
-    """Put the weights of the pixels of an image into its own order, if they were shuffled."""
-    if not saved.record.protocol.shuffle_pixels:
+def _find_weights(first: Traced | None, saved: Checkpoint) -> Floats | None:
+    """The first layer's weights as images; those of shuffled pixels in the order of the image."""
+    weights = to_images(first.weight if first else None)
+    if weights is None or weights[0].size != SIDE**2 or not saved.record.protocol.shuffle_pixels:
         return weights
-    flat = np.empty_like(weights).reshape(len(weights), -1)
-    flat[:, PIXEL_ORDER.numpy()] = weights.reshape(len(weights), -1)
+    flat = np.empty((len(weights), SIDE**2), np.float32)
+    flat[:, PIXEL_ORDER.numpy()] = weights.reshape(flat.shape)
     return flat.reshape(weights.shape)
 
 

@@ -19,7 +19,7 @@ from mnist_cli.report.command import repeating
 from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.html import GENERATOR, charts
 from mnist_cli.report.html.wrong_images import wrong_images
-from mnist_cli.report.pictures.diagram import LEGEND, MOST_WIDTH, lay_out
+from mnist_cli.report.pictures import diagram
 from mnist_cli.report.rows import rows, run_rows
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.results import Stage
@@ -92,9 +92,8 @@ def page(
         networks=networks,
         pairs=pairs,
         images_missing=images is None,
-        diagrams={name: lay_out(name, each) for name, each in stages.items()},
-        diagram_width=MOST_WIDTH,
-        diagram_legend=LEGEND,
+        stages=stages,
+        diagram=diagram,
         commands=repeating(result),
         facts={
             **{key.replace("_", " "): value for key, value in asdict(result.environment).items()},

@@ -130,7 +130,7 @@ def save_diagram(path: Path, model: ModelSummary) -> None:
             "ha": "center",
         }
         axes.text(label.x, label.y, label.text, parse_math=False, **style)
-    save_figure(figure, path)
+    save_figure(figure, path, diagram.words)
 
 
 @dataclass

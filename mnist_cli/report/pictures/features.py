@@ -69,7 +69,8 @@ def save_features(path: Path, result: FeaturesResult, features: Features) -> Non
         else:
             _draw_images(figure, top, values)
         top -= inches
-    save_figure(figure, path)
+    titles = "; ".join(title for title, _ in parts)
+    save_figure(figure, path, f"{texts.headline(result)}. {titles}.")
 
 
 def _add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

@@ -28,6 +28,7 @@ WITHOUT_DATE: dict[str, dict[str, None]] = {
     "svg": {"Date": None},
     "pdf": {"CreationDate": None},
 }
+DESCRIPTION = {"png": "Description", "svg": "Description", "pdf": "Subject"}
 
 
 def look(position: int) -> dict[str, Any]:
@@ -138,13 +139,14 @@ def plain(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path, words: str = "") -> None:
     """Write `figure` in the format of the suffix; the same figure gives the same bytes.
 
-    Raises MnistCliError if the file cannot be written.
+    `words` say in the file what it shows, for people who do not see it. Raises MnistCliError if the file cannot be written.
     """
     suffix = path.suffix.lower().removeprefix(".")
     drawn = BytesIO()
+    metadata = {**WITHOUT_DATE[suffix], DESCRIPTION[suffix]: words or None}
     with matplotlib.rc_context({"svg.hashsalt": "mnist-cli"}):
-        figure.savefig(drawn, format=suffix, metadata=WITHOUT_DATE[suffix])
+        figure.savefig(drawn, format=suffix, metadata=metadata)
     write(path, drawn.getvalue())
