@@ -377,7 +377,9 @@ def late():
 """
 
 
-@pytest.mark.parametrize("command", ["eval", "predict", "export", "show-samples", "compare"])
+@pytest.mark.parametrize(
+    "command", ["eval", "predict", "export", "show-samples", "show-features", "compare"]
+)
 def test_code_that_fails_after_the_training_is_named(command: str, run_cli: RunCli) -> None:
     Path("own.py").write_text(LATE)
     assert run_cli("train", "own.py:late", *FAST).code == ExitCode.OK
@@ -390,6 +392,7 @@ def test_code_that_fails_after_the_training_is_named(command: str, run_cli: RunC
         "predict": (checkpoint, "one.pgm"),
         "export": (checkpoint, "--output", "weights.safetensors"),
         "show-samples": ("--checkpoint", checkpoint),
+        "show-features": (checkpoint,),
         "compare": (checkpoint, "other.safetensors"),
     }
     outcome = run_cli(command, *arguments[command], "--model", "own.py:late")

@@ -171,7 +171,9 @@ def test_the_shell_completes_names_and_then_arguments() -> None:
     assert p.complete_model("nets.py:Net(") == []
 
 
-COMMANDS = ["train", "eval", "summary", "compare", "show-samples", "predict", "export"]
+COMMANDS = [
+    *("train", "eval", "summary", "compare", "show-samples", "show-features", "predict", "export"),
+]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

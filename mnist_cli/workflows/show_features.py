@@ -45,9 +45,9 @@ def find_features(options: FeaturesOptions, on_event: OnEvent) -> tuple[Features
     name, image, label = _find_image(options, saved, on_event)
     image = _shift(image, options.shift)
     pixels = images_to_device(image[None], device)[0]
-    traced = trace(saved.record.model, model, pixels)
     probabilities = predict_probabilities(model, pixels[None])[0]
     prediction = int(probabilities.argmax())
+    traced = trace(saved.record.model, model, pixels)
     first = find_first_layer(traced)
     features = Features(
         image=image,

@@ -28,8 +28,9 @@ GAPS = 14  # the gap between images is that part of their width
 BARS, BELOW, BAR = 0.8, 0.2, 0.28  # height of a bar chart, its tick labels, width of a bar
 
 # Negative is blue, zero white and positive red, as the colour-blind can tell.
-SIGNED = LinearSegmentedColormap.from_list("signed", (COLOURS[0], "white", COLOURS[1]))
-SIGNED.set_bad("white")
+SIGNED = LinearSegmentedColormap.from_list(
+    "signed", (COLOURS[0], "white", COLOURS[1])
+).with_extremes(bad="white")
 GREY = colormaps["gray"].with_extremes(bad="white")
 
 
