@@ -23,7 +23,7 @@ from mnist_cli.report.pictures.small_features import draw_features
 from mnist_cli.schema.results import FeaturesResult, Stage, StageOutput
 from mnist_cli.training.checkpoint import load
 from mnist_cli.training.examples import PIXEL_ORDER, images_to_device
-from mnist_cli.workflows.show_features import _shift
+from mnist_cli.workflows.show_features import _occlude, _shift
 from tests.conftest import RunCli, write_files
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
@@ -93,6 +93,22 @@ def test_outputs_are_maps_and_vectors_without_what_only_rearranges() -> None:
     ]
     assert outputs[0][1].min() == 0  # after the activation
     assert outputs[1][1].tolist() == outputs[0][1].max((1, 2)).tolist()
+
+
+def test_a_layer_that_keeps_the_size_is_an_output() -> None:
+    outputs = list_outputs(traced(nn.Flatten(), nn.Linear(784, 784), nn.Linear(784, 10)))
+    assert [values.shape for _, values in outputs] == [(784,), (10,)]
+
+
+def test_the_probability_falls_where_the_network_looks() -> None:
+    linear = nn.Linear(784, 10)
+    linear.weight.data.zero_()[1, 28 * 9 + 6] = 5  # class 1 needs the pixel in row 9, column 6
+    linear.bias.data.zero_()
+    model = nn.Sequential(nn.Flatten(), linear)
+    falls = _occlude(model, torch.ones(1, 28, 28), 1, float(np.exp(5) / (np.exp(5) + 9)))
+    expected = np.zeros((28, 28))
+    expected[7:12, 4:9] = np.exp(5) / (np.exp(5) + 9) - 0.1
+    assert falls == pytest.approx(expected, abs=1e-6)
 
 
 def test_each_copy_has_a_black_square_around_its_pixel() -> None:

@@ -33,11 +33,19 @@ from mnist_cli.report.html.document import page, write_report
 from mnist_cli.report.html.wrong_images import _round, wrong_images
 from mnist_cli.schema.comparison import CompareResult, Settling
 from mnist_cli.schema.options import DataOptions, ExportOptions, GateOptions
+from mnist_cli.schema.results import Stage
 from tests.conftest import RunCli, made_images
 from tests.made_up import comparison, learned, network
 from tests.test_reports import BAD, GOOD
 
 IMAGES, LABELS = made_images(20)
+STAGES = {
+    "good": (
+        Stage(("input",), (1, 28, 28)),
+        *[Stage(("Conv2d 3×3", "BatchNorm2d"), (16, 28, 28), (3, 3), 2352)] * 9,
+        Stage(("Linear",), (10,), (), 125_450),
+    )
+}
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 HOSTILE = "<script>alert(1)</script>&\"'.py:X"
 
@@ -638,7 +646,7 @@ window.onload = () => {
   const empty = [...page.querySelectorAll("svg:not(.hidden) use, polyline:not(.dot), circle.seed")]
     .map(mark => mark.getBoundingClientRect()).filter(box => !(box.width + box.height));
   const root = page.documentElement;
-  const overlaps = [...page.querySelectorAll(".panel, .strips, .verdicts")].map(part => {
+  const overlaps = [...page.querySelectorAll(".panel, .strips, .verdicts, .diagram")].map(part => {
     const boxes = [...part.querySelectorAll("text")].map(text => text.getBoundingClientRect());
     return boxes.filter((a, i) => boxes.some((b, j) => i < j && a.left < b.right
       && b.left < a.right && a.top < b.bottom && b.top < a.bottom)).length;
@@ -658,7 +666,7 @@ window.onload = () => {
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_draws_all_of_it_at_each_width(tmp_path: Path, width: int) -> None:
     result = two()
-    write_report(tmp_path / "a.html", result, IMAGES)
+    write_report(tmp_path / "a.html", result, IMAGES, STAGES)
     frame = MEASURE.replace("{width}", str(width))
     (tmp_path / "frame.html").write_text(frame, encoding="utf-8")
     dom, log = browse(

@@ -50,6 +50,14 @@ def test_layers_that_keep_the_size_join_the_layer_before() -> None:
     ]
 
 
+def test_a_kernel_starts_a_stage_although_the_size_stays() -> None:
+    layers = (nn.MaxPool2d(3, 1, 1), nn.Sigmoid(), nn.Flatten(), nn.Linear(784, 10))
+    assert rows(trace("net", nn.Sequential(*layers), IMAGE))[:2] == [
+        (("input",), (1, 28, 28), 0),
+        (("MaxPool2d 3×3", "Sigmoid"), (1, 28, 28), 0),
+    ]
+
+
 def test_functions_of_the_networks_own_code_are_seen() -> None:
     def run(net: Any, images: Tensor) -> Any:
         maps = F.max_pool2d(F.relu(net.conv(images)), 2)
@@ -110,6 +118,17 @@ def test_outputs_are_those_of_the_last_operation_of_a_stage() -> None:
     assert torch.allclose(traced[2].output, F.relu(linear(IMAGE.view(1, -1))[0]), atol=1e-6)
     assert traced[2].weight is linear.weight
     assert not linear._forward_hooks
+
+
+def test_a_change_in_place_leaves_earlier_outputs() -> None:
+    def run(net: Any, images: Tensor) -> Any:
+        flat = images.reshape(-1, 784)
+        result = net.out(flat)
+        flat.zero_()
+        return result
+
+    traced = trace("net", Forward(run, out=nn.Linear(784, 10)), IMAGE)
+    assert torch.equal(traced[1].output, IMAGE.flatten())
 
 
 def test_a_network_that_fails_is_one_line_and_leaves_no_hook() -> None:

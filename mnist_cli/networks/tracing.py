@@ -39,7 +39,7 @@ def trace(name: str, model: nn.Module, image: Tensor) -> list[Traced]:
     Layers are found with hooks, and functions that the network's own code calls with a
     TorchFunctionMode. A scripted module is one layer. Raises MnistCliError if the network fails.
     """
-    recorder, batch = _Recorder(model, image), image.expand(COPIES, -1, -1, -1)
+    recorder, batch = _Recorder(model, image), image.repeat(COPIES, 1, 1, 1)
     with running(model, f"cannot follow an image through {name}"), recorder.watching():
         model.eval()(batch)
     return recorder.traced
