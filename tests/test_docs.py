@@ -19,7 +19,7 @@ from tests.conftest import RunCli
 ROOT = Path(__file__).parents[1]
 PAGES = (
     "README.md",
-    *(f".github/docs/{page}.md" for page in ("settings", "statistics", "cluster")),
+    *(f".github/docs/{page}.md" for page in ("settings", "features", "statistics", "cluster")),
 )
 COMMANDS = re.compile(r"^mnist-cli (.+)$|`mnist-cli ([^`]+)`", re.MULTILINE)
 CODE = re.compile(r"```python\n# (\w+\.py)\n(.*?)```", re.DOTALL)
@@ -43,6 +43,8 @@ def made_small(arguments: list[str]) -> list[str]:
     files = any(item.endswith((".safetensors", ".json")) for item in rest if item not in options)
     exports = bool(rest) and rest[0].endswith(".json")
     small = {"--seeds": "2", "--dataset": "mnist5k"}
+    if "--index" in options:
+        small["--index"] = "7"
     if name in TRAINS and ("--resume" in options or not files):
         small["--epochs"] = "2" if "--resume" in options else "1"
     if "--seeds auto" in " ".join(rest):
