@@ -93,6 +93,15 @@ def test_a_scripted_module_is_one_layer() -> None:
     assert rows(trace("net", net, IMAGE))[1:] == [(("Sequential", "ReLU"), (10,), 7850)]
 
 
+def test_a_compiled_network_is_followed_without_compiling() -> None:
+    net: Any = torch.compile(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)))
+    assert [row[0] for row in rows(trace("net", net, IMAGE))] == [
+        ("input",),
+        ("Flatten",),
+        ("Linear",),
+    ]
+
+
 def test_a_recurrent_layer_returns_its_sequence_and_a_computed_weight_is_no_stage() -> None:
     net = Forward(
         lambda net, images: net.out(net.lstm(images.squeeze(1))[0][:, -1]),

@@ -1,5 +1,6 @@
 """Follows an image through a network: its operations in their order, and their outputs."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -60,6 +61,8 @@ class _Recorder(TorchFunctionMode):
         """Record until the end of the context."""
         # Hooks for all modules, because a scripted module takes none of its own.
         with (
+            torch.compiler.set_stance("force_eager"),  # compiled code calls no hooks
+            warnings.catch_warnings(action="ignore"),  # torch warns of hooks all the same
             register_module_forward_pre_hook(self._enter),
             register_module_forward_hook(self._leave),
             self,
