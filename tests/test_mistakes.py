@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mnist_cli.comparison import mistakes
 from mnist_cli.schema.comparison import Run
+from mnist_cli.schema.datasets import DatasetInfo
 from tests.conftest import RunCli
 
 LABELS = np.array([7, 2, 1, 0, 9, 9])
@@ -21,7 +22,7 @@ def codes(*answers: tuple[int, ...]) -> NDArray[np.uint8]:
         Run(seed, 1, 0.5, 0.1, 1.0, mistakes=mistakes.encode(LABELS, np.array(row)))
         for seed, row in enumerate(answers)
     ]
-    return mistakes.decode_runs(runs, len(LABELS))
+    return mistakes.decode_runs(runs, DatasetInfo("made", 40, len(LABELS), ""))
 
 
 def test_what_is_kept_comes_back() -> None:

@@ -301,12 +301,12 @@ def test_images_are_those_that_most_runs_get_wrong() -> None:
     # Answers alternate: 4 is taken for 9 in three of five runs, for 7 in two.
     assert (bad.confusion[4][9], bad.confusion[4][7], bad.confusion[7][1]) == (3, 2, 10)
     assert [(image.label, image.answers) for image in bad.images] == [
-        (4, [(5, 5, 9)]),
-        (7, [(5, 5, 1)]),
-        (7, [(5, 5, 1)]),
+        ("4", [(5, 5, "9")]),
+        ("7", [(5, 5, "1")]),
+        ("7", [(5, 5, "1")]),
     ]
     assert [(image.label, image.answers) for image in pair.images] == [
-        (7, [(0, 5, None), (5, 5, 1)])
+        ("7", [(0, 5, None), (5, 5, "1")])
     ] * 2
     assert pair.sentence.endswith("good alone is right on 2 images and bad alone on 0.")
     assert len({image.source for image in bad.images}) == 3

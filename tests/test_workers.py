@@ -538,7 +538,7 @@ def test_it_is_told_once_that_no_worker_is_there(monkeypatch: pytest.MonkeyPatch
 def test_a_target_ends_a_run_early(target: float | None, change: Any, *, fits: bool) -> None:
     answer = to_json(WorkerAnswer(run=replace(run(0), **change)))
     try:
-        read_answer(RunTask(ENTRY, 0, target), answer, 20, 1)
+        read_answer(RunTask(ENTRY, 0, target), answer, DATASET.info, 1)
     except ValueError:
         assert not fits
     else:

@@ -51,6 +51,7 @@ ALLOWED = {
         p.CHECKPOINTS,
         "models",
         "dataset",
+        "as_digits",
         "data_dir",
         "seed",
         "device",
@@ -80,7 +81,8 @@ def compare(
             "one comparison with different seeds, FILE.json.",
         ),
     ] = None,
-    dataset: p.Dataset = DataOptions.dataset,
+    dataset: p.Dataset = DataOptions.dataset,  # type: ignore[assignment]
+    as_digits: p.AsDigits = DataOptions.as_digits,
     data_dir: p.DataDir = None,
     hold_out: p.HoldOut = None,
     augment: p.Augment = None,
@@ -264,7 +266,7 @@ def compare(
     kind = find_kind(names)
     varied = parse_varied(vary or ())
     _check_options(context, kind, varied)
-    data = DataOptions(dataset, data_dir, hold_out)
+    data = p.data_options(dataset, data_dir, hold_out=hold_out, as_digits=as_digits)
     gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
     files = ExportOptions(export_json, export_csv, export_markdown, export_latex, plot, report)
     if kind == Kind.EXPORTS:
@@ -326,7 +328,7 @@ def _compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool
     if json:
         console.show_json(result)
         return ExitCode.OK
-    captions = [terminal.disputed_caption(image) for image in result.disputed]
+    captions = [terminal.disputed_caption(each, result.dataset.classes) for each in result.disputed]
     drawn = terminal.draw(console.stdout_console(), images.images, captions) if captions else None
     console.show(*checkpoint_tables(result, drawn))
     return ExitCode.OK

@@ -18,7 +18,8 @@ mnist-cli eval wide.safetensors --model nets.py:wide --min-accuracy 0.97
 def evaluate(
     checkpoint: p.CheckpointFile,
     model: p.Code = None,
-    dataset: p.Dataset = DataOptions.dataset,
+    dataset: p.Dataset = DataOptions.dataset,  # type: ignore[assignment]
+    as_digits: p.AsDigits = DataOptions.as_digits,
     data_dir: p.DataDir = None,
     min_accuracy: p.MinAccuracy = None,
     device: p.Device = TrainOptions.device,
@@ -27,7 +28,7 @@ def evaluate(
 ) -> int:
     """Evaluate a checkpoint on the test images, class by class."""
     spec = registry.resolve(model) if model else None
-    data = DataOptions(dataset, data_dir)
+    data = p.data_options(dataset, data_dir, as_digits=as_digits)
     from mnist_cli.data.datasets import prefetch
 
     prefetch(data, (Split.TEST,))

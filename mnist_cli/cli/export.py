@@ -23,7 +23,8 @@ def export(
     checkpoint: p.CheckpointFile,
     output: Annotated[Path, p.file_option(help="File to write: .onnx, .pt2 or .safetensors.")],
     model: p.Code = None,
-    dataset: p.Dataset = DataOptions.dataset,
+    dataset: p.Dataset = DataOptions.dataset,  # type: ignore[assignment]
+    as_digits: p.AsDigits = DataOptions.as_digits,
     data_dir: p.DataDir = None,
     json: p.Json = False,
     quiet: p.Quiet = False,
@@ -34,7 +35,7 @@ def export(
         raise UsageError(f"--output {output} must end in {', '.join(NETWORK_KINDS)}")
     check_outputs([Output("--output", output, kind)], {"CHECKPOINT": checkpoint})
     spec = registry.resolve(model) if model else None
-    data = DataOptions(dataset, data_dir)
+    data = p.data_options(dataset, data_dir, as_digits=as_digits)
     from mnist_cli.data.datasets import prefetch
 
     prefetch(data, (Split.TEST,))

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
+from mnist_cli.errors import UsageError, did_you_mean
 from mnist_cli.networks.registry import ARGUMENTS, EXAMPLE, MODELS
 from mnist_cli.schema.augmentation import Augmentation, parse_augmentation
 from mnist_cli.schema.datasets import DatasetName
-from mnist_cli.schema.options import AUTO, MAX_SEED, MAX_THREADS
+from mnist_cli.schema.options import AUTO, MAX_SEED, MAX_THREADS, VAL, DataOptions
 from mnist_cli.schema.protocol import (
     MAX_BATCH_SIZE,
     Optimizer,
@@ -106,8 +107,21 @@ def fraction_below_1(text: str) -> float:
     return value
 
 
+def dataset(text: str) -> DatasetName | Path:
+    """Parse the name of a published dataset in any case, or the path of a file or folder."""
+    if text.lower() in list(DatasetName):
+        return DatasetName(text.lower())
+    path = Path(text)
+    if not text or not path.expanduser().exists():
+        names, hint = ", ".join(DatasetName), did_you_mean(text.lower(), DatasetName)
+        raise ValueError(f"'{text}' is none of {names}, and no file or folder{hint}")
+    return path
+
+
 def number_of_images(text: str) -> float:
-    """Parse a number of images, or a fraction below 1 of them."""
+    """Parse a number of images, a fraction below 1 of them, or `val`, as VAL."""
+    if text.lower() == "val":
+        return VAL
     value = positive_number(text)
     if (value > 1 and not text.isdecimal()) or text == "1.0":
         raise ValueError(f"'{text}' is neither a number of images nor a fraction below 1")
@@ -155,6 +169,19 @@ def device_name(text: str) -> str:
     return name
 
 
+def data_options(
+    dataset: DatasetName | Path,
+    data_dir: Path | None,
+    *,
+    hold_out: float | None = None,
+    as_digits: bool = False,
+) -> DataOptions:
+    """Combine options; raises UsageError for --as-digits with a published dataset."""
+    if as_digits and not isinstance(dataset, Path):
+        raise UsageError("--as-digits is for your own pictures; name them with --dataset PATH")
+    return DataOptions(dataset, data_dir, hold_out, as_digits)
+
+
 def check_seed(seed: int) -> int:
     """Raise BadParameter if torch's generators do not accept `seed`."""
     if seed > MAX_SEED:
@@ -168,12 +195,20 @@ RAW_HELP = "Do not convert pictures: they have 28x28 pixels, light on dark."
 Raw = Annotated[bool, typer.Option("--raw", help=RAW_HELP)]
 
 Dataset = Annotated[
-    DatasetName,
+    Path,
     data_option(
-        case_sensitive=False,
-        metavar="NAME",
-        help="auto, mnist, mnist5k, fashion-mnist or kmnist. auto is the complete MNIST if it is "
-        "on disk or downloads quickly, else mnist5k; for a checkpoint, what it was trained on.",
+        parser=dataset,
+        metavar="NAME|PATH",
+        help="auto, mnist, mnist5k, fashion-mnist or kmnist; or your own images: a folder with a "
+        "folder of pictures for each class, or file.npz. auto is the complete MNIST if it is on "
+        "disk or downloads quickly, else mnist5k; for a checkpoint, what it was trained on.",
+    ),
+]
+AsDigits = Annotated[
+    bool,
+    data_option(
+        "--as-digits",
+        help="Bring your own pictures to the form of MNIST's digits, as predict does.",
     ),
 ]
 DataDir = Annotated[
@@ -283,8 +318,9 @@ HoldOut = Annotated[
     float | None,
     data_option(
         parser=number_of_images,
-        metavar="N|FRACTION",
-        help="Hold out this many training images for validation, and do not use the test images.",
+        metavar="N|FRACTION|val",
+        help="Hold out this many training images for validation, or use the validation images of "
+        "your own dataset, and do not use the test images.",
     ),
 ]
 Augment = Annotated[

@@ -43,7 +43,9 @@ def predict(
         console.show_json(result)
     elif len(seen):
         captions = [
-            terminal.picture_caption(picture) for picture in result.pictures if not picture.failure
+            terminal.picture_caption(picture, result.classes)
+            for picture in result.pictures
+            if not picture.failure
         ]
         drawn = terminal.draw(console.stdout_console(), seen, captions)
         console.show(*prediction_tables(result, drawn))

@@ -11,7 +11,7 @@ from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import samples_grid
 from mnist_cli.schema.augmentation import NO_AUGMENTATION
-from mnist_cli.schema.datasets import NUM_CLASSES, Split
+from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.options import DataOptions, SamplesOptions
 
 EXAMPLES = """
@@ -35,12 +35,8 @@ def show_samples(
         ),
     ] = None,
     label: Annotated[
-        int | None,
-        p.data_option(
-            parser=p.whole_number(0, NUM_CLASSES - 1),
-            metavar="N",
-            help="Only images of this class, 0 to 9.",
-        ),
+        str | None,
+        p.data_option(metavar="CLASS", help="Only images of this class, e.g. 7."),
     ] = None,
     seed: Annotated[
         int,
@@ -48,7 +44,8 @@ def show_samples(
             help="Seed of the choice of images and of --augment.", rich_help_panel=p.DATA
         ),
     ] = SamplesOptions.seed,
-    dataset: p.Dataset = DataOptions.dataset,
+    dataset: p.Dataset = DataOptions.dataset,  # type: ignore[assignment]
+    as_digits: p.AsDigits = DataOptions.as_digits,
     data_dir: p.DataDir = None,
     augment: p.Augment = None,
     checkpoint: Annotated[
@@ -85,7 +82,7 @@ def show_samples(
         checkpoint=checkpoint,
         errors=errors,
         model=registry.resolve(model) if model else None,
-        data=DataOptions(dataset, data_dir),
+        data=p.data_options(dataset, data_dir, as_digits=as_digits),
         device=device,
     )
     from mnist_cli.data.datasets import BOTH, prefetch
@@ -96,7 +93,7 @@ def show_samples(
 
     with working(quiet) as on_event:
         result, chosen = choose_samples(options, on_event)
-    captions = [terminal.caption(sample) for sample in result.samples]
+    captions = [terminal.caption(sample, result.dataset.classes) for sample in result.samples]
     if output:
         from mnist_cli.report.pictures.grid import save_grid
 

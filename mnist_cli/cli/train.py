@@ -25,7 +25,8 @@ mnist-cli train nets.py:wide --epochs 3 --output wide.safetensors
 
 def train(
     model: Annotated[str, p.model_argument(help=p.MODEL_HELP)],
-    dataset: p.Dataset = DataOptions.dataset,
+    dataset: p.Dataset = DataOptions.dataset,  # type: ignore[assignment]
+    as_digits: p.AsDigits = DataOptions.as_digits,
     data_dir: p.DataDir = None,
     hold_out: p.HoldOut = None,
     augment: p.Augment = None,
@@ -84,7 +85,7 @@ def train(
     options = TrainOptions(
         model=spec,
         protocol=protocol_of(settings, spec),
-        data=DataOptions(dataset, data_dir, hold_out),
+        data=p.data_options(dataset, data_dir, hold_out=hold_out, as_digits=as_digits),
         device=device,
         precision=precision,
         seed=seed,

@@ -49,6 +49,8 @@ def _summarise(model: ModelRuns, timed: Sequence[Run], result: CompareResult) ->
     speeds = [num_train * run.epochs / run.train_seconds for run in timed]
     accuracy = _estimate_mean(accuracies, result, resolution=1 / num_test)
     low = statistics.far_below(accuracies, num_test)
+    balanced = [run.balanced_accuracy for run in model.runs if run.balanced_accuracy is not None]
+    known = len(balanced) == len(model.runs)
     return Aggregate(
         test_accuracy=accuracy,
         test_loss=_estimate_mean([run.test_loss for run in model.runs], result),
@@ -61,6 +63,7 @@ def _summarise(model: ModelRuns, timed: Sequence[Run], result: CompareResult) ->
         outlier_seeds=tuple(timed[index].seed for index in slow),
         accuracy_deviation=stdev(accuracies) if len(accuracies) > 1 else None,
         low_seeds=tuple(model.runs[index].seed for index in low),
+        balanced_accuracy=_estimate_mean(balanced, result, 1 / num_test) if known else None,
     )
 
 

@@ -9,7 +9,7 @@ from mnist_cli.comparison import statistics
 from mnist_cli.comparison.conditions import NETWORKS, Conditions, differences
 from mnist_cli.comparison.sequential import at_last_look
 from mnist_cli.errors import MnistCliError, UsageError
-from mnist_cli.schema.comparison import NEAR_CHANCE, Baseline, Change, CompareResult, ModelRuns, Run
+from mnist_cli.schema.comparison import Baseline, Change, CompareResult, ModelRuns, Run
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.options import LEAST_RUNS
 from mnist_cli.schema.record import check_seal, from_json
@@ -48,7 +48,7 @@ def check_comparable(
         raise UsageError(
             f"{file} was measured on "
             + (
-                f"{held:,} images held out; give --hold-out {held}"
+                f"{held:,} images held out; give --hold-out {baseline.dataset.hold_out_option}"
                 if held
                 else "test images; drop --hold-out"
             )
@@ -101,7 +101,7 @@ def add_changes(
             known[model.model] = now, then
     comparisons = len(known) * result.number_of_looks
     changes = [
-        _compare_network(model, *known[model.model], comparisons, 1 / result.dataset.num_test)
+        _compare_network(model, *known[model.model], comparisons, result.dataset)
         if model.model in known
         else Change(model.model, None, None, paired=False, regressed=False)
         for model in result.models
@@ -114,12 +114,13 @@ def _compare_network(
     now: Mapping[int, float],
     then: Mapping[int, float],
     comparisons: int,
-    resolution: float,
+    dataset: DatasetInfo,
 ) -> Change:
     """Test the change from `then` to `now`, accuracies by seed, as one of several `comparisons`."""
     common = sorted(now.keys() & then.keys())
     one, other = [now[seed] for seed in common], [then[seed] for seed in common]
     paired = len(common) >= LEAST_RUNS
+    resolution = 1 / dataset.num_test
     if paired:
         sample = statistics.paired(one, other, resolution)
     else:
@@ -132,7 +133,8 @@ def _compare_network(
         paired=paired,
         regressed=decision.differs and decision.estimate.mean < 0,
         identical=paired and one == other,
-        near_chance=any(run.near_chance for run in model.runs) or min(then.values()) <= NEAR_CHANCE,
+        near_chance=min(*then.values(), *_map_accuracies(model.runs).values())
+        <= dataset.near_chance,
     )
 
 

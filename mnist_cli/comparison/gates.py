@@ -31,8 +31,7 @@ def judge_gates(result: CompareResult, gates: GateOptions) -> list[Gate]:
     for model in result.models:
         runs = at_last_look(model.runs, result.settling)
         if gates.min_accuracy is not None:
-            one_image = 1 / result.dataset.num_test
-            results.append(_judge_accuracy(model, runs, gates.min_accuracy, confidence, one_image))
+            results.append(_judge_accuracy(model, runs, gates.min_accuracy, confidence, result))
         if gates.max_seconds is not None:
             name = model.model
             results.append(_judge_time(model, runs, timed[name], gates.max_seconds, confidence))
@@ -42,16 +41,17 @@ def judge_gates(result: CompareResult, gates: GateOptions) -> list[Gate]:
 
 
 def _judge_accuracy(
-    model: ModelRuns, runs: Sequence[Run], least: float, confidence: float, resolution: float
+    model: ModelRuns, runs: Sequence[Run], least: float, confidence: float, result: CompareResult
 ) -> Gate:
     option = "--min-accuracy"
     if missing := _explain_missing(model, runs):
         return Gate(model.model, option, GateVerdict.NOT_PROVEN, least, reason=missing)
-    collapsed = [run for run in model.runs if run.near_chance and run.test_accuracy < least]
+    collapsed = [run for run in result.near_chance(model.runs) if run.test_accuracy < least]
     if collapsed and len(model.runs) > 1:
         reason = "did not learn with {} ({})".format(*format_runs(collapsed))
         return Gate(model.model, option, GateVerdict.NOT_MET, least, reason=reason)
-    value = mean_interval([run.test_accuracy for run in runs], resolution, confidence)
+    one_image = 1 / result.dataset.num_test
+    value = mean_interval([run.test_accuracy for run in runs], one_image, confidence)
     verdict = _decide(value.mean - least, value.half_width)
     return Gate(model.model, option, verdict, least, value)
 

@@ -11,52 +11,70 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cli.schema.comparison import Run
-from mnist_cli.schema.datasets import NUM_CLASSES
+from mnist_cli.schema.datasets import NUM_CLASSES, DatasetInfo
 
-RIGHT = 255  # the code of a right answer; a wrong one has 10 * label + answer
+Codes = NDArray[np.unsignedinteger]
+MOST_IN_A_BYTE = 15  # classes; 15 * 15 pairs of label and answer are less than 255
 
 
-def encode(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> str:
+def encode(
+    labels: NDArray[np.int64], answers: NDArray[np.int64], num_classes: int = NUM_CLASSES
+) -> str:
     """Encode N answers as text for `Run.mistakes`: 1 kB if 4 % of 10,000 are wrong."""
-    codes = np.where(labels == answers, RIGHT, NUM_CLASSES * labels + answers).astype(np.uint8)
+    dtype = _choose_dtype(num_classes)
+    right = np.iinfo(dtype).max
+    codes = np.where(labels == answers, right, num_classes * labels + answers).astype(dtype)
     return base64.b64encode(zlib.compress(codes.tobytes(), 9)).decode()
 
 
-def decode(text: str, num_test: int) -> NDArray[np.uint8]:
-    """Decode a byte for each of `num_test` images: 10 * label + answer, or 255 if it is right.
+def decode(text: str, num_test: int, num_classes: int = NUM_CLASSES) -> Codes:
+    """Decode a code for each of `num_test` images: K * label + answer with K classes.
 
-    Raises ValueError if `text` does not encode `num_test` images.
+    For a right answer it is the largest number of the dtype: uint8, or uint32 for more than 15
+    classes. Raises ValueError if `text` does not encode `num_test` images.
     """
+    dtype = _choose_dtype(num_classes)
+    most_bytes = num_test * dtype.itemsize
     stream = zlib.decompressobj()
     try:
-        content = stream.decompress(base64.b64decode(text, validate=True), num_test + 1)
+        content = stream.decompress(base64.b64decode(text, validate=True), most_bytes + 1)
     except (binascii.Error, zlib.error) as error:
         raise ValueError(f"the mistakes of a run are damaged ({error})") from error
-    codes = np.frombuffer(content, np.uint8)
-    labels, answers = codes // NUM_CLASSES, codes % NUM_CLASSES
-    wrong = (labels < NUM_CLASSES) & (labels != answers)
-    if len(codes) != num_test or not (wrong | (codes == RIGHT)).all():
+    codes = np.frombuffer(content, dtype) if len(content) == most_bytes else np.empty(0, dtype)
+    labels, answers = codes // num_classes, codes % num_classes
+    possible = (labels < num_classes) & (labels != answers)
+    if len(codes) != num_test or not (possible | ~is_wrong(codes)).all():
         raise ValueError(f"the mistakes of a run are not those of {num_test:,} images")
     return codes
 
 
-def decode_runs(runs: Sequence[Run], num_test: int) -> NDArray[np.uint8]:
-    """Decode the R runs that have mistakes, as uint8 R×N; raises ValueError as `decode` does."""
-    known = [decode(run.mistakes, num_test) for run in runs if run.mistakes is not None]
+def is_wrong(codes: Codes) -> NDArray[np.bool_]:
+    """Which of the codes are of wrong answers."""
+    wrong: NDArray[np.bool_] = codes != np.iinfo(codes.dtype).max
+    return wrong
+
+
+def decode_runs(runs: Sequence[Run], dataset: DatasetInfo) -> Codes:
+    """Decode the R runs that have mistakes, as R×N codes; raises ValueError as `decode` does."""
+    num_test, num_classes = dataset.num_test, len(dataset.classes)
+    known = [decode(run.mistakes, num_test, num_classes) for run in runs if run.mistakes]
     return np.stack(known) if known else np.empty((0, num_test), np.uint8)
 
 
 def sampling_error_of_difference(
-    first: Sequence[Run], second: Sequence[Run], num_test: int
+    first: Sequence[Run], second: Sequence[Run], dataset: DatasetInfo
 ) -> float | None:
     """Half the 95 % interval of the difference in accuracy that is due to the choice of images.
 
     This is 1.96 times the standard deviation over the N images of (share of `first` that is right
     minus share of `second`), divided by √N. None if mistakes are unknown or damaged.
     """
+    num_test, num_classes = dataset.num_test, len(dataset.classes)
     try:
         shares = [
-            np.mean([_wrong(run.mistakes, num_test) for run in runs if run.mistakes], axis=0)
+            np.mean(
+                [_wrong(run.mistakes, num_test, num_classes) for run in runs if run.mistakes], 0
+            )
             for runs in (first, second)
             if all(run.mistakes for run in runs)
         ]
@@ -68,12 +86,15 @@ def sampling_error_of_difference(
 
 
 @lru_cache(maxsize=1024)  # a comparison is analysed after each of its runs
-def _wrong(text: str, num_test: int) -> NDArray[np.bool_]:
-    wrong: NDArray[np.bool_] = decode(text, num_test) != RIGHT
-    return wrong
+def _wrong(text: str, num_test: int, num_classes: int) -> NDArray[np.bool_]:
+    return is_wrong(decode(text, num_test, num_classes))
 
 
-def count_confusions(codes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The 10×10 confusion matrix of R×N codes without right answers, labels as rows; int64."""
-    wrong = codes[codes != RIGHT]
-    return np.bincount(wrong, minlength=NUM_CLASSES**2).reshape(NUM_CLASSES, NUM_CLASSES)
+def count_confusions(codes: Codes, num_classes: int = NUM_CLASSES) -> NDArray[np.int64]:
+    """The K×K confusion matrix of R×N codes without right answers, labels as rows; int64."""
+    wrong = codes[is_wrong(codes)]
+    return np.bincount(wrong, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def _choose_dtype(num_classes: int) -> np.dtype[np.unsignedinteger]:
+    return np.dtype(np.uint8 if num_classes <= MOST_IN_A_BYTE else "<u4")

@@ -106,7 +106,7 @@ def _make_verdict(pair: Pair, decision: Decision, result: CompareResult) -> Verd
     seeds = sorted({run.seed for run in first.runs} & {run.seed for run in second.runs})
     used = set(seeds[: decision.estimate.n])
     one, other = ([run for run in model.runs if run.seed in used] for model in pair)
-    sampling_error = sampling_error_of_difference(one, other, result.dataset.num_test)
+    sampling_error = sampling_error_of_difference(one, other, result.dataset)
     return Verdict(
         first=first.model,
         second=second.model,
@@ -119,7 +119,7 @@ def _make_verdict(pair: Pair, decision: Decision, result: CompareResult) -> Verd
         near_chance=tuple(
             model.model
             for model, runs in ((first, one), (second, other))
-            if any(run.near_chance for run in runs)
+            if result.near_chance(runs)
         ),
     )
 

@@ -1,6 +1,7 @@
 """Loads a dataset by name: from disk, from a mirror, or the bundled subset."""
 
 import hashlib
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 from mnist_cli.data.hold_out import choose_held_out
 from mnist_cli.data.idx import damage_error, read_idx
 from mnist_cli.data.mnist5k import read_mnist5k
+from mnist_cli.data.own import choose_label_type, read_own, renumber
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.datasets import (
+    DIGITS,
     MOST_TEST_IMAGES,
     NOT_COMPARABLE,
     NUM_CLASSES,
@@ -22,17 +25,17 @@ from mnist_cli.schema.datasets import (
     Split,
 )
 from mnist_cli.schema.events import Notice, OnEvent
-from mnist_cli.schema.options import DataOptions
+from mnist_cli.schema.options import VAL, DataOptions
 from mnist_cli.system.files import absolute, explaining
 from mnist_cli.system.folders import user_cache
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """`images` uint8 N×28×28, `labels` uint8 N with values 0 to 9."""
+    """`images` uint8 N×28×28, `labels` N from 0 on: uint8, or uint16 for more than 256 classes."""
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
+    labels: NDArray[np.unsignedinteger]
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Dataset:
 
 Splits = tuple[Split, ...]
 BOTH: Splits = (Split.TRAIN, Split.TEST)
+TEST_SHARE = 0.2  # of own images that have no test set
 _prefetched: dict[tuple[Path, Splits], Future[Dataset]] = {}
 
 
@@ -58,6 +62,8 @@ def load(options: DataOptions, on_event: OnEvent, splits: Splits = BOTH) -> Data
         UsageError: the data folder or the mirror is invalid, or no images would be left to train.
         MnistCliError: files are damaged, or are missing and cannot be downloaded.
     """
+    if own := load_own(options, on_event):
+        return own
     if dataset := load_local(options, splits):
         return dataset
     auto = options.dataset == DatasetName.AUTO
@@ -89,16 +95,110 @@ def load(options: DataOptions, on_event: OnEvent, splits: Splits = BOTH) -> Data
     raise MnistCliError(f"files in {raw} were removed; run again")
 
 
+def load_own(
+    options: DataOptions, on_event: OnEvent, *, all_for_test: bool = False
+) -> Dataset | None:
+    """Load a person's own images; None if `options` name a published dataset.
+
+    If they have no test set, its place is taken by the validation images, else by a fifth of each
+    class, always the same; or by all images, if they are `all_for_test`.
+
+    Raises:
+        UsageError: the path or --hold-out does not fit.
+        MnistCliError: the images cannot be read, are damaged, or do not fit the limits.
+    """
+    if not isinstance(options.dataset, Path):
+        return None
+    own = read_own(options.dataset, _find_root(options), on_event, as_digits=options.as_digits)
+    parts = {split: LabelledImages(*arrays) for split, arrays in own.parts.items()}
+    holds_out_val = options.hold_out == VAL and "val" in parts
+    if holds_out_val:
+        train, test = parts["train"], parts["val"]
+    else:
+        train, test = _choose_test(options.dataset, parts, on_event, all_for_test=all_for_test)
+    if len(test.labels) > MOST_TEST_IMAGES:
+        raise MnistCliError(
+            f"{options.dataset} has more than {MOST_TEST_IMAGES:,} test images; keep fewer"
+        )
+    dataset = _identify(options.name, test, train if len(train.labels) else None, own.classes)
+    hold_out = len(test.labels) if holds_out_val else 0
+    info = replace(
+        dataset.info,
+        hold_out=hold_out,
+        holds_out_val=holds_out_val,
+        as_digits=options.as_digits,
+    )
+    _warn_of_sizes(info, on_event)
+    dataset = replace(dataset, info=info)
+    return dataset if holds_out_val else _split(dataset, options.hold_out)
+
+
+def _choose_test(
+    path: Path, parts: Mapping[str, LabelledImages], on_event: OnEvent, *, all_for_test: bool
+) -> tuple[LabelledImages, LabelledImages]:
+    """The training and test images of own images; a notice says if there is no test set."""
+    train = parts["train"]
+    if "test" in parts:
+        return train, parts["test"]
+    if "val" in parts:
+        on_event(Notice(f"{path} has no test images: those for validation take their place"))
+        return train, parts["val"]
+    if all_for_test:
+        return LabelledImages(train.images[:0], train.labels[:0]), train
+    train, test = _divide(train, TEST_SHARE)
+    on_event(
+        Notice(
+            f"{path} has no test images: {len(test.labels):,} of its images, a fifth of each class "
+            "and always the same, take their place and are not trained on"
+        )
+    )
+    return train, test
+
+
+def use_classes(dataset: Dataset, trained_on: DatasetInfo) -> Dataset:
+    """Number the classes of `dataset` as the checkpoint that was `trained_on` others does.
+
+    Raises UsageError if that does not know a class.
+    """
+    info, classes = dataset.info, trained_on.classes
+    if info.classes == classes:
+        return dataset
+    if unknown := [name for name in info.classes if name not in classes]:
+        raise UsageError(
+            f"{info.name} has the class {unknown[0]}, but the checkpoint was trained on the "
+            f"classes of {trained_on.name}: {trained_on.class_list}"
+        )
+    train, test = (
+        LabelledImages(part.images, renumber(part.labels, info.classes, classes))
+        for part in (dataset.train, dataset.test)
+    )
+    same = _identify(info.name, test, train if info.num_train else None, classes)
+    return replace(same, info=replace(same.info, hold_out=info.hold_out, as_digits=info.as_digits))
+
+
 def load_test(
     options: DataOptions, on_event: OnEvent, trained_on: DatasetInfo | None
 ) -> tuple[DatasetInfo, LabelledImages]:
     """Load only the test images, without the files of the training images; raises as `load` does.
 
     If a checkpoint was `trained_on` a dataset with the same test images, the returned description
-    includes its training images.
+    includes its training images. If it was trained on other images than a person's own without a
+    test set, all of these are test images.
     """
-    dataset = load(options, on_event, (Split.TEST,))
+    is_foreign = trained_on is not None and trained_on.name != options.name
+    dataset = load_own(options, on_event, all_for_test=is_foreign)
+    dataset = dataset or load(options, on_event, (Split.TEST,))
+    if trained_on:
+        dataset = use_classes(dataset, trained_on)
     info = dataset.info
+    comparable = trained_on and trained_on.name == info.name and not trained_on.hold_out
+    if trained_on and comparable and info.sha256 not in {"", trained_on.sha256}:
+        on_event(
+            Notice(
+                f"{info.name} has other images than when the checkpoint was trained: it may have "
+                "been trained on some of these"
+            )
+        )
     wanted = info.name, info.test_sha256
     if trained_on and not info.num_train and wanted == (trained_on.name, trained_on.test_sha256):
         info = trained_on
@@ -106,7 +206,7 @@ def load_test(
 
 
 def load_local(options: DataOptions, splits: Splits = BOTH) -> Dataset | None:
-    """Load a dataset from disk, or take it from `prefetch`; None if a file is missing."""
+    """Load a published dataset from disk, or from `prefetch`; None if a file is missing."""
     if options.dataset == DatasetName.MNIST5K:
         return _split(_load_bundled(), options.hold_out)
     name, source, raw = _locate(options)
@@ -123,7 +223,7 @@ def prefetch(options: DataOptions, splits: Splits = BOTH) -> None:
     Unpacking 11 MB takes 0.2 s without Python's global lock, which `import torch` holds for a
     second. If this is called before that import, it costs no time on a second core.
     """
-    if options.dataset != DatasetName.MNIST5K:
+    if options.dataset != DatasetName.MNIST5K and not isinstance(options.dataset, Path):
         name, source, raw = _locate(options)
         if not _list_missing(source, raw, splits):
             future = ThreadPoolExecutor(1).submit(_read, name, source, raw, splits)
@@ -133,8 +233,10 @@ def prefetch(options: DataOptions, splits: Splits = BOTH) -> None:
 def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.uint8] | None:
     """The test or validation images of `info`, uint8 N×28×28; None if they are not on disk."""
     try:
-        named = replace(options, dataset=DatasetName(info.name), hold_out=info.hold_out or None)
-        dataset = load_local(named, BOTH if info.hold_out else (Split.TEST,))
+        dataset = load_own(options, lambda event: None)
+        if dataset is None:
+            named = replace(options, dataset=DatasetName(info.name), hold_out=info.hold_out or None)
+            dataset = load_local(named, BOTH if info.hold_out else (Split.TEST,))
     except (ValueError, MnistCliError):  # ValueError: an unknown dataset
         return None
     if dataset is None or dataset.info.test_sha256 != info.test_sha256:
@@ -155,19 +257,22 @@ def to_bytes(dataset: Dataset) -> tuple[bytes, bytes, bytes, bytes]:
 
 def from_bytes(info: DatasetInfo, packed: tuple[bytes, bytes, bytes, bytes]) -> Dataset:
     """Make the dataset that `info` describes from what `to_bytes` returned."""
-    arrays = [np.frombuffer(part, np.uint8) for part in packed]
+    label_type = choose_label_type(info.classes)
     train, test = (
-        LabelledImages(arrays[index].reshape(-1, 28, 28), arrays[index + 1]) for index in (0, 2)
+        LabelledImages(
+            np.frombuffer(packed[index], np.uint8).reshape(-1, 28, 28),
+            np.frombuffer(packed[index + 1], label_type),
+        )
+        for index in (0, 2)
     )
     return Dataset(info, train, test)
 
 
 def _locate(options: DataOptions) -> tuple[DatasetName, Source, Path]:
     """Find the published dataset that `options` name, and the folder of its files."""
-    name = DatasetName.MNIST if options.dataset == DatasetName.AUTO else options.dataset
+    name = DatasetName.MNIST if options.dataset == DatasetName.AUTO else DatasetName(options.name)
     source = SOURCES[name]
-    root = options.data_dir or user_cache()
-    root = absolute(root.expanduser())
+    root = _find_root(options)
     if root.is_file():
         raise UsageError(f"the data folder {root} is a file; name the folder that holds the data")
     raw = root / source.folder / "raw"
@@ -175,6 +280,11 @@ def _locate(options: DataOptions) -> tuple[DatasetName, Source, Path]:
         if not raw.exists() and inside.name == source.folder and (inside / "raw").is_dir():
             raise UsageError(f"{root} is a part of the data folder; name {above} instead")
     return name, source, raw
+
+
+def _find_root(options: DataOptions) -> Path:
+    root = options.data_dir or user_cache()
+    return absolute(root.expanduser())
 
 
 def _list_files(source: Source, splits: Splits) -> list[KnownFile]:
@@ -231,21 +341,56 @@ def _split(dataset: Dataset, hold_out: float | None) -> Dataset:
     """Replace the test images by training images that are held out, if any."""
     if hold_out is None:
         return dataset
-    images, labels = dataset.train.images, dataset.train.labels
-    mask = choose_held_out(labels, hold_out)
-    train, validation = (LabelledImages(images[part], labels[part]) for part in (~mask, mask))
+    if hold_out == VAL:
+        raise UsageError(
+            f"{dataset.info.name} has no validation images; hold out training images, such as "
+            "--hold-out 0.1"
+        )
+    train, validation = _divide(dataset.train, hold_out)
     if len(validation.labels) > MOST_TEST_IMAGES:
         raise UsageError(f"at most {MOST_TEST_IMAGES:,} images can be held out; choose fewer")
-    split = _identify(DatasetName(dataset.info.name), validation, train)
-    return replace(split, info=replace(split.info, hold_out=len(validation.labels)))
+    info = dataset.info
+    split = _identify(info.name, validation, train, info.classes)
+    count = len(validation.labels)
+    return replace(split, info=replace(split.info, hold_out=count, as_digits=info.as_digits))
 
 
-def _identify(name: DatasetName, test: LabelledImages, train: LabelledImages | None) -> Dataset:
+def _warn_of_sizes(info: DatasetInfo, on_event: OnEvent) -> None:
+    if info.is_unbalanced:
+        sizes = dict(zip(info.classes, info.class_sizes, strict=True))
+        least, most = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
+        on_event(
+            Notice(
+                f"the classes have {sizes[least]:,} ({least}) to {sizes[most]:,} ({most}) "
+                f"{info.evaluated_on} images: balanced accuracy, the mean over classes, is shown"
+            )
+        )
+
+
+def _divide(images: LabelledImages, fraction: float) -> tuple[LabelledImages, LabelledImages]:
+    """The images without, and those of the part of each class that `choose_held_out` chooses."""
+    mask = choose_held_out(images.labels, fraction)
+    rest, chosen = (
+        LabelledImages(images.images[part], images.labels[part]) for part in (~mask, mask)
+    )
+    return rest, chosen
+
+
+def _identify(
+    name: str,
+    test: LabelledImages,
+    train: LabelledImages | None,
+    classes: tuple[str, ...] = DIGITS,
+) -> Dataset:
     note = NOT_COMPARABLE if name == DatasetName.MNIST5K else None
     both_sha256 = _sha256(train, test) if train else ""
     train = train or LabelledImages(test.images[:0], test.labels[:0])
     sizes = len(train.labels), len(test.labels)
-    info = DatasetInfo(str(name), *sizes, both_sha256, note, _sha256(test))
+    info = DatasetInfo(
+        *(str(name), *sizes, both_sha256, note, _sha256(test)),
+        classes=classes,
+        class_sizes=tuple(np.bincount(test.labels, minlength=len(classes)).tolist()),
+    )
     return Dataset(info, train, test)
 
 

@@ -18,8 +18,12 @@ from numpy.typing import NDArray
 from mnist_cli.errors import MnistCliError
 from mnist_cli.system.files import read, read_all
 
+ADVICE = "delete it and run again, or use the dataset mnist5k"
 
-def read_idx(path: Path, ndim: int, md5: str | None = None) -> NDArray[np.uint8]:
+
+def read_idx(
+    path: Path, ndim: int, md5: str | None = None, advice: str = ADVICE
+) -> NDArray[np.uint8]:
     """Read a file as a uint8 array with `ndim` dimensions: 3 for images, 1 for labels.
 
     The file is gzipped if its name ends in .gz. Raises MnistCliError if it cannot be read, is
@@ -37,14 +41,12 @@ def read_idx(path: Path, ndim: int, md5: str | None = None) -> NDArray[np.uint8]
         return _parse(content, ndim)
     except (ValueError, EOFError, OSError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise damage_error(path, str(reason)) from error
+        raise damage_error(path, str(reason), advice) from error
 
 
-def damage_error(path: Path, reason: str) -> MnistCliError:
+def damage_error(path: Path, reason: str, advice: str = ADVICE) -> MnistCliError:
     """Make an error that names the file, what is wrong with it, and what to do."""
-    return MnistCliError(
-        f"{path} is damaged: {reason}; delete it and run again, or use the dataset mnist5k"
-    )
+    return MnistCliError(f"{path} is damaged: {reason}; {advice}")
 
 
 def _parse(content: bytes, ndim: int) -> NDArray[np.uint8]:

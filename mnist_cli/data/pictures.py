@@ -3,8 +3,10 @@
 import struct
 import sys
 import warnings
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,9 @@ FORMATS = {
     "WEBP": (".webp",),
 }
 MOST_PIXELS = 1000  # along a side; larger scans are reduced to this
+SUFFIXES = tuple(suffix for group in FORMATS.values() for suffix in group)
+
+T = TypeVar("T")
 
 
 def list_pictures(path: Path) -> list[Path]:
@@ -32,7 +37,6 @@ def list_pictures(path: Path) -> list[Path]:
 
     Raises MnistCliError if the folder cannot be read or has no pictures.
     """
-    suffixes = tuple(suffix for group in FORMATS.values() for suffix in group)
     with explaining(f"read {path}", "choose another folder"):
         folder = absolute(path)
         if path == STDIN or not folder.is_dir():
@@ -40,24 +44,29 @@ def list_pictures(path: Path) -> list[Path]:
         files = sorted(
             path / file.name
             for file in folder.iterdir()
-            if file.name.lower().endswith(suffixes)
+            if file.name.lower().endswith(SUFFIXES)
             and not file.name.startswith(".")
             and not file.is_dir()
         )
     if not files:
-        raise MnistCliError(f"{path} has no pictures: no {', '.join(suffixes)}")
+        raise MnistCliError(f"{path} has no pictures: no {', '.join(SUFFIXES)}")
     return files
 
 
 def read_picture(path: Path) -> NDArray[np.float32]:
     """Decode a picture, or standard input for `-`, turn it upright, and reduce it to 1000 pixels.
 
-    Returns:
-        Height×width×channels in [0, 1]: grey, red-green-blue, or red-green-blue multiplied by the
-        opacity, and the opacity.
+    Returns height×width×channels in [0, 1]: grey, red-green-blue, or red-green-blue multiplied by
+    the opacity, and the opacity. Raises MnistCliError as `decode`.
+    """
+    return decode(path, _to_array)
 
-    Raises:
-        MnistCliError: the file cannot be read, is no picture, is damaged or has too many pixels.
+
+def decode(path: Path, convert: Callable[[Image.Image], T]) -> T:
+    """Open the picture in a file, or standard input for `-`, and return what `convert` makes of it.
+
+    Raises MnistCliError if the file cannot be read, is no picture, is damaged or has too many
+    pixels.
     """
     name = "standard input" if path == STDIN else str(path)
     with explaining(f"read {name}", "choose another picture"), warnings.catch_warnings():
@@ -65,7 +74,7 @@ def read_picture(path: Path) -> NDArray[np.float32]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(BytesIO(_read_bytes(path)), formats=tuple(FORMATS)) as picture:
-                return _to_array(picture)
+                return convert(picture)
         except UnidentifiedImageError as error:
             raise MnistCliError(
                 f"{name} is not a picture that can be read; save it as PNG or JPEG"

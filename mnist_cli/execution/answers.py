@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
-from mnist_cli.comparison.mistakes import RIGHT, decode
+from mnist_cli.comparison.mistakes import decode, is_wrong
 from mnist_cli.schema.comparison import Run
+from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.options import Entry
 from mnist_cli.schema.record import from_json
 from mnist_cli.schema.results import Environment
@@ -51,7 +52,9 @@ def check_versions(answer: Any, slots: int) -> None:
         )
 
 
-def read_answer(question: Question, answer: Any, num_test: int, threads: int) -> Outcome | None:
+def read_answer(
+    question: Question, answer: Any, info: DatasetInfo | None, threads: int
+) -> Outcome | None:
     """Check and unpack an answer; return None if the worker needs the images first.
 
     Raises ValueError if the answer does not fit `question`. Its message follows the address, as in
@@ -59,8 +62,8 @@ def read_answer(question: Question, answer: Any, num_test: int, threads: int) ->
     """
     try:
         read = from_json(WorkerAnswer, answer)
-        if isinstance(question, RunTask) and read.run:
-            _check_run(question, read.run, num_test, threads)
+        if isinstance(question, RunTask) and read.run and info:
+            _check_run(question, read.run, info, threads)
     except (ValueError, TypeError) as error:
         raise ValueError(f"gave an invalid answer ({str(error)[:200]})") from error
     if question == ENVIRONMENT and read.environment:
@@ -74,7 +77,7 @@ def read_answer(question: Question, answer: Any, num_test: int, threads: int) ->
     raise ValueError("gave an invalid answer")
 
 
-def _check_run(task: RunTask, run: Run, num_test: int, threads: int) -> None:
+def _check_run(task: RunTask, run: Run, info: DatasetInfo, threads: int) -> None:
     """Raise ValueError if a run is not of `task`, or contradicts itself."""
     most = task.entry.protocol.epochs
     reached = None if task.target is None else run.test_accuracy >= task.target
@@ -88,8 +91,9 @@ def _check_run(task: RunTask, run: Run, num_test: int, threads: int) -> None:
         "threads": (run.threads, threads),
     }
     if run.mistakes is not None:
-        right = int((decode(run.mistakes, num_test) == RIGHT).sum())
-        expected["right answers"] = (round(run.test_accuracy * num_test), right)
+        codes = decode(run.mistakes, info.num_test, len(info.classes))
+        right = int((~is_wrong(codes)).sum())
+        expected["right answers"] = (round(run.test_accuracy * info.num_test), right)
     for name, (value, wanted) in expected.items():
         if value != wanted:
             raise ValueError(f"{name} {value} instead of {wanted}")

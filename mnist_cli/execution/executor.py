@@ -10,6 +10,7 @@ from mnist_cli.data.datasets import Dataset
 from mnist_cli.execution.trainer import Trainer
 from mnist_cli.formatting import plural
 from mnist_cli.schema.comparison import Run
+from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.events import OnEvent, Waiting
 from mnist_cli.schema.options import CompareOptions, Entry
 from mnist_cli.schema.results import Environment
@@ -48,8 +49,8 @@ class InProcess:
 
     slots = 1
 
-    def __init__(self, device: str, threads: int | None) -> None:
-        self._trainer = Trainer(device, threads)
+    def __init__(self, device: str, threads: int | None, num_classes: int = NUM_CLASSES) -> None:
+        self._trainer = Trainer(device, threads, num_classes)
         self._examples: tuple[Examples, Examples] | None = None
         self._tasks: list[RunTask] = []
 
@@ -81,11 +82,13 @@ class InProcess:
 
 
 @contextmanager
-def executing(options: CompareOptions, on_event: OnEvent) -> Iterator[Executor]:
+def executing(
+    options: CompareOptions, on_event: OnEvent, num_classes: int = NUM_CLASSES
+) -> Iterator[Executor]:
     """Yield the executor that `options` select; its processes end with the context."""
     execution, threads = options.execution, options.execution.run_threads
     if execution.in_process:
-        yield InProcess(options.device, threads)
+        yield InProcess(options.device, threads, num_classes)
         return
     from mnist_cli.execution.engine import cluster_client, count_jobs_that_fit, local_client
     from mnist_cli.execution.workers import Workers
@@ -93,10 +96,10 @@ def executing(options: CompareOptions, on_event: OnEvent) -> Iterator[Executor]:
     if execution.cluster is not None:
         on_event(Waiting(f"connecting to {execution.cluster}"))
         with cluster_client(execution.cluster) as client:
-            yield Workers(client, options, threads or 1, on_event, at_once=1)
+            yield Workers(client, options, threads or 1, on_event, 1, num_classes)
         return
     threads = threads or torch.get_num_threads()
     jobs = execution.jobs or count_jobs_that_fit(options.device, threads)
     on_event(Waiting(f"starting {plural(jobs, 'worker')}"))
     with local_client(jobs, threads) as client:
-        yield Workers(client, options, threads, on_event, at_once=jobs)
+        yield Workers(client, options, threads, on_event, jobs, num_classes)

@@ -14,6 +14,7 @@ from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.importing import factory
 from mnist_cli.networks.isolation import running
 from mnist_cli.schema.comparison import Run
+from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import Entry
 from mnist_cli.schema.results import Environment
@@ -29,9 +30,10 @@ from mnist_cli.training.state import set_up
 class Trainer:
     """Measures and trains networks on one device; imports the code of each network once."""
 
-    def __init__(self, device: str, threads: int | None) -> None:
+    def __init__(self, device: str, threads: int | None, num_classes: int = NUM_CLASSES) -> None:
         use_threads(threads)
         self.device = resolve_device(device)
+        self._num_classes = num_classes
         self._factories: dict[str, Callable[[], Any]] = {}
         self._previous: dict[str, nn.Module] = {}
 
@@ -76,7 +78,8 @@ class Trainer:
             for fitted in fit(training, on_step=on_step):
                 cpu_seconds += fitted.cpu_seconds
                 logits = predict(model, images)
-                history.append(last := fitted.judged(score(logits, test.labels)))
+                evaluation = score(logits, test.labels)
+                history.append(last := fitted.judged(evaluation))
                 reached = None if task.target is None else last.test_accuracy >= task.target
                 if reached:
                     break
@@ -90,7 +93,10 @@ class Trainer:
             train_seconds=sum(epoch.train_seconds for epoch in history),
             reached_target=reached,
             history=tuple(history),
-            mistakes=mistakes.encode(test.labels.cpu().numpy(), logits.argmax(1).numpy()),
+            mistakes=mistakes.encode(
+                test.labels.cpu().numpy(), logits.argmax(1).numpy(), self._num_classes
+            ),
+            balanced_accuracy=evaluation.balanced_accuracy,
             cpu_seconds=cpu_seconds,
             threads=torch.get_num_threads(),
             host=platform.node(),
@@ -99,12 +105,14 @@ class Trainer:
 
     def _import_factory(self, model: ModelSpec) -> Callable[[], Any]:
         if model.name not in self._factories:
-            self._factories[model.name] = factory(model)
+            self._factories[model.name] = factory(model, self._num_classes)
         return self._factories[model.name]
 
     def _build(self, entry: Entry, seed: int) -> nn.Module:
         name = entry.name
-        model = building.instantiate(name, self._import_factory(entry.model), seed)
+        model = building.instantiate(
+            name, self._import_factory(entry.model), seed, self._num_classes
+        )
         with running(model, f"{name} failed"):
             if name in self._previous and building.shares_memory(model, self._previous[name]):
                 raise MnistCliError(

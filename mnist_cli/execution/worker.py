@@ -20,7 +20,7 @@ from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution.trainer import Trainer
 from mnist_cli.networks.bundle import Bundle, unpack
 from mnist_cli.schema.comparison import Run
-from mnist_cli.schema.datasets import DatasetInfo, DatasetName
+from mnist_cli.schema.datasets import NUM_CLASSES, DatasetInfo, DatasetName
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import DataOptions, Entry
 from mnist_cli.schema.record import to_json
@@ -44,6 +44,7 @@ class Job:
     data_dir: str | None
     models: dict[str, tuple[ModelSpec, Bundle]]
     """The networks by the names of their entries."""
+    num_classes: int = NUM_CLASSES
 
 
 class _Comparison:
@@ -51,7 +52,8 @@ class _Comparison:
 
     def __init__(self, job: Job) -> None:
         self.topic = job.topic
-        self.trainer = Trainer(choose_device(job.device, get_worker().name), job.threads)
+        device = choose_device(job.device, get_worker().name)
+        self.trainer = Trainer(device, job.threads, job.num_classes)
         self.examples: tuple[Examples, Examples] | None = None
         folder = Path(get_worker().local_directory) / "mnist-cli"
         self._models = {
@@ -134,7 +136,8 @@ def _get_comparison(job: bytes) -> _Comparison:
 
 def _find_dataset(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dataset | None:
     """The dataset with the hash in `info`, from the disk of this machine, else from `images`."""
-    for folder in (job.data_dir, os.environ.get("MNIST_CLI_DATA_DIR"), None):
+    places = (job.data_dir, os.environ.get("MNIST_CLI_DATA_DIR"), None)
+    for folder in places if info.is_published else ():
         options = DataOptions(
             DatasetName(info.name), Path(folder) if folder else None, info.hold_out or None
         )

@@ -26,6 +26,7 @@ from mnist_cli.execution.engine import describe_exit, kill_worker
 from mnist_cli.execution.roster import Roster
 from mnist_cli.networks.bundle import pack
 from mnist_cli.schema.comparison import Run
+from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import CompareOptions, Entry
 from mnist_cli.schema.results import Environment
@@ -73,7 +74,13 @@ class Workers:
     """An executor with a slot for each worker that fits; `at_once` of them are on this machine."""
 
     def __init__(
-        self, client: Any, options: CompareOptions, threads: int, on_event: OnEvent, at_once: int
+        self,
+        client: Any,
+        options: CompareOptions,
+        threads: int,
+        on_event: OnEvent,
+        at_once: int,
+        num_classes: int = NUM_CLASSES,
     ) -> None:
         self._client = client
         self._place = options.execution.cluster
@@ -88,6 +95,7 @@ class Workers:
             threads,
             str(data_dir.absolute()) if data_dir else None,
             {entry.name: (entry.model, pack(entry.model)) for entry in options.entries},
+            num_classes,
         )
         self._job = pickle.dumps(job)
         self._dataset: Dataset | None = None
@@ -195,8 +203,8 @@ class Workers:
             if isinstance(answer, MnistCliError):
                 self._error = answer
                 return []
-            num_test = self._dataset.info.num_test if self._dataset else 0
-            outcome = answers.read_answer(question, answer, num_test, self._threads)
+            info = self._dataset.info if self._dataset else None
+            outcome = answers.read_answer(question, answer, info, self._threads)
         except ValueError as error:
             if refused := self._roster.refuse(assignment.worker, str(error)):
                 self._error = self._error or refused

@@ -1,4 +1,4 @@
-"""The article's four networks. Each maps N×1×28×28 float32 to N×10 logits.
+"""The article's four networks. Each maps N×1×28×28 float32 to N×num_classes logits.
 
 The defaults of all arguments are the article's; the comments give the shapes with the defaults.
 """
@@ -9,24 +9,24 @@ from torch import Tensor, nn
 class MLP(nn.Module):
     """One hidden layer of 32 units: 25,450 parameters."""
 
-    def __init__(self, hidden: int = 32) -> None:
+    def __init__(self, hidden: int = 32, num_classes: int = 10) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Flatten(),
             nn.Linear(28 * 28, hidden),
             nn.ReLU(),
-            nn.Linear(hidden, 10),
+            nn.Linear(hidden, num_classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """N×1×28×28 to N×10."""
+        """N×1×28×28 to N×num_classes."""
         return self.layers(images)
 
 
 class TinyCNN(nn.Module):
     """Two narrow convolutions and one linear layer: 4,266 parameters."""
 
-    def __init__(self, channels: int = 4) -> None:
+    def __init__(self, channels: int = 4, num_classes: int = 10) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(1, channels, kernel_size=3, padding=1),
@@ -38,18 +38,18 @@ class TinyCNN(nn.Module):
         )
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(2 * channels * 7 * 7, 10),
+            nn.Linear(2 * channels * 7 * 7, num_classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """N×1×28×28 to N×10."""
+        """N×1×28×28 to N×num_classes."""
         return self.classifier(self.features(images))
 
 
 class CNN(nn.Module):
     """Two convolutions and a hidden layer, as large as the MLP: 26,698 parameters."""
 
-    def __init__(self, channels: int = 8, hidden: int = 32) -> None:
+    def __init__(self, channels: int = 8, hidden: int = 32, num_classes: int = 10) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(1, channels, kernel_size=3, padding=1),
@@ -63,11 +63,11 @@ class CNN(nn.Module):
             nn.Flatten(),
             nn.Linear(2 * channels * 7 * 7, hidden),
             nn.ReLU(),
-            nn.Linear(hidden, 10),
+            nn.Linear(hidden, num_classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """N×1×28×28 to N×10."""
+        """N×1×28×28 to N×num_classes."""
         return self.classifier(self.features(images))
 
 
@@ -77,7 +77,13 @@ class StrongCNN(nn.Module):
     `dropout` is the probability after each pooling; before the last layer it is twice as high.
     """
 
-    def __init__(self, channels: int = 32, hidden: int = 128, dropout: float = 0.25) -> None:
+    def __init__(
+        self,
+        channels: int = 32,
+        hidden: int = 128,
+        dropout: float = 0.25,
+        num_classes: int = 10,
+    ) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(1, channels, kernel_size=3, padding=1),
@@ -98,9 +104,9 @@ class StrongCNN(nn.Module):
             nn.Linear(2 * channels * 7 * 7, hidden),
             nn.ReLU(),
             nn.Dropout(2 * dropout),
-            nn.Linear(hidden, 10),
+            nn.Linear(hidden, num_classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """N×1×28×28 to N×10."""
+        """N×1×28×28 to N×num_classes."""
         return self.classifier(self.features(images))

@@ -20,32 +20,35 @@ PROBABILITIES = (
 )
 
 
-def build(spec: ModelSpec, seed: int) -> nn.Module:
+def build(spec: ModelSpec, seed: int, num_classes: int = NUM_CLASSES) -> nn.Module:
     """Import and `instantiate` a network; raises MnistCliError as `factory` and that do."""
-    return instantiate(spec.name, factory(spec), seed)
+    return instantiate(spec.name, factory(spec, num_classes), seed, num_classes)
 
 
-def instantiate(name: str, make: Callable[[], Any], seed: int) -> nn.Module:
+def instantiate(
+    name: str, make: Callable[[], Any], seed: int, num_classes: int = NUM_CLASSES
+) -> nn.Module:
     """Call `make`, from `factory`, after `seed_all(seed)`, and try the network on the CPU.
 
-    Raises MnistCliError if `make` fails or the network does not map N×1×28×28 to N×10.
+    Raises MnistCliError if `make` fails or the network does not map N×1×28×28 to N×num_classes.
     """
     seed_all(seed)
     model = make()
     if not isinstance(model, nn.Module):
         raise MnistCliError(f"{name} returned {type(model).__name__}, not an nn.Module")
     with running(model, f"{name} failed on a batch of 2x1x28x28 float32 images"):
-        _check(name, model)
+        _check(name, model, num_classes)
     return model
 
 
 @torch.no_grad()
-def _check(name: str, model: nn.Module) -> None:
+def _check(name: str, model: nn.Module, num_classes: int) -> None:
     output = model.eval()(torch.zeros(2, 1, 28, 28))
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-    if shape != (2, NUM_CLASSES):
+    if shape != (2, num_classes):
+        hint = "" if num_classes == NUM_CLASSES else "; let it take an argument num_classes"
         raise MnistCliError(
-            f"{name} maps 2x1x28x28 images to {shape}, not to (2, {NUM_CLASSES}) logits"
+            f"{name} maps 2x1x28x28 images to {shape}, not to (2, {num_classes}) logits{hint}"
         )
     if not output.is_floating_point():
         format_ = str(output.dtype).removeprefix("torch.")

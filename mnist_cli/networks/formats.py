@@ -17,13 +17,17 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from mnist_cli.errors import MnistCliError
-from mnist_cli.schema.datasets import NUM_CLASSES
+from mnist_cli.schema.datasets import DatasetInfo
 
 MARK = "mnist-cli-export-1"  # in files that this program wrote
 METADATA_FILE = "mnist-cli.json"  # in a .pt2 archive
 PREPROCESSING = (
     "float32 Nx1x28x28, pixels divided by 255; a light digit on black, its longer side 20 pixels, "
     "its centre of mass at pixel 14, 14 counted from 0"
+)
+FITTED = (
+    "float32 Nx1x28x28, grey pixels divided by 255; the longer side of a picture 28 pixels, its "
+    "proportions kept, padded with the median of its border"
 )
 
 Metadata = Mapping[str, str]
@@ -38,12 +42,12 @@ class Format:
     read: Callable[[bytes, nn.Module], Run | None]
 
 
-def make_metadata(record: str) -> dict[str, str]:
-    """The metadata of a file; `record` is the training record as JSON."""
+def make_metadata(record: str, dataset: DatasetInfo) -> dict[str, str]:
+    """The metadata of a file; `record` is the training record, on `dataset`, as JSON."""
     return {
         "format": MARK,
-        "classes": json.dumps([str(label) for label in range(NUM_CLASSES)]),
-        "preprocessing": PREPROCESSING,
+        "classes": json.dumps(dataset.classes),
+        "preprocessing": PREPROCESSING if dataset.has_digit_form else FITTED,
         "training": record,
     }
 

@@ -5,7 +5,7 @@ import importlib.util
 import inspect
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -16,11 +16,14 @@ from torch import nn
 from mnist_cli.errors import MnistCliError, did_you_mean
 from mnist_cli.networks.identity import read_source
 from mnist_cli.networks.isolation import Surroundings
+from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.networks import ModelSpec
 
 
-def factory(spec: ModelSpec) -> Callable[[], Any]:
+def factory(spec: ModelSpec, num_classes: int = NUM_CLASSES) -> Callable[[], Any]:
     """Import the target of `spec` anew; return a callable that makes the network.
+
+    If the target takes an argument `num_classes` that `spec` does not give, it gets this one.
 
     Only this callable and its networks use the imported modules. Raises MnistCliError if the file,
     module or name does not exist, the import fails, or the target does not take the arguments.
@@ -36,7 +39,7 @@ def factory(spec: ModelSpec) -> Callable[[], Any]:
         with surroundings.running(f"cannot import {source}"):
             module = _import_file(Path(source)) if is_file else importlib.import_module(source)
             target = getattr(module, attribute, None)
-            signature = _find_signature(target) if spec.arguments or spec.keywords else None
+            signature = _find_signature(target)
             hint = did_you_mean(attribute, dir(module))
     except MnistCliError as error:
         if is_file and "attempted relative import" in str(error):
@@ -52,12 +55,13 @@ def factory(spec: ModelSpec) -> Callable[[], Any]:
         raise MnistCliError(f"{spec.name} is a network; name the class or function that makes one")
     if not callable(target):
         raise MnistCliError(f"{spec.target} is not callable; name a class or a function")
-    if signature:
-        _check_arguments(spec, signature)
+    classes = {"num_classes": num_classes} if _lacks_classes(spec, signature) else {}
+    if signature and (spec.arguments or spec.keywords):
+        _check_arguments(spec, signature, classes)
 
     def make() -> Any:
         with surroundings.running(f"{spec.name} cannot be created"):
-            model = target(*spec.arguments, **spec.keywords)
+            model = target(*spec.arguments, **spec.keywords, **classes)
         surroundings.adopt(model)
         return model
 
@@ -81,7 +85,19 @@ def _find_signature(target: Any) -> inspect.Signature | None:
     return None
 
 
-def _check_arguments(spec: ModelSpec, signature: inspect.Signature) -> None:
+def _lacks_classes(spec: ModelSpec, signature: inspect.Signature | None) -> bool:
+    """Whether the target has a parameter `num_classes` that can be and is not given by name."""
+    parameter = signature.parameters.get("num_classes") if signature else None
+    if signature is None or parameter is None:
+        return False
+    by_name = parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
+    given = {*list(signature.parameters)[: len(spec.arguments)], *spec.keywords}
+    return by_name and "num_classes" not in given
+
+
+def _check_arguments(
+    spec: ModelSpec, signature: inspect.Signature, classes: Mapping[str, int]
+) -> None:
     kinds = {parameter.kind for parameter in signature.parameters.values()}
     if inspect.Parameter.VAR_KEYWORD not in kinds:
         for name in spec.keywords:
@@ -89,6 +105,6 @@ def _check_arguments(spec: ModelSpec, signature: inspect.Signature) -> None:
                 hint = did_you_mean(name, signature.parameters)
                 raise MnistCliError(f"{spec.target} has no argument '{name}'{hint}")
     try:
-        signature.bind(*spec.arguments, **spec.keywords)
+        signature.bind(*spec.arguments, **spec.keywords, **classes)
     except TypeError as error:
         raise MnistCliError(f"{spec.target}: {error}") from None

@@ -49,7 +49,7 @@ def collapsed(result: CompareResult) -> list[str]:
     """A line for each network with runs near chance, or far below its other runs."""
     lines = []
     for model in result.models:
-        chance = [run for run in model.runs if run.near_chance]
+        chance = result.near_chance(model.runs)
         low = model.figures.low_seeds if model.figures else ()
         far = [run for run in model.runs if run.seed in low and run not in chance]
         if chance:

@@ -27,7 +27,8 @@ def repeating(result: CompareResult) -> list[str]:
         "margin": result.margin,
         "target": result.target,
         "dataset": result.dataset.name,
-        "hold-out": result.dataset.hold_out or None,
+        "as-digits": result.dataset.as_digits,
+        "hold-out": result.dataset.hold_out_option or None,
         "device": result.environment.device,
         "threads": result.environment.threads,
     }

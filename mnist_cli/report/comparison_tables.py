@@ -86,7 +86,7 @@ def _make_accuracy_table(result: CompareResult) -> Table:
         for each in figures
     ]
     table = rows(result)
-    names = ("network", "accuracy", "std", "n", "loss")
+    names = ("network", "accuracy", "balanced", "std", "n", "loss")
     return _make_table(table, names, f"axis {low:.{digits}f} to {high:.{digits}f} %", drawn)
 
 

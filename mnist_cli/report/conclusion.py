@@ -136,7 +136,7 @@ def _list_cautions(result: CompareResult) -> list[str]:
     lines = []
     names = {each.model for each in result.contenders}
     collapsed = [
-        run for m in result.models if m.model in names for run in m.runs if run.near_chance
+        run for m in result.models if m.model in names for run in result.near_chance(m.runs)
     ]
     if collapsed or any(each.better and each.near_chance for each in result.verdicts):
         lines.append("Some runs did not learn, and no interval accounts for that: see below.")

@@ -18,7 +18,7 @@ from mnist_cli.schema.options import STDOUT, ExportOptions
 from mnist_cli.system.files import absolute, write
 from mnist_cli.system.streams import visible
 
-NOT_IN_CSV = {"history", "mistakes"}  # they are no single figures
+NOT_IN_CSV = {"history", "mistakes", "classes", "class_sizes"}  # they are no single figures
 
 
 class Exports:
@@ -139,7 +139,7 @@ def _clean_cell(value: object) -> object:
 
 
 def _add_prefix(name: str, values: dict[str, object]) -> dict[str, object]:
-    return {f"{name}_{key}": value for key, value in values.items()}
+    return {f"{name}_{key}": values[key] for key in values if key not in NOT_IN_CSV}
 
 
 def _list_formats(options: ExportOptions) -> list[tuple[Path, Callable[[CompareResult], str]]]:

@@ -12,6 +12,7 @@ from mnist_cli.formatting import (
     format_seconds,
 )
 from mnist_cli.report import layout
+from mnist_cli.schema.datasets import DIGITS
 from mnist_cli.schema.results import (
     LOW_CONFIDENCE,
     EvalResult,
@@ -21,6 +22,10 @@ from mnist_cli.schema.results import (
     SummaryResult,
     TrainResult,
 )
+
+FEW_IMAGES = 500  # test images; with fewer, the uncertainty of an accuracy is shown beside it
+MATRIX_WIDTH = 100  # characters of a confusion matrix
+MOST_PAIRS = 20
 
 
 def training_table(result: TrainResult) -> list[RenderableType]:
@@ -38,12 +43,15 @@ def training_table(result: TrainResult) -> list[RenderableType]:
             format_seconds(epoch.train_seconds),
         )
     because = f" ({result.precision_reason})" if result.precision_reason else ""
+    balanced = ""
+    if result.dataset.is_unbalanced:
+        balanced = f"balanced accuracy {format_percent(result.balanced_accuracy)}, "
     return [
         layout.title(f"{result.model} on {layout.dataset_line(result.dataset)}"),
         f"{layout.protocol_line(result.protocol)}, seed {result.seed}, "
         f"{result.parameters:,} trainable parameters",
         table,
-        f"{evaluated} accuracy {format_percent(result.test_accuracy)}, "
+        f"{evaluated} accuracy {format_percent(result.test_accuracy)}, {balanced}"
         f"loss {format_loss(result.test_loss)}, trained in {format_seconds(result.train_seconds)} "
         f"on {layout.machine_line(result.environment)}, in {result.precision}{because}.",
         f"Saved as {result.checkpoint}.",
@@ -55,22 +63,46 @@ def evaluation_tables(result: EvalResult) -> list[RenderableType]:
     classes = layout.table("Class", "Precision", "Recall", "F1", "Images")
     for row in result.per_class:
         ratios = (format_percent(ratio) for ratio in (row.precision, row.recall, row.f1))
-        classes.add_row(str(row.label), *ratios, f"{row.support:,}")
-    labels = [str(row.label) for row in result.per_class]
-    confusion = layout.table("Truth", *labels)
-    for truth, counts in enumerate(result.confusion_matrix):
-        cells = (str(number) if number else "." for number in counts)
-        confusion.add_row(labels[truth], *cells)
+        classes.add_row(result.dataset.classes[row.label], *ratios, f"{row.support:,}")
+    balanced = ""
+    if result.dataset.is_unbalanced:
+        balanced = f"balanced accuracy {format_percent(result.balanced_accuracy)}, "
+    uncertain = f" (±{result.sampling_error * 100:.2f} points, as they are few)"
     return [
         layout.title(f"{result.checkpoint} on {layout.dataset_line(result.dataset)}"),
         f"{result.model}, trained on {result.trained_on}: {layout.protocol_line(result.protocol)}, "
         f"{result.precision}, seed {result.seed}",
-        f"Test accuracy {format_percent(result.test_accuracy)}, "
-        f"loss {format_loss(result.test_loss)}, over {result.num_samples:,} images.",
+        f"Test accuracy {format_percent(result.test_accuracy)}, {balanced}"
+        f"loss {format_loss(result.test_loss)}, over {result.num_samples:,} images"
+        f"{uncertain if result.num_samples < FEW_IMAGES else ''}.",
         classes,
-        "Confusion matrix: rows are the true classes, columns the predicted ones.",
-        confusion,
+        *_confusions(result),
     ]
+
+
+def _confusions(result: EvalResult) -> list[RenderableType]:
+    """The confusion matrix, or if it is too wide the pairs of classes that are confused most."""
+    names, matrix = result.dataset.classes, result.confusion_matrix
+    widths = [
+        max(len(name), *(len(str(row[column])) for row in matrix)) + 1
+        for column, name in enumerate(names)
+    ]
+    if sum(widths) <= MATRIX_WIDTH:
+        confusion = layout.table("Truth", *names)
+        for name, counts in zip(names, matrix, strict=True):
+            confusion.add_row(name, *(str(number) if number else "." for number in counts))
+        head = "Confusion matrix: rows are the true classes, columns the predicted ones."
+        return [head, confusion]
+    confusion = layout.table("Truth", "Predicted", "Images")
+    pairs = [
+        (count, truth, answer)
+        for truth, row in enumerate(matrix)
+        for answer, count in enumerate(row)
+        if count and truth != answer
+    ]
+    for count, truth, answer in sorted(pairs, key=lambda pair: -pair[0])[:MOST_PAIRS]:
+        confusion.add_row(names[truth], names[answer], f"{count:,}")
+    return ["The most frequent errors; --json has the confusion matrix.", confusion]
 
 
 def summary_table(result: SummaryResult) -> list[RenderableType]:
@@ -107,22 +139,26 @@ def samples_grid(result: SamplesResult, drawn: RenderableType) -> list[Renderabl
 def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[RenderableType]:
     """The drawn pictures as the network sees them, and a row for each."""
     judged = [picture for picture in result.pictures if not picture.failure]
-    table = layout.table("Picture", "Digit", "Probability", "Next")
+    names = result.classes
+    kind = "Digit" if names == DIGITS else "Class"
+    table = layout.table("Picture", kind, "Probability", "Next")
     for picture in judged:
         ranked = sorted(enumerate(picture.probabilities), key=lambda pair: -pair[1])
         (digit, most), *others = ranked[:3]
         low = "*" if picture.low_confidence else ""
         table.add_row(
             picture.picture,
-            str(digit),
+            names[digit],
             f"{format_percent(most)}{low}",
-            ", ".join(f"{digit} ({format_percent(share)})" for digit, share in others),
+            ", ".join(f"{names[digit]} ({format_percent(share)})" for digit, share in others),
         )
     parts: list[RenderableType] = [
         f"Predicted by {result.checkpoint}: {result.model}, trained on {result.trained_on}",
         drawn,
         table,
-        "Every picture gets one digit, even a picture of a letter or of two digits.",
+        "Every picture gets one digit, even a picture of a letter or of two digits."
+        if names == DIGITS
+        else "Every picture gets one of the classes, whatever it shows.",
     ]
     if any(picture.low_confidence for picture in judged):
         parts.append(f"* Confidence below {LOW_CONFIDENCE * 100:g} %: check the picture.")

@@ -47,6 +47,9 @@ def _make_row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
         "network": model.model,
         "accuracy": format_accuracy(figures.test_accuracy) if figures else state,
     }
+    if result.dataset.is_unbalanced:
+        balanced = figures.balanced_accuracy if figures else None
+        row["balanced"] = format_accuracy(balanced) if balanced else "-"
     if result.settling:
         row["std"] = format_percent(figures.accuracy_deviation if figures else None)
         if result.settling.find_best:

@@ -6,6 +6,7 @@ changes its meaning, but not if one is added. Accuracies are fractions, duration
 limits reject files with more networks or runs, or larger numbers, than a comparison can have.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import combinations
@@ -13,7 +14,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval, Len
 
-from mnist_cli.schema.datasets import NUM_CLASSES, DatasetInfo
+from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.protocol import Protocol
 from mnist_cli.schema.record import Count, Positive, Record, Sealed
 from mnist_cli.schema.results import Environment, EpochResult, Fraction, Loss, Seconds
@@ -21,7 +22,6 @@ from mnist_cli.schema.results import Environment, EpochResult, Fraction, Loss, S
 SCHEMA_VERSION: Literal[2] = 2
 ALPHA = 0.05  # the chance of any false verdict
 CONFIDENCE = 1 - ALPHA
-NEAR_CHANCE = 2 / NUM_CLASSES  # twice the accuracy of guessing
 LOOKS = (4, 5, 7, 10, 14, 20, 28, 40, 56, 80)  # numbers of seeds at which pairs may be looked at
 MAX_NETWORKS = 256
 MAX_RUNS = 2000  # of a network, in merged exports
@@ -86,7 +86,8 @@ class Run(Record):
     """Losses, accuracy and training time of each epoch."""
     mistakes: str | None = None
     """The wrong answers: Base64 of a zlib stream with a byte for each test image, in their order:
-    10 * label + answer, or 255 for a right answer."""
+    10 * label + answer, or 255 for a right answer. If there are K classes instead of 10: K * label
+    + answer; with more than 15, in four bytes, the lowest first, and 4294967295 if right."""
     cpu_seconds: Duration | None = None
     """CPU time of all threads of the process during the training steps; null if unknown."""
     threads: Positive | None = None
@@ -97,11 +98,8 @@ class Run(Record):
     runs_at_once: Positive = 1
     """The most runs that the machine could train at the same time, this one included. Only times of
     runs with 1 count. Other programs, and workers of other schedulers, are unknown."""
-
-    @property
-    def near_chance(self) -> bool:
-        """Whether the accuracy is at most 20 %; that of guessing is 10 %."""
-        return self.test_accuracy <= NEAR_CHANCE
+    balanced_accuracy: Fraction | None = None
+    """Mean over the classes of the fraction of their test images that is classified correctly."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +131,8 @@ class Aggregate(Record):
     low_seeds: tuple[Count, ...] = ()
     """Seeds whose accuracy is below the median by at least 22 median absolute deviations and three
     times `sampling_error`; empty for fewer than four seeds."""
+    balanced_accuracy: Estimate | None = None
+    """Null if a run does not have it."""
 
     @property
     def times(self) -> tuple[float, float, float] | None:
@@ -350,6 +350,10 @@ class CompareResult(Sealed):
         if left and (len(left) == 1 or (left[0].gap or 0.0) < (self.margin or 0.0)):
             return left[0].model
         return None
+
+    def near_chance(self, runs: Iterable[Run]) -> list[Run]:
+        """Those of `runs` that may have learned nothing: see `DatasetInfo.near_chance`."""
+        return [run for run in runs if run.test_accuracy <= self.dataset.near_chance]
 
     @property
     def beaten(self) -> set[tuple[str, str]]:

@@ -31,6 +31,15 @@ class DownloadProgress:
 
 
 @dataclass(frozen=True)
+class ReadingProgress:
+    """Pictures of a folder that are decoded so far."""
+
+    folder: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class TrainingProgress:
     """Steps done in epoch `epoch` (from 1) of `epochs`; `seed` is None if there is only one."""
 
@@ -110,6 +119,7 @@ Event = (
     Notice
     | Waiting
     | DownloadProgress
+    | ReadingProgress
     | TrainingProgress
     | EpochFinished
     | RunsLeft

@@ -1,5 +1,6 @@
 """The options of each command, with their defaults."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,9 @@ from mnist_cli.schema.augmentation import NO_AUGMENTATION, Augmentation
 from mnist_cli.schema.datasets import DatasetName, Split
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import Precision, Protocol
+from mnist_cli.system.files import absolute
 
+VAL = -1.0  # as a number of images to hold out: the validation images
 AUTO = 0  # as a number: as many seeds as needed, as many jobs as fit
 MAX_SEED = 2**63 - 1  # of torch's generators
 MAX_SEEDS = 1000
@@ -23,12 +26,23 @@ STDIN = Path("-")
 class DataOptions:
     """A dataset, and the folder to read or download it (None: the user cache).
 
-    `hold_out` training images replace the test images; a value below 1 is a fraction of them.
+    `dataset` is the path of a person's own images, or the name of a published dataset. `hold_out`
+    training images replace the test images; a value below 1 is a fraction of them, and VAL means
+    the validation images of the dataset. `as_digits` brings own pictures to MNIST's form.
     """
 
-    dataset: DatasetName = DatasetName.AUTO
+    dataset: DatasetName | Path = DatasetName.AUTO
     data_dir: Path | None = None
     hold_out: float | None = None
+    as_digits: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name in results: `mnist`, or of own images `ours/` or `ours.npz`."""
+        if not isinstance(self.dataset, Path):
+            return str(self.dataset)
+        path = Path(os.path.normpath(absolute(self.dataset)))
+        return f"{path.name}/" if path.is_dir() else path.name
 
 
 @dataclass(frozen=True)
@@ -185,7 +199,7 @@ class SamplesOptions:
 
     count: int = 9
     split: Split | None = None
-    label: int | None = None
+    label: str | None = None
     augmentation: Augmentation = NO_AUGMENTATION
     seed: int = 0
     output: Path | None = None

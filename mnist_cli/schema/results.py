@@ -9,7 +9,7 @@ from typing import Annotated
 from annotated_types import Interval
 
 from mnist_cli.schema.augmentation import Augmentation
-from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.datasets import DIGITS, DatasetInfo
 from mnist_cli.schema.protocol import Protocol
 from mnist_cli.schema.record import Count, Positive, Record
 
@@ -53,6 +53,7 @@ class Evaluation:
     test_loss: float
     num_samples: int
     confusion_matrix: tuple[tuple[int, ...], ...]
+    balanced_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ class TrainResult(Record):
     checkpoint: str
     precision_reason: str = ""
     """Why this number format was chosen; empty if an earlier version trained."""
+    balanced_accuracy: Fraction | None = None
+    """Mean recall of the classes that have test images; null if an earlier version trained."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,8 @@ class EvalResult(TrainResult):
     """A checkpoint on a test set: the training record, with new test figures.
 
     `dataset` and `environment` are those of the evaluation; `trained_on` names the dataset, and
-    `trained_in` describes the environment, of the training.
+    `trained_in` describes the environment, of the training. `sampling_error` is half the 95 %
+    Wilson interval of the accuracy, due to the number of test images.
     """
 
     trained_on: str
@@ -118,6 +122,7 @@ class EvalResult(TrainResult):
     num_samples: int
     per_class: tuple[ClassResult, ...]
     confusion_matrix: tuple[tuple[int, ...], ...]
+    sampling_error: float
 
 
 @dataclass(frozen=True)
@@ -216,7 +221,7 @@ lower one, with its mlp 6 %; among them are three quarters of the wrong predicti
 class PictureResult:
     """The prediction for a picture, or in `failure` the reason why there is none.
 
-    `probabilities` are those of the classes 0 to 9, the softmax of the network's outputs.
+    `probabilities` are those of the classes, the softmax of the network's outputs.
     """
 
     picture: str
@@ -234,6 +239,7 @@ class PredictResult:
     model: str
     trained_on: str
     pictures: tuple[PictureResult, ...]
+    classes: tuple[str, ...] = DIGITS
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.isolation import running
-from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.results import ClassResult, Evaluation
 from mnist_cli.training.examples import Examples
 
@@ -22,27 +21,31 @@ def evaluate(model: nn.Module, examples: Examples) -> Evaluation:
 
 @torch.inference_mode()
 def predict(model: nn.Module, images: Tensor) -> Tensor:
-    """The logits for N×1×28×28 images, float32 N×10 on the CPU, with `model` in eval mode."""
+    """The logits for N×1×28×28 images, float32 N×K on the CPU, with `model` in eval mode."""
     with running(model, "the network failed in evaluation"):
         model.eval()
         return torch.cat([model(batch) for batch in images.split(BATCH_SIZE)]).float().cpu()
 
 
 def score(logits: Tensor, labels: Tensor) -> Evaluation:
-    """Compare N×10 logits with N labels; raises MnistCliError if the mean loss is not finite."""
+    """Compare N×K logits with N labels; raises MnistCliError if the mean loss is not finite."""
     labels = labels.cpu()
     loss = F.cross_entropy(logits.double(), labels).item()
     if not math.isfinite(loss):
         raise MnistCliError(
             "the test loss is not finite: this network diverged; lower the learning rate"
         )
-    pairs = labels * NUM_CLASSES + logits.argmax(1)
-    matrix = torch.bincount(pairs, minlength=NUM_CLASSES**2).view(NUM_CLASSES, NUM_CLASSES)
+    classes = logits.shape[1]
+    pairs = labels * classes + logits.argmax(1)
+    matrix = torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+    sizes = matrix.sum(1)
+    recalls = matrix.diagonal().double()[sizes > 0] / sizes[sizes > 0]
     return Evaluation(
         test_accuracy=int(matrix.trace()) / len(labels),
         test_loss=loss,
         num_samples=len(labels),
         confusion_matrix=tuple(map(tuple, matrix.tolist())),
+        balanced_accuracy=min(1.0, recalls.mean().item()),
     )
 
 

@@ -24,7 +24,7 @@ class Examples:
 
 def to_device(labelled: LabelledImages, device: torch.device) -> Examples:
     """Put images and labels on `device`."""
-    labels = torch.tensor(labelled.labels).to(device, torch.int64)
+    labels = torch.tensor(labelled.labels.astype(np.int64), device=device)
     return Examples(images_to_device(labelled.images, device), labels)
 
 

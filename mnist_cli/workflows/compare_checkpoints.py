@@ -90,7 +90,9 @@ def _restore_networks(
 
 
 def _check_one_dataset(saved: list[Checkpoint], options: CheckpointsOptions) -> None:
-    """Raise UsageError if several datasets could give the test images."""
+    """Raise UsageError if several datasets could give the test images, or classes differ."""
+    if len({checkpoint.record.dataset.classes for checkpoint in saved}) > 1:
+        raise UsageError("these checkpoints were trained on different classes; choose others")
     names = sorted({checkpoint.record.dataset.name for checkpoint in saved})
     if options.data.dataset == DatasetName.AUTO and len(names) > 1:
         raise UsageError(

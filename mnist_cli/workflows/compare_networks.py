@@ -13,11 +13,14 @@ from mnist_cli.execution.executor import Executor, executing
 from mnist_cli.formatting import plural
 from mnist_cli.schema import events
 from mnist_cli.schema.comparison import LOOKS, CompareResult, Outcome, Run
+from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import CompareOptions
 from mnist_cli.schema.runs import RunTask
 from mnist_cli.workflows.comparison_state import Comparison, Entrant, settling_of
 from mnist_cli.workflows.shared import warn_of_busy_cpus
+
+FEW_IMAGES = 500  # test images; with fewer, even clear differences may get no verdict
 
 
 def compare_networks(
@@ -41,11 +44,13 @@ def compare_networks(
         return clock() - started
 
     earlier = baseline.load_baseline(options.baseline) if options.baseline else None
-    with executing(options, on_event) as executor:
+    own = datasets.load_own(options.data, on_event)  # which networks depend on its classes
+    num_classes = len(own.info.classes) if own else NUM_CLASSES
+    with executing(options, on_event, num_classes) as executor:
         environment = executor.environment()
         measurements = executor.measure(options.entries)
         entrants = list(map(Entrant, options.entries, measurements))
-        dataset = datasets.load(options.data, on_event)
+        dataset = own or datasets.load(options.data, on_event)
         if options.baseline and earlier:
             names = [entrant.name for entrant in entrants]
             baseline.check_comparable(options.baseline, earlier, names, dataset.info)
@@ -116,6 +121,7 @@ def _warn_of_changed_code(comparison: Comparison, on_event: OnEvent) -> None:
 
 def _report_start(comparison: Comparison, slots: int, on_event: OnEvent) -> None:
     _warn_of_fine_margin(comparison.result, on_event)
+    _warn_of_few_images(comparison.result, on_event)
     for entrant in comparison.entrants.values():
         if entrant.failure:
             on_event(events.Notice(f"{entrant.failure}; it is not trained"))
@@ -177,14 +183,10 @@ def _describe_time_limit(comparison: Comparison) -> str:
 
 
 def _warn_of_fine_margin(result: CompareResult, on_event: OnEvent) -> None:
-    settling, num_test = result.settling, result.dataset.num_test
-    seeds = settling.max_seeds if settling else len(result.seeds)
-    if result.margin is None or seeds < 2:
+    num_test = result.dataset.num_test
+    if result.margin is None or (expected := _expect_half_width(result)) is None:
         return
-    comparisons: float = len(result.pairs) * result.number_of_looks
-    if settling and settling.find_best:
-        comparisons = number_of_comparisons(len(result.models), result.number_of_looks)
-    half_width = expected_half_width(comparisons, seeds, num_test)
+    half_width, seeds = expected
     if half_width > result.margin:
         on_event(
             events.Notice(
@@ -193,3 +195,30 @@ def _warn_of_fine_margin(result: CompareResult, on_event: OnEvent) -> None:
                 f"about ±{half_width:.2g}"
             )
         )
+
+
+def _warn_of_few_images(result: CompareResult, on_event: OnEvent) -> None:
+    """Send a notice if only large differences can get a verdict."""
+    num_test = result.dataset.num_test
+    if num_test >= FEW_IMAGES or not result.pairs or result.target is not None:
+        return
+    if expected := _expect_half_width(result):
+        half_width, seeds = expected
+        on_event(
+            events.Notice(
+                f"{num_test:,} {result.dataset.evaluated_on} images are few: with {seeds} seeds, "
+                f"expect no verdict on differences below about {half_width * 100:.0f} points"
+            )
+        )
+
+
+def _expect_half_width(result: CompareResult) -> tuple[float, int] | None:
+    """The expected half-width of the intervals, and the number of seeds; None for one seed."""
+    settling = result.settling
+    seeds = settling.max_seeds if settling else len(result.seeds)
+    if seeds < 2:
+        return None
+    comparisons: float = len(result.pairs) * result.number_of_looks
+    if settling and settling.find_best:
+        comparisons = number_of_comparisons(len(result.models), result.number_of_looks)
+    return expected_half_width(comparisons, seeds, result.dataset.num_test), seeds

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mnist_cli.comparison.statistics import sampling_error
 from mnist_cli.data import datasets
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.networks import ModelSpec
@@ -37,6 +38,7 @@ def evaluate_checkpoint(
         "environment": environment(device),
         "test_accuracy": evaluation.test_accuracy,
         "test_loss": evaluation.test_loss,
+        "balanced_accuracy": evaluation.balanced_accuracy,
         "checkpoint": str(path),
     }
     return EvalResult(
@@ -46,4 +48,5 @@ def evaluate_checkpoint(
         num_samples=evaluation.num_samples,
         per_class=per_class(evaluation.confusion_matrix),
         confusion_matrix=evaluation.confusion_matrix,
+        sampling_error=sampling_error(evaluation.test_accuracy, evaluation.num_samples),
     )

@@ -54,7 +54,7 @@ def export_network(
     images = images_to_device(test.images, torch.device("cpu"))
     file_format = FORMATS[output.suffix.lower()]
     with running(model, "the network cannot be exported"), _silence():
-        content = file_format.write(model, make_metadata(to_json(record)))
+        content = file_format.write(model, make_metadata(to_json(record), record.dataset))
         run = file_format.read(content, model)
         logits = predict(model, images)
         difference = None if run is None else _check(run, logits, images)

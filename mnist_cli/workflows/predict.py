@@ -1,14 +1,15 @@
 """`predict`: predicts the digits in the user's pictures."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mnist_cli.data.fitting import fit, flatten
 from mnist_cli.data.mnist_form import to_brightness, to_mnist_form
-from mnist_cli.data.pictures import list_pictures, read_picture
+from mnist_cli.data.pictures import decode, list_pictures, read_picture
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.building import PROBABILITIES, outputs_probabilities
 from mnist_cli.schema.events import Notice, OnEvent
@@ -47,7 +48,8 @@ def predict_pictures(
     model = restore_network(saved, custom, on_event)
     if custom and outputs_probabilities(model):
         on_event(Notice(f"{saved.record.model} {PROBABILITIES}"))
-    read = list(_read(pictures, raw=raw))
+    as_digits = saved.record.dataset.has_digit_form
+    read = list(_read(pictures, to_brightness if raw else to_mnist_form if as_digits else None))
     images = [image for _, image in read if not isinstance(image, str)]
     seen = np.array(images, np.uint8).reshape(-1, 28, 28)  # there may be none
     rows = iter(predict_probabilities(place(model, device), images_to_device(seen, device)))
@@ -55,6 +57,7 @@ def predict_pictures(
         checkpoint=str(checkpoint),
         model=saved.record.model,
         trained_on=saved.record.dataset.name,
+        classes=saved.record.dataset.classes,
         pictures=tuple(
             PictureResult(name, failure=image)
             if isinstance(image, str)
@@ -65,9 +68,13 @@ def predict_pictures(
     return result, seen
 
 
-def _read(pictures: Iterable[Path], *, raw: bool) -> Iterator[tuple[str, Image28 | str]]:
-    """Yield the name of each picture, with its 28×28 pixels or why it cannot be read."""
-    convert = to_brightness if raw else to_mnist_form
+def _read(
+    pictures: Iterable[Path], convert: Callable[[NDArray[np.float32]], Image28] | None
+) -> Iterator[tuple[str, Image28 | str]]:
+    """Yield the name of each picture, with its 28×28 pixels or why it cannot be read.
+
+    Without `convert`, pictures are fitted as those of an own dataset.
+    """
     for path in pictures:
         try:
             files = list_pictures(path)
@@ -76,7 +83,8 @@ def _read(pictures: Iterable[Path], *, raw: bool) -> Iterator[tuple[str, Image28
             continue
         for file in files:
             try:
-                yield _escape(file), convert(read_picture(file))
+                image = convert(read_picture(file)) if convert else fit(decode(file, flatten))[0]
+                yield _escape(file), image
             except MnistCliError as error:
                 yield _escape(file), _escape(error)
             except ValueError as error:

@@ -39,7 +39,7 @@ def restore_network(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEve
         raise UsageError(
             f"{saved.path} holds {saved.record.model}: name its code with the same arguments"
         )
-    model = build(spec, saved.record.seed)
+    model = build(spec, saved.record.seed, len(saved.record.dataset.classes))
     restore_model(saved, model)
     protocol = saved.record.protocol
 
@@ -64,9 +64,17 @@ def predict_probabilities(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def choose_data(data: DataOptions, saved: Checkpoint | None) -> DataOptions:
-    """Replace `auto` by the dataset on which a checkpoint was trained."""
+    """Replace `auto` by the dataset on which a checkpoint was trained.
+
+    Raises UsageError if that is a person's own: no path is opened because a file names it.
+    """
     if saved is None or data.dataset != DatasetName.AUTO:
         return data
+    if not saved.record.dataset.is_published:
+        raise UsageError(
+            f"{saved.path} was trained on {saved.record.dataset.name}: name it, or other images, "
+            "with --dataset PATH"
+        )
     return replace(data, dataset=DatasetName(saved.record.dataset.name))
 
 

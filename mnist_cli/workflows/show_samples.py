@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 
 from mnist_cli.data import datasets
 from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.errors import UsageError
 from mnist_cli.schema.augmentation import Augmentation
-from mnist_cli.schema.datasets import Split
+from mnist_cli.schema.datasets import DatasetInfo, Split
 from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.options import SamplesOptions
 from mnist_cli.schema.results import SamplesResult, ShownImage
@@ -36,13 +37,14 @@ def choose_samples(
         info, labelled = datasets.load_test(data, on_event, saved.record.dataset if saved else None)
     else:
         dataset = datasets.load(data, on_event)
+        dataset = datasets.use_classes(dataset, saved.record.dataset) if saved else dataset
         info, labelled = dataset.info, dataset.train
     predictions = None if model is None else _predict(model, labelled, device)
 
     images = labelled.images
     if options.augmentation:
         images = _augment(images, options.augmentation, options.seed, device)
-    chosen = _choose(options, labelled.labels, predictions)
+    chosen = _choose(options, info, labelled.labels, predictions)
     if len(chosen) < options.count:
         only = f"only {len(chosen)} images in the {split} set match"
         on_event(Notice(f"{only} ({options.count} requested)"))
@@ -66,12 +68,17 @@ def choose_samples(
 
 
 def _choose(
-    options: SamplesOptions, labels: NDArray[np.uint8], predictions: NDArray[np.int64] | None
+    options: SamplesOptions,
+    info: DatasetInfo,
+    labels: NDArray[np.unsignedinteger],
+    predictions: NDArray[np.int64] | None,
 ) -> NDArray[np.int64]:
     """Choose positions of images with the label and, with --errors, a wrong prediction."""
     fits = np.ones(len(labels), dtype=bool)
     if options.label is not None:
-        fits &= labels == options.label
+        if options.label not in info.classes:
+            raise UsageError(f"--label is one of {info.class_list}, not {options.label}")
+        fits &= labels == info.classes.index(options.label)
     if predictions is not None and options.errors:
         fits &= predictions != labels
     return np.random.default_rng(options.seed).permutation(np.flatnonzero(fits))[: options.count]

@@ -17,7 +17,7 @@ from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.identity import changed_files, code_sha256
 from mnist_cli.networks.isolation import running
 from mnist_cli.networks.registry import call_of, find_registered
-from mnist_cli.schema.datasets import DatasetInfo
+from mnist_cli.schema.datasets import NUM_CLASSES, DatasetInfo
 from mnist_cli.schema.events import EpochFinished, Notice, OnEvent, TrainingProgress
 from mnist_cli.schema.options import TrainOptions
 from mnist_cli.schema.results import EpochResult, TrainResult
@@ -43,15 +43,17 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     """
     use_threads(options.threads)
     device = resolve_device(options.device)
-    model = build(options.model, options.seed)
+    resumed = checkpoint.load(options.resume) if options.resume else None
+    data = choose_data(options.data, resumed)
+    own = datasets.load_own(data, on_event)
+    model = build(options.model, options.seed, len(own.info.classes) if own else NUM_CLASSES)
     cost, _ = count_operations(options.model.name, model)
     choice = choose_precision(options.precision, device, cost.mult_adds_per_image)
     if options.model.custom and outputs_probabilities(model):
         on_event(Notice(f"{options.model.name} {PROBABILITIES}"))
-    resumed = checkpoint.load(options.resume) if options.resume else None
     if resumed:
         _check_same_training(options, choice, resumed)
-    dataset = datasets.load(choose_data(options.data, resumed), on_event)
+    dataset = own or datasets.load(data, on_event)
     examples, test = to_device(dataset.train, device), to_device(dataset.test, device)
     test = replace(test, images=prepare(test.images, options.protocol))
     warn_of_busy_cpus(device.type, torch.get_num_threads(), on_event)
@@ -105,6 +107,7 @@ def _train_and_save(
                 epochs=tuple(epochs),
                 test_accuracy=evaluation.test_accuracy,
                 test_loss=evaluation.test_loss,
+                balanced_accuracy=evaluation.balanced_accuracy,
                 train_seconds=sum(epoch.train_seconds for epoch in epochs),
                 tensors_sha256=checkpoint.digest(tensors),
                 checkpoint=str(path),
@@ -141,7 +144,7 @@ def _check_same_training(options: TrainOptions, choice: Choice, resumed: Checkpo
             ("--precision", record.precision, choice.precision),
             ("--threads", threads, options.threads or threads),
             ("--seed", record.seed, options.seed),
-            ("--dataset", record.dataset.name, choose_data(options.data, resumed).dataset),
+            ("--dataset", record.dataset.name, choose_data(options.data, resumed).name),
         )
         if was != now
     ]
@@ -167,10 +170,10 @@ def _check_same_images(resumed: Checkpoint, dataset: DatasetInfo) -> None:
     if resumed.record.dataset.hold_out != dataset.hold_out:
         raise UsageError(
             f"{resumed.path} was trained with {resumed.record.dataset.hold_out:,} images held out; "
-            f"to resume it give --hold-out {resumed.record.dataset.hold_out}"
+            f"to resume it give --hold-out {resumed.record.dataset.hold_out_option}"
         )
     if resumed.record.dataset.sha256 != dataset.sha256:
         raise UsageError(
-            f"{resumed.path} was trained on other images called {dataset.name}; "
-            "give the --data-dir that holds them"
+            f"{resumed.path} was trained on other images called {dataset.name}; give "
+            + ("the --data-dir that holds them" if dataset.is_published else "them as they were")
         )

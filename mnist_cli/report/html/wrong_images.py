@@ -9,16 +9,15 @@ import matplotlib.image
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cli.comparison.mistakes import RIGHT, count_confusions, decode_runs
+from mnist_cli.comparison.mistakes import Codes, count_confusions, decode_runs, is_wrong
 from mnist_cli.schema.comparison import CompareResult
-from mnist_cli.schema.datasets import NUM_CLASSES
 
 IMAGES_OF_NETWORK = 12
 IMAGES_OF_PAIR = 8
 PAIRS = 6  # those that disagree most
+MOST_CLASSES = 20  # of a confusion matrix: those with most errors
 
 Pixels = NDArray[np.uint8]  # N×28×28
-Codes = NDArray[np.uint8]  # R×N: `mistakes.decode_runs` of one network
 
 
 @dataclass(frozen=True)
@@ -29,19 +28,23 @@ class WrongImage:
     """
 
     source: str | None
-    label: int
-    answers: Sequence[tuple[int, int, int | None]]
+    label: str
+    answers: Sequence[tuple[int, int, str | None]]
 
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The errors of one network, with its `confusion` (rows are true classes), or of a pair."""
+    """The errors of one network, with its `confusion` (rows are true classes), or of a pair.
+
+    `classes` are those of the matrix: all, or the 20 with most errors.
+    """
 
     names: Sequence[str]
     sentence: str
     images: Sequence[WrongImage]
     runs: int = 0
     confusion: Sequence[Sequence[int]] = ()
+    classes: Sequence[str] = ()
 
 
 def wrong_images(
@@ -51,20 +54,26 @@ def wrong_images(
 
     Runs without mistakes do not count. Raises ValueError if the mistakes of a run are damaged.
     """
-    num_test = result.dataset.num_test
-    known = {m.model: decode_runs(m.runs, num_test) for m in result.models if m.figures}
+    num_test, classes = result.dataset.num_test, result.dataset.classes
+    known = {m.model: decode_runs(m.runs, result.dataset) for m in result.models if m.figures}
     codes = {name: its for name, its in known.items() if len(its)}
-    shares = {name: (its != RIGHT).mean(0) for name, its in codes.items()}
+    shares = {name: is_wrong(its).mean(0) for name, its in codes.items()}
     networks = []
     for name, its in codes.items():
-        counts = count_confusions(its)
-        label, answer = divmod(int(counts.argmax()), NUM_CLASSES)
+        counts = count_confusions(its, len(classes))
+        label, answer = divmod(int(counts.argmax()), len(classes))
+        times = _count_times(int(counts.max()), len(its))
         sentence = (
             f"{_round(counts.sum() / len(its))} of {num_test:,} images wrong in a run, most often "
-            f"{label} taken for {answer}: {_count_times(int(counts.max()), len(its))}."
+            f"{classes[label]} taken for {classes[answer]}: {times}."
         )
-        images = _make_images(_find_largest(shares[name], IMAGES_OF_NETWORK), [its], pixels)
-        networks.append(Mistakes([name], sentence, images, len(its), counts.tolist()))
+        images = _make_images(
+            _find_largest(shares[name], IMAGES_OF_NETWORK), [its], classes, pixels
+        )
+        shown = np.sort(np.argsort(-(counts.sum(0) + counts.sum(1)), kind="stable")[:MOST_CLASSES])
+        matrix = counts[np.ix_(shown, shown)].tolist()
+        names = [classes[label] for label in shown]
+        networks.append(Mistakes([name], sentence, images, len(its), matrix, names))
     pairs = []
     judged = [(first.model, second.model) for first, second in result.pairs]
     for first, second in [pair for pair in judged if codes.keys() >= set(pair)]:
@@ -76,7 +85,7 @@ def wrong_images(
             f"{second} alone on {_round(only_second)}."
         )
         disputed = _find_largest(np.abs(one - other), IMAGES_OF_PAIR)
-        images = _make_images(disputed, [codes[first], codes[second]], pixels)
+        images = _make_images(disputed, [codes[first], codes[second]], classes, pixels)
         pairs.append((only_first + only_second, Mistakes([first, second], sentence, images)))
     pairs.sort(key=lambda pair: -pair[0])
     return networks, [pair for _, pair in pairs[:PAIRS]]
@@ -101,14 +110,18 @@ def _find_largest(values: NDArray[np.float64], count: int) -> list[int]:
 
 
 def _make_images(
-    images: list[int], codes: Sequence[Codes], pixels: Pixels | None
+    images: list[int], codes: Sequence[Codes], classes: Sequence[str], pixels: Pixels | None
 ) -> list[WrongImage]:
     results = []
     for image in images:
-        wrong = [column[column != RIGHT] for column in (its[:, image] for its in codes)]
-        label = int(np.concatenate(wrong)[0]) // NUM_CLASSES
+        wrong = [column[is_wrong(column)] for column in (its[:, image] for its in codes)]
+        label = classes[int(np.concatenate(wrong)[0]) // len(classes)]
         answers = [
-            (len(w), len(its), int(np.bincount(w % NUM_CLASSES).argmax()) if len(w) else None)
+            (
+                len(w),
+                len(its),
+                classes[int(np.bincount(w % len(classes)).argmax())] if len(w) else None,
+            )
             for w, its in zip(wrong, codes, strict=True)
         ]
         source = None if pixels is None else _to_uri(pixels[image])

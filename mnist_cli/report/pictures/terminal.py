@@ -1,5 +1,6 @@
 """Images for the terminal, from uint8 arrays of 28×28 pixels."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from mnist_cli.formatting import format_percent
 from mnist_cli.schema.comparison import DisputedImage
+from mnist_cli.schema.datasets import DIGITS
 from mnist_cli.schema.results import PictureResult, ShownImage
 from mnist_cli.system.streams import visible
 
@@ -40,24 +42,25 @@ def draw(console: Console, images: NDArray[np.uint8], captions: list[str]) -> Ta
     return grid
 
 
-def caption(sample: ShownImage) -> str:
+def caption(sample: ShownImage, classes: Sequence[str] = DIGITS) -> str:
     """`7`, `7, predicted 7` or `7, predicted 1 (wrong)`."""
     if sample.prediction is None:
-        return str(sample.label)
+        return classes[sample.label]
     wrong = " (wrong)" if sample.prediction != sample.label else ""
-    return f"{sample.label}, predicted {sample.prediction}{wrong}"
+    return f"{classes[sample.label]}, predicted {classes[sample.prediction]}{wrong}"
 
 
-def picture_caption(picture: PictureResult) -> str:
-    """`7 (98.6 %) three.png`, at most as wide as an image."""
-    answer = f"{picture.prediction} ({format_percent(max(picture.probabilities))}) "
+def picture_caption(picture: PictureResult, classes: Sequence[str] = DIGITS) -> str:
+    """`7 (98.6 %) three.png`, at most as wide as an image if the name of the class is short."""
+    answer = f"{classes[picture.prediction or 0]} ({format_percent(max(picture.probabilities))}) "
     name, room = visible(Path(picture.picture).name), 28 - len(answer)
-    return answer + (name if len(name) <= room else f"{name[: room - 3]}...")
+    return answer + (name if len(name) <= room else f"{name[: max(0, room - 3)]}...")
 
 
-def disputed_caption(image: DisputedImage) -> str:
+def disputed_caption(image: DisputedImage, classes: Sequence[str] = DIGITS) -> str:
     """`7: 7, 1`: the label, and the prediction of each checkpoint."""
-    return f"{image.label}: {', '.join(map(str, image.predictions))}"
+    answers = ", ".join(classes[answer] for answer in image.predictions)
+    return f"{classes[image.label]}: {answers}"
 
 
 def _half_blocks(image: NDArray[np.uint8]) -> Text:

@@ -1,0 +1,80 @@
+"""Makes 28×28 grey pixels of pictures of any size, the same way for all formats.
+
+Colours become brightness (ITU-R BT.601), and transparent parts white. The longer side becomes 28
+pixels (bicubic), the proportions stay, and the rest is the median of the picture's border. A grey
+picture of 28×28 pixels stays as it is.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from mnist_cli.data.mnist_form import to_mnist_form
+from mnist_cli.data.parts import Look
+
+SIDE = 28
+COLOUR = 8 / 255  # a larger difference between channels is colour; JPEG makes smaller ones
+
+Image28 = NDArray[np.uint8]
+
+
+def flatten(picture: Image.Image) -> Image.Image:
+    """The picture upright, in 8-bit grey or red-green-blue without transparency."""
+    ImageOps.exif_transpose(picture, in_place=True)
+    if picture.mode.startswith(("I", "F")):  # 16 bits or more, which convert() would cut to 8
+        values = np.nan_to_num(np.asarray(picture, np.float32)).clip(0)
+        most = 65535 if picture.mode.startswith("I;16") else values.max()
+        return Image.fromarray(np.rint(values / max(most, 1) * 255).astype(np.uint8))
+    if picture.has_transparency_data:
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+    return picture.convert("L" if picture.mode in {"1", "L"} else "RGB")
+
+
+def fit(picture: Image.Image) -> tuple[Image28, Look]:
+    """Make 28×28 uint8 pixels of what `flatten` returned."""
+    look = look_at(np.asarray(picture, np.float32) / np.float32(255))
+    grey = picture.convert("L")
+    if grey.size != (SIDE, SIDE):
+        border = int(np.median(_border(np.asarray(grey))))
+        grey = ImageOps.pad(grey, (SIDE, SIDE), Image.Resampling.BICUBIC, color=border)
+    return np.asarray(grey), look
+
+
+def fit_digit(picture: NDArray[np.float32]) -> tuple[Image28, Look]:
+    """As `to_mnist_form`, which raises ValueError if the picture is blank."""
+    return to_mnist_form(picture), look_at(picture)
+
+
+def fit_arrays(images: NDArray[np.uint8], *, as_digits: bool) -> tuple[Image28, list[Look]]:
+    """Fit N×H×W grey or N×H×W×3 red-green-blue images; raises ValueError as `fit_digit`."""
+    if as_digits:
+        scaled = images.reshape(*images.shape[:3], -1)
+        return stack(fit_digit(image / np.float32(255)) for image in scaled)
+    if images.shape[1:] != (SIDE, SIDE):
+        return stack(fit(Image.fromarray(image)) for image in images)
+    sides = (images[:, 0], images[:, -1], images[..., 0], images[..., -1])  # all images at once
+    light = np.median(np.concatenate(sides, axis=1), axis=1) > 255 / 2
+    return images, [Look(SIDE, SIDE, False, bool(value)) for value in light]
+
+
+def look_at(picture: NDArray[np.float32]) -> Look:
+    """Describe a picture, height×width or height×width×channels in [0, 1]."""
+    channels = picture.reshape(*picture.shape[:2], -1)[..., :3]
+    coloured = channels.shape[2] == 3 and bool((np.ptp(channels, axis=2) > COLOUR).any())
+    height, width = picture.shape[:2]
+    return Look(width, height, coloured, bool(np.median(_border(channels)) > 0.5))
+
+
+def stack(fitted: Iterable[tuple[Image28, Look]]) -> tuple[Image28, list[Look]]:
+    """Images as one array N×28×28, and their looks."""
+    pairs = list(fitted)
+    return np.stack([pixels for pixels, _ in pairs]), [look for _, look in pairs]
+
+
+def _border(picture: NDArray[Any]) -> NDArray[Any]:
+    sides = (picture[0], picture[-1], picture[:, 0], picture[:, -1])
+    return np.concatenate([side.ravel() for side in sides])

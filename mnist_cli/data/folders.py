@@ -1,0 +1,154 @@
+"""Reads a folder with a folder of pictures for each class: ImageFolder's convention.
+
+There may be folders `train`, `test` and `val` above those of the classes. Pictures may lie deeper
+than the folder of their class. Hidden files, and files that are no pictures, do not count.
+"""
+
+import multiprocessing
+import os
+import signal
+import stat
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mnist_cli.data.fitting import Image28, fit, fit_digit, flatten, stack
+from mnist_cli.data.parts import TEST, TRAIN, VAL, Contents, File, Look, Part, check_count, describe
+from mnist_cli.data.pictures import SUFFIXES, decode, read_picture
+from mnist_cli.errors import MnistCliError
+from mnist_cli.schema.datasets import MOST_IMAGES
+from mnist_cli.system.cpus import count_allowed
+from mnist_cli.system.files import explaining
+
+SPLITS = {"train": TRAIN, "val": VAL, "valid": VAL, "validation": VAL, "test": TEST}
+CHUNK = 250  # pictures that a process decodes at once
+LEAST_PARALLEL = 4000  # pictures; fewer are decoded before processes have started
+
+Classes = dict[str, list[File]]
+
+
+def fits(path: Path) -> bool:
+    """Whether `path` is a folder."""
+    return path.is_dir()
+
+
+def list_files(path: Path) -> list[File]:
+    """All pictures; raises MnistCliError as `scan`."""
+    return [file for classes in scan(path).values() for each in classes.values() for file in each]
+
+
+def read(path: Path, on_progress: Callable[[int, int], None], *, as_digits: bool) -> Contents:
+    """Decode all pictures, on all cores if they are many; `on_progress` gets (done, total).
+
+    Raises MnistCliError, which names the file, if a picture or a folder cannot be used.
+    """
+    found = scan(path)
+    total = sum(len(files) for classes in found.values() for files in classes.values())
+    parts: dict[str, Part] = {}
+    looks: list[Look] = []
+    for split, classes in found.items():
+        paths = [file.path for files in classes.values() for file in files]
+        check_count(path, split, len(paths))
+        images = np.empty((len(paths), 28, 28), np.uint8)
+        done = 0
+        for pixels, seen in _decode_all(paths, as_digits=as_digits):
+            images[done : done + len(pixels)] = pixels
+            done += len(pixels)
+            looks += seen
+            on_progress(len(looks), total)
+        labels = np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()])
+        parts[split] = Part(images, labels, tuple(classes))
+    return Contents(parts, describe(looks, as_digits=as_digits))
+
+
+def scan(path: Path) -> dict[str, Classes]:
+    """The pictures by split and class, in the order of their names.
+
+    Raises MnistCliError if a folder cannot be read, has no pictures, or links to one above it.
+    """
+    with explaining(f"read {path}", "check the folder and its links"):
+        folders = _list_folders(str(path))
+        splits = {SPLITS[name.lower()]: name for name in folders if name.lower() in SPLITS}
+        if TRAIN not in splits:
+            return {TRAIN: _list_classes(str(path))}
+        return {split: _list_classes(folders[splits[split]]) for split in sorted(splits)}
+
+
+def _list_classes(folder: str) -> Classes:
+    classes = {name: list(_walk(path, ())) for name, path in _list_folders(folder).items()}
+    if not classes:
+        raise MnistCliError(f"{folder} has no folders of classes, such as {folder}/cat/1.png")
+    if empty := [name for name, files in classes.items() if not files]:
+        raise MnistCliError(
+            f"{folder}/{empty[0]} has no pictures ({', '.join(SUFFIXES)}); add some, or remove it"
+        )
+    return classes
+
+
+def _list_folders(folder: str) -> dict[str, str]:
+    with os.scandir(folder) as entries:
+        found = {e.name: e.path for e in entries if e.is_dir() and not e.name.startswith(".")}
+    return dict(sorted(found.items()))
+
+
+def _walk(folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[File]:
+    """The pictures in `folder` and below it; `above` identifies the folders above."""
+    status = os.stat(folder)  # noqa: PTH116 - of many folders
+    here = status.st_dev, status.st_ino
+    if here in above:
+        raise MnistCliError(f"{folder} is a link to a folder above it; remove the link")
+    with os.scandir(folder) as entries:
+        ordered = sorted(entries, key=lambda entry: entry.name)
+    count = 0
+    for entry in ordered:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _walk(entry.path, (*above, here))
+        elif entry.name.lower().endswith(SUFFIXES):
+            status = entry.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise MnistCliError(f"{entry.path} is not a regular file; remove it")
+            count += 1
+            if count > MOST_IMAGES:
+                raise MnistCliError(f"{folder} has more than {MOST_IMAGES:,} pictures; keep fewer")
+            yield File(entry.path, status.st_size, status.st_mtime_ns)
+
+
+def _decode_all(paths: list[str], *, as_digits: bool) -> Iterator[tuple[Image28, list[Look]]]:
+    """Decode chunks of pictures in their order."""
+    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+    decode_chunk = partial(_decode_chunk, as_digits=as_digits)
+    cores = count_allowed()
+    if len(paths) < LEAST_PARALLEL or cores == 1:
+        yield from map(decode_chunk, chunks)
+        return
+    # Threads would not help: Python's global lock is held for most of the time of a small picture.
+    spawn = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(cores, spawn, _leave_signals_to_parent) as pool:
+            yield from pool.map(decode_chunk, chunks)
+    except BrokenProcessPool as error:
+        raise MnistCliError("a process that read pictures was ended; run again") from error
+
+
+def _leave_signals_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _decode_chunk(paths: list[str], *, as_digits: bool) -> tuple[Image28, list[Look]]:
+    return stack(_decode_picture(Path(path), as_digits=as_digits) for path in paths)
+
+
+def _decode_picture(path: Path, *, as_digits: bool) -> tuple[Image28, Look]:
+    if not as_digits:
+        return fit(decode(path, flatten))
+    picture = read_picture(path)
+    try:
+        return fit_digit(picture)
+    except ValueError as error:
+        raise MnistCliError(f"{path}: {error}") from error
