@@ -84,6 +84,7 @@ def test_train_json(run_cli: RunCli) -> None:
         "epochs",
         "test_accuracy",
         "test_loss",
+        "balanced_accuracy",
         "train_seconds",
         "tensors_sha256",
         "checkpoint",
@@ -97,6 +98,10 @@ def test_train_json(run_cli: RunCli) -> None:
         "note": NOT_COMPARABLE,
         "test_sha256": result["dataset"]["test_sha256"],
         "hold_out": 0,
+        "holds_out_val": False,
+        "as_digits": False,
+        "classes": list("0123456789"),
+        "class_sizes": [100] * 10,
     }
     assert {"device", "threads", "torch", "python"} <= set(result["environment"])
     assert result["protocol"] == {
@@ -375,7 +380,10 @@ def test_a_diverging_training_stops_in_one_line(run_cli: RunCli) -> None:
         (("train", "mlp", "--device", "cuda:" + "9" * 20), "is not one of auto, cpu"),
         (("train", "mlp", "--device", "tpu"), "'--device': 'tpu' is not one of"),
         (("train", "mlp", "--device", "cuda:99"), "device cuda:99 is not available"),
-        (("train", "mlp", "--dataset", "cifar"), "for '--dataset': 'cifar' is not one of 'auto'"),
+        (
+            ("train", "mlp", "--dataset", "cifar"),
+            "--dataset cifar is neither a file or folder nor one of auto,",
+        ),
         (
             ("train", "mlp", "--min-accuracy", "97"),
             "'--min-accuracy': must be a fraction from 0 to 1, not 97;",
@@ -390,7 +398,6 @@ def test_a_diverging_training_stops_in_one_line(run_cli: RunCli) -> None:
             "'--batch-size': must be from 1 to 1000000, not 0;",
         ),
         (("show-samples", "--count", "0"), "'--count': must be 1 or more, not 0;"),
-        (("show-samples", "--label", "10"), "'--label': must be from 0 to 9, not 10;"),
         (
             ("show-samples", "--augment", "shift=20"),
             "'--augment': shift=20: it should be less than",
@@ -403,6 +410,11 @@ def test_a_diverging_training_stops_in_one_line(run_cli: RunCli) -> None:
             ("show-samples", "--augment", "shift=2", "--checkpoint", "x"),
             "--augment changes training images alone; drop it or --checkpoint",
         ),
+        (("show-samples", "--dataset", "mnist5k", "--label", "10"), "--label is one of 0, 1, 2,"),
+        (("train", "mlp", "--dataset", "mnst"), "kmnist (did you mean mnist?)"),
+        (("train", "mlp", "--dataset", ""), "'--dataset': name a dataset, a folder"),
+        (("eval", "a.safetensors", "--as-digits"), "--as-digits is for your own pictures"),
+        (("train", "mlp", "--dataset", "mnist5k", "--hold-out", "val"), "no validation images"),
         (("show-samples", "--errors"), "--errors needs --checkpoint"),
         (("show-samples", "--output", "x.bmp"), "must end in .png, .svg or .pdf"),
         (("wrong",), "No such command 'wrong'"),

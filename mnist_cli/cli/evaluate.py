@@ -10,7 +10,7 @@ from mnist_cli.schema.options import DataOptions, TrainOptions
 
 EXAMPLES = """
 mnist-cli eval cnn.safetensors
-mnist-cli eval cnn.safetensors --dataset fashion-mnist
+mnist-cli eval cnn.safetensors --dataset scans/ --as-digits
 mnist-cli eval wide.safetensors --model nets.py:wide --min-accuracy 0.97
 """
 

@@ -108,14 +108,10 @@ def fraction_below_1(text: str) -> float:
 
 
 def dataset(text: str) -> DatasetName | Path:
-    """Parse the name of a published dataset in any case, or the path of a file or folder."""
-    if text.lower() in list(DatasetName):
-        return DatasetName(text.lower())
-    path = Path(text)
-    if not text or not path.expanduser().exists():
-        names, hint = ", ".join(DatasetName), did_you_mean(text.lower(), DatasetName)
-        raise ValueError(f"'{text}' is none of {names}, and no file or folder{hint}")
-    return path
+    """Parse the name of a published dataset, in any case; anything else is a path."""
+    if not text:
+        raise ValueError("name a dataset, a folder or a file")
+    return DatasetName(text.lower()) if text.lower() in list(DatasetName) else Path(text)
 
 
 def number_of_images(text: str) -> float:
@@ -176,7 +172,12 @@ def data_options(
     hold_out: float | None = None,
     as_digits: bool = False,
 ) -> DataOptions:
-    """Combine options; raises UsageError for --as-digits with a published dataset."""
+    """Combine options; raises UsageError if the path does not exist, or --as-digits lacks one."""
+    if isinstance(dataset, Path) and not dataset.expanduser().exists():
+        names, hint = ", ".join(DatasetName), did_you_mean(str(dataset).lower(), DatasetName)
+        raise UsageError(
+            f"--dataset {dataset} is neither a file or folder nor one of {names}{hint}"
+        )
     if as_digits and not isinstance(dataset, Path):
         raise UsageError("--as-digits is for your own pictures; name them with --dataset PATH")
     return DataOptions(dataset, data_dir, hold_out, as_digits)
@@ -198,17 +199,17 @@ Dataset = Annotated[
     Path,
     data_option(
         parser=dataset,
-        metavar="NAME|PATH",
-        help="auto, mnist, mnist5k, fashion-mnist or kmnist; or your own images: a folder with a "
-        "folder of pictures for each class, or file.npz. auto is the complete MNIST if it is on "
-        "disk or downloads quickly, else mnist5k; for a checkpoint, what it was trained on.",
+        metavar="DATA",
+        help="auto, mnist, mnist5k, fashion-mnist, kmnist, or your own: a folder of class folders, "
+        "or FILE.npz. auto is the dataset of the checkpoint, else MNIST if it is on disk or "
+        "downloads quickly, else mnist5k.",
     ),
 ]
 AsDigits = Annotated[
     bool,
     data_option(
         "--as-digits",
-        help="Bring your own pictures to the form of MNIST's digits, as predict does.",
+        help="Convert your own pictures to MNIST's form, as predict does.",
     ),
 ]
 DataDir = Annotated[
@@ -318,9 +319,9 @@ HoldOut = Annotated[
     float | None,
     data_option(
         parser=number_of_images,
-        metavar="N|FRACTION|val",
-        help="Hold out this many training images for validation, or use the validation images of "
-        "your own dataset, and do not use the test images.",
+        metavar="N|val",
+        help="Use this many training images, or a fraction, or your own val images for validation "
+        "instead of the test images.",
     ),
 ]
 Augment = Annotated[

@@ -1,11 +1,14 @@
 """Reads a folder with a folder of pictures for each class: ImageFolder's convention.
 
 There may be folders `train`, `test` and `val` above those of the classes. Pictures may lie deeper
-than the folder of their class. Hidden files, and files that are no pictures, do not count.
+than the folder of their class. Hidden files, and files that are no pictures, do not count. The
+images are in the order of their names below the folder of the class, with numbers by value, so that
+a dataset whose pictures are numbered keeps its order.
 """
 
 import multiprocessing
 import os
+import re
 import signal
 import stat
 from collections.abc import Callable, Iterator
@@ -29,6 +32,7 @@ CHUNK = 250  # pictures that a process decodes at once
 LEAST_PARALLEL = 4000  # pictures; fewer are decoded before processes have started
 
 Classes = dict[str, list[File]]
+"""The pictures of each class, by the path of its folder."""
 
 
 def fits(path: Path) -> bool:
@@ -51,7 +55,7 @@ def read(path: Path, on_progress: Callable[[int, int], None], *, as_digits: bool
     parts: dict[str, Part] = {}
     looks: list[Look] = []
     for split, classes in found.items():
-        paths = [file.path for files in classes.values() for file in files]
+        paths, labels = _sort(classes)
         check_count(path, split, len(paths))
         images = np.empty((len(paths), 28, 28), np.uint8)
         done = 0
@@ -60,13 +64,12 @@ def read(path: Path, on_progress: Callable[[int, int], None], *, as_digits: bool
             done += len(pixels)
             looks += seen
             on_progress(len(looks), total)
-        labels = np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()])
-        parts[split] = Part(images, labels, tuple(classes))
+        parts[split] = Part(images, np.array(labels), tuple(map(os.path.basename, classes)))
     return Contents(parts, describe(looks, as_digits=as_digits))
 
 
 def scan(path: Path) -> dict[str, Classes]:
-    """The pictures by split and class, in the order of their names.
+    """The pictures of each split, by class.
 
     Raises MnistCliError if a folder cannot be read, has no pictures, or links to one above it.
     """
@@ -78,13 +81,25 @@ def scan(path: Path) -> dict[str, Classes]:
         return {split: _list_classes(folders[splits[split]]) for split in sorted(splits)}
 
 
+def _sort(classes: Classes) -> tuple[list[str], list[int]]:
+    """The paths of all pictures in their order, and the positions of their classes."""
+    keyed = []
+    for label, (folder, files) in enumerate(classes.items()):
+        for file in files:
+            parts = re.findall("[0-9]+|[^0-9]+", file.path[len(folder) :])
+            by_value = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+            keyed.append((by_value, label, file.path))
+    keyed.sort()
+    return [path for _, _, path in keyed], [label for _, label, _ in keyed]
+
+
 def _list_classes(folder: str) -> Classes:
-    classes = {name: list(_walk(path, ())) for name, path in _list_folders(folder).items()}
+    classes = {path: list(_walk(path, ())) for path in _list_folders(folder).values()}
     if not classes:
         raise MnistCliError(f"{folder} has no folders of classes, such as {folder}/cat/1.png")
-    if empty := [name for name, files in classes.items() if not files]:
+    if empty := [path for path, files in classes.items() if not files]:
         raise MnistCliError(
-            f"{folder}/{empty[0]} has no pictures ({', '.join(SUFFIXES)}); add some, or remove it"
+            f"{empty[0]} has no pictures ({', '.join(SUFFIXES)}); add some, or remove it"
         )
     return classes
 

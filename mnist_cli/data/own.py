@@ -55,12 +55,10 @@ def read_own(path: Path, cache: Path, on_event: OnEvent, *, as_digits: bool) -> 
     """Read a file or folder of images, or what `cache` keeps of it; a notice says what was done.
 
     Raises:
-        UsageError: there is no such file or folder, or it has no known format.
+        UsageError: it has no known format.
         MnistCliError: it cannot be read, is damaged, changes, or does not fit the limits.
     """
-    place = absolute(path.expanduser())
-    if not place.exists():
-        raise UsageError(f"there is no file or folder {path}; name one with images")
+    place = absolute(path.expanduser()).resolve()
     form = next((each for each in FORMATS if each.fits(place)), None)
     if form is None:
         raise UsageError(f"{path} is neither a folder nor an .npz file; name one with images")
