@@ -323,7 +323,7 @@ class Leaving(InProcess):
 
 def test_runs_wait_for_a_worker_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     leaving = nullcontext(Leaving("cpu", 1))
-    monkeypatch.setattr(compare_networks, "executing", lambda options, on_event: leaving)
+    monkeypatch.setattr(compare_networks, "executing", lambda *options: leaving)
     spec = resolve("mlp")
     entry = Entry(spec, protocol_of(Settings(epochs=1), spec))
     options = CompareOptions((entry,), DataOptions(DatasetName.MNIST5K), seeds=2)

@@ -190,6 +190,13 @@ def load_test(
     dataset = dataset or load(options, on_event, (Split.TEST,))
     if trained_on:
         dataset = use_classes(dataset, trained_on)
+        if trained_on.has_digit_form and not dataset.info.has_digit_form:
+            on_event(
+                Notice(
+                    "the checkpoint expects the form of MNIST's digits: if these pictures do not "
+                    "have it, give --as-digits"
+                )
+            )
     info = dataset.info
     comparable = trained_on and trained_on.name == info.name and not trained_on.hold_out
     if trained_on and comparable and info.sha256 not in {"", trained_on.sha256}:

@@ -31,7 +31,7 @@ def load(place: Path, key: str) -> Contents | None:
     if not is_own(place):
         return None
     try:
-        with np.load(place, allow_pickle=False) as arrays:
+        with open(place, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             if str(arrays["key"]) != key:
                 return None
             parts = {

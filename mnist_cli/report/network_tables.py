@@ -67,7 +67,7 @@ def evaluation_tables(result: EvalResult) -> list[RenderableType]:
     balanced = ""
     if result.dataset.is_unbalanced:
         balanced = f"balanced accuracy {format_percent(result.balanced_accuracy)}, "
-    uncertain = f" (±{result.sampling_error * 100:.2f} points, as they are few)"
+    uncertain = f", which adds an uncertainty of ±{result.sampling_error * 100:.2f} points"
     return [
         layout.title(f"{result.checkpoint} on {layout.dataset_line(result.dataset)}"),
         f"{result.model}, trained on {result.trained_on}: {layout.protocol_line(result.protocol)}, "
@@ -82,25 +82,22 @@ def evaluation_tables(result: EvalResult) -> list[RenderableType]:
 
 def _confusions(result: EvalResult) -> list[RenderableType]:
     """The confusion matrix, or if it is too wide the pairs of classes that are confused most."""
-    names, matrix = result.dataset.classes, result.confusion_matrix
-    widths = [
-        max(len(name), *(len(str(row[column])) for row in matrix)) + 1
-        for column, name in enumerate(names)
-    ]
-    if sum(widths) <= MATRIX_WIDTH:
-        confusion = layout.table("Truth", *names)
-        for name, counts in zip(names, matrix, strict=True):
-            confusion.add_row(name, *(str(number) if number else "." for number in counts))
+    names = [result.dataset.classes[row.label] for row in result.per_class]
+    matrix = result.confusion_matrix
+    confusion = layout.table("Truth", *names)
+    for name, counts in zip(names, matrix, strict=True):
+        confusion.add_row(name, *(str(number) if number else "." for number in counts))
+    if sum(max(len(name), 4) + 1 for name in names) <= MATRIX_WIDTH:
         head = "Confusion matrix: rows are the true classes, columns the predicted ones."
         return [head, confusion]
-    confusion = layout.table("Truth", "Predicted", "Images")
-    pairs = [
+    errors = [
         (count, truth, answer)
-        for truth, row in enumerate(matrix)
-        for answer, count in enumerate(row)
+        for truth, counts in enumerate(matrix)
+        for answer, count in enumerate(counts)
         if count and truth != answer
     ]
-    for count, truth, answer in sorted(pairs, key=lambda pair: -pair[0])[:MOST_PAIRS]:
+    confusion = layout.table("Truth", "Predicted", "Images")
+    for count, truth, answer in sorted(errors, key=lambda error: -error[0])[:MOST_PAIRS]:
         confusion.add_row(names[truth], names[answer], f"{count:,}")
     return ["The most frequent errors; --json has the confusion matrix.", confusion]
 
