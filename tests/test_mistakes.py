@@ -88,3 +88,21 @@ def test_a_run_keeps_its_epochs_and_its_mistakes(run_cli: RunCli) -> None:
     assert run["history"][0]["train_loss"] > run["history"][1]["train_loss"]
     wrong = mistakes.decode(run["mistakes"], 1000)
     assert (wrong == 255).mean() == run["test_accuracy"]
+
+
+@pytest.mark.parametrize("classes", [2, 10, 15, 16, 26, 1000])
+def test_any_number_of_classes_is_kept(classes: int) -> None:
+    chance = np.random.default_rng(0)
+    labels, answers = chance.integers(0, classes, (2, 500))
+    labels[0], answers[0] = classes - 1, classes - 2  # the largest code
+    kept = mistakes.decode(mistakes.encode(labels, answers, classes), 500, classes)
+    wrong = labels != answers
+    assert kept.dtype == (np.uint8 if classes < 16 else np.uint32)
+    assert np.array_equal(mistakes.is_wrong(kept), wrong)
+    assert np.array_equal(kept[wrong] // classes, labels[wrong])
+    assert np.array_equal(kept[wrong] % classes, answers[wrong])
+    counts = mistakes.count_confusions(kept[None], classes)
+    assert counts[classes - 1, classes - 2] >= 1 and counts.sum() == wrong.sum()
+    for other in (classes + 1, 10 if classes > 15 else 26):
+        with pytest.raises(ValueError, match="not those of 501 images"):
+            mistakes.decode(mistakes.encode(labels, answers, classes), 500 + 1, other)

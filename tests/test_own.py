@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_cli.data import datasets, folders, own, parts
+from mnist_cli.data import datasets, folders, idx_folders, npz, own, parts
 from mnist_cli.data.datasets import Dataset
 from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.errors import MnistCliError, UsageError
@@ -290,6 +290,6 @@ def test_the_name_of_own_images_is_never_that_of_a_published_dataset() -> None:
 
 
 def test_each_row_of_the_formats_reads_what_it_fits() -> None:
-    for name, form in (("a.npz", own.npz), ("ours", own.folders), ("idx", own.idx_folders)):
+    for name, form in (("a.npz", npz), ("ours", folders), ("idx", idx_folders)):
         WRITERS["keras.npz" if name == "a.npz" else name](Path(name), train=made(30), test=made(15))
         assert next(each for each in own.FORMATS if each.fits(Path(name))) is form

@@ -122,7 +122,7 @@ def test_a_folder_without_classes_and_a_file_of_another_kind() -> None:
 IMAGES, LABELS = TRAIN
 OBJECTS = np.array([{}] * 12, object)
 ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
-    "no images": ({"x_test": IMAGES, "y_test": LABELS}, "has the keys x_test, y_test; it needs"),
+    "no images": ({"x_test": IMAGES, "y_test": LABELS}, "has x_test, y_test; it needs"),
     "no labels": ({"x_train": IMAGES}, "it has no y_train"),
     "objects": ({"x_train": IMAGES, "y_train": OBJECTS}, "y_train holds pickled objects"),
     "fewer labels": ({"x_train": IMAGES, "y_train": LABELS[1:]}, "y_train is 11 of int64, not one"),
@@ -241,36 +241,40 @@ def test_errors_come_before_training_and_are_one_line(run_cli: RunCli) -> None:
     assert not Path("mlp.safetensors").exists()
 
 
-def test_damaged_npz_files_are_refused_or_say_the_same() -> None:
+def read_own(path: Path) -> Any:
+    """The dataset, or the message of the error."""
+    try:
+        return datasets.load_own(DataOptions(path, Path("cache")), lambda event: None)
+    except MnistCliError as error:
+        return str(error)
+
+
+def test_damaged_npz_files_are_refused_or_have_the_same_images() -> None:
     write_npz(Path("whole.npz"), "{0}_images {0}_labels", train=TRAIN, test=TEST)
-    options = DataOptions(Path("a.npz"), Path("cache"))
     whole = Path("whole.npz").read_bytes()
+    whole_images = {image.tobytes() for image in TRAIN[0]}
     read = 0
     for seed in range(COUNT):
         Path("a.npz").write_bytes(mutated(whole, seed))
-        try:
-            dataset = datasets.load_own(options, lambda event: None)
-        except MnistCliError as error:
-            assert "\n" not in str(error)
-            continue
-        read += 1
-        assert dataset and np.array_equal(dataset.train.images, TRAIN[0])
+        found = read_own(Path("a.npz"))
+        if isinstance(found, str):
+            assert "a.npz" in found and "\n" not in found
+        else:  # damage to a name may hide the test images
+            assert {image.tobytes() for image in found.train.images} <= whole_images
+            read += 1
     assert read < COUNT
 
 
-def test_damaged_pictures_are_refused_or_read() -> None:
-    for kind in ("png", "jpg", "gif", "tif", "webp", "bmp"):
-        file = io.BytesIO()
-        Image.fromarray(np.stack([TRAIN[0][0]] * 3, -1)).save(
-            file, {"jpg": "jpeg", "tif": "tiff"}.get(kind, kind)
-        )
-        write_folder(Path(kind), train=(TRAIN[0][:3], TRAIN[1][:3]))
-        for seed in range(max(1, COUNT // 6)):
-            Path(kind, "train/0/a.png").write_bytes(mutated(file.getvalue(), seed))
-            try:
-                datasets.load_own(DataOptions(Path(kind), Path("cache")), lambda event: None)
-            except MnistCliError as error:
-                assert "\n" not in str(error) and "a.png" in str(error)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"])
+def test_damaged_pictures_are_refused_or_read(kind: str) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.stack([TRAIN[0][0]] * 3, -1)).save(file, kind)
+    write_folder(Path("ours"), train=(TRAIN[0][:3], TRAIN[1][:3]))
+    picture = Path("ours/train/0", f"a.{kind.lower()}")
+    for seed in range(max(1, COUNT // 6)):
+        picture.write_bytes(mutated(file.getvalue(), seed))
+        found = read_own(Path("ours"))
+        assert not isinstance(found, str) or (str(picture) in found and "\n" not in found)
 
 
 def test_a_damaged_cache_is_none_or_says_the_same() -> None:

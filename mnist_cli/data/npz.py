@@ -7,7 +7,7 @@ type is not uint8, the largest value of the training images becomes white.
 
 import math
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,12 +20,14 @@ from mnist_cli.data.parts import TEST, TRAIN, VAL, Contents, File, Look, Part, c
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.datasets import MOST_NAME
 from mnist_cli.system.files import explaining, open_regular
+from mnist_cli.system.streams import visible
 
 KEYS = {
     split: ((f"x_{split}", f"y_{split}"), (f"{split}_images", f"{split}_labels"))
     for split in (TRAIN, VAL, TEST)
 }
 MOST_SIDE = 1000  # pixels
+MOST_LISTED = 8  # keys in a message
 BLOCK_BYTES = 1 << 24
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 ADVICE = "save it again with numpy.savez"
@@ -87,14 +89,17 @@ class _Reader:
         }
         if TRAIN not in keys:
             needed = " or ".join(f"{images} and {labels}" for images, labels in KEYS[TRAIN])
-            has = ", ".join(list(self._sizes)[:8]) or "none"
-            raise MnistCliError(f"{self._path} has the keys {has}; it needs {needed}")
+            raise MnistCliError(f"{self._path} has {_list(self._sizes)}; it needs {needed}")
         shapes = {split: self._check(split, *pair) for split, pair in keys.items()}
         white = self._find_white(keys[TRAIN][0])
         total = sum(shape[0] for shape in shapes.values())
         parts = {split: self._read_part(*pair, white, total) for split, pair in keys.items()}
-        of_values = "" if white == 255 else f", values 0 to {white:g} as 0 to 255"
-        return Contents(parts, describe(self._looks, as_digits=self._as_digits) + of_values)
+        done = describe(self._looks, as_digits=self._as_digits)
+        if white != 255:
+            done += f", values 0 to {white:g} as 0 to 255"
+        if unused := self._sizes.keys() - {key for pair in keys.values() for key in pair}:
+            done += f"; not used: {_list(sorted(unused))}"
+        return Contents(parts, done)
 
     def _check(self, split: str, images: str, labels: str) -> tuple[int, ...]:
         """Check the headers of a part; return the shape of the images."""
@@ -182,6 +187,10 @@ class _Reader:
 
     def _error(self, reason: str) -> MnistCliError:
         return MnistCliError(f"{self._path} cannot be used: {reason}; {ADVICE}")
+
+
+def _list(keys: Iterable[str]) -> str:
+    return ", ".join(visible(key[:MOST_NAME]) for key in list(keys)[:MOST_LISTED]) or "no arrays"
 
 
 def _shape(shape: tuple[int, ...]) -> str:
