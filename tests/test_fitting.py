@@ -1,5 +1,7 @@
 """How pictures of any size become 28×28 grey pixels."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -45,8 +47,12 @@ def test_16_bits_and_the_orientation_of_a_camera_are_heeded() -> None:
     assert np.unique(fit(flatten(deep))[0]).tolist() == [127]
     turned = Image.new("L", (28, 28))
     turned.putpixel((0, 0), 255)
-    turned.getexif()[274] = 3  # upside down
-    assert fit(flatten(turned))[0][27, 27] == 255
+    exif = Image.Exif()
+    exif[274] = 3  # upside down
+    for kind in ("PNG", "TIFF", "WEBP"):
+        file = BytesIO()
+        turned.save(file, kind, exif=exif, lossless=True)
+        assert fit(flatten(Image.open(file)))[0][27, 27] == 255
 
 
 def test_arrays_are_fitted_like_pictures() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mnist_cli.cli import parameters
 from mnist_cli.data import datasets, folders, idx_folders, npz, own, parts
 from mnist_cli.data.datasets import Dataset
 from mnist_cli.data.mnist5k import read_mnist5k
@@ -287,6 +288,14 @@ def test_the_name_of_own_images_is_never_that_of_a_published_dataset() -> None:
     assert DataOptions(Path()).name == "mnist/"
     assert DataOptions(Path("0/..")).name == "mnist/"
     assert DataOptions(DatasetName.KMNIST).name == "kmnist"
+
+
+def test_a_home_folder_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parameters.dataset("~/ours") == tmp_path / "ours"
+    assert parameters.dataset("~nobody-here/ours") == Path("~nobody-here/ours")
+    assert parameters.dataset("MNIST5k") == DatasetName.MNIST5K
+    assert parameters.dataset("./mnist") == Path("mnist")
 
 
 def test_each_row_of_the_formats_reads_what_it_fits() -> None:

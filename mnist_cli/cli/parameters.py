@@ -1,6 +1,7 @@
 """Parsers of option values, and the options that several commands share."""
 
 import math
+import os
 import re
 from collections.abc import Callable
 from functools import partial
@@ -111,7 +112,9 @@ def dataset(text: str) -> DatasetName | Path:
     """Parse the name of a published dataset, in any case; anything else is a path."""
     if not text:
         raise ValueError("name a dataset, a folder or a file")
-    return DatasetName(text.lower()) if text.lower() in list(DatasetName) else Path(text)
+    if text.lower() in list(DatasetName):
+        return DatasetName(text.lower())
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path fails for an unknown user
 
 
 def number_of_images(text: str) -> float:
@@ -173,7 +176,7 @@ def data_options(
     as_digits: bool = False,
 ) -> DataOptions:
     """Combine options; raises UsageError if the path does not exist, or --as-digits lacks one."""
-    if isinstance(dataset, Path) and not dataset.expanduser().exists():
+    if isinstance(dataset, Path) and not dataset.exists():
         names, hint = ", ".join(DatasetName), did_you_mean(str(dataset).lower(), DatasetName)
         raise UsageError(
             f"--dataset {dataset} is neither a file or folder nor one of {names}{hint}"

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_cli.data.classes import choose_label_type, renumber
 from mnist_cli.data.hold_out import choose_held_out
 from mnist_cli.data.idx import damage_error, read_idx
 from mnist_cli.data.mnist5k import read_mnist5k
-from mnist_cli.data.own import choose_label_type, read_own, renumber
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.datasets import (
@@ -109,6 +109,8 @@ def load_own(
     """
     if not isinstance(options.dataset, Path):
         return None
+    from mnist_cli.data.own import read_own  # here, as Pillow and scipy take 0.2 s to import
+
     own = read_own(options.dataset, _find_root(options), on_event, as_digits=options.as_digits)
     parts = {split: LabelledImages(*arrays) for split, arrays in own.parts.items()}
     holds_out_val = options.hold_out == VAL and "val" in parts

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cli.data import folders, idx_folders, kept, npz
+from mnist_cli.data.classes import order_classes, renumber
 from mnist_cli.data.parts import TRAIN, Contents, File, Part
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.datasets import MOST_CLASSES, MOST_NAME
@@ -58,7 +59,7 @@ def read_own(path: Path, cache: Path, on_event: OnEvent, *, as_digits: bool) -> 
         UsageError: it has no known format.
         MnistCliError: it cannot be read, is damaged, changes, or does not fit the limits.
     """
-    place = absolute(path.expanduser()).resolve()
+    place = absolute(path).resolve()
     form = next((each for each in FORMATS if each.fits(place)), None)
     if form is None:
         raise UsageError(f"{path} is neither a folder nor an .npz file; name one with images")
@@ -85,7 +86,7 @@ def _report(path: str, on_event: OnEvent, done: int, total: int) -> None:
 
 
 def _unite(path: Path, contents: Contents) -> OwnImages:
-    """Number the classes of all parts alike: whole numbers by value, names in their order."""
+    """Number the classes of all parts alike, after a check of their names."""
     names = contents.parts[TRAIN].names
     for name in names:
         if not 0 < len(name) <= MOST_NAME or re.search("[\ud800-\udfff]", name):
@@ -96,8 +97,7 @@ def _unite(path: Path, contents: Contents) -> OwnImages:
     if not 2 <= len(names) <= MOST_CLASSES:
         only = f", {names[0]}" if len(names) == 1 else ""
         raise MnistCliError(f"{path} has {len(names):,} classes{only}; give 2 to {MOST_CLASSES:,}")
-    numbers = all(re.fullmatch(r"-?[0-9]{1,15}", name) for name in names)
-    classes = tuple(sorted(names, key=lambda name: (int(name) if numbers else 0, name)))
+    classes = order_classes(names)
     parts = {
         split: (part.images, _renumber(path, split, part, classes))
         for split, part in contents.parts.items()
@@ -114,18 +114,3 @@ def _renumber(
             "remove it"
         )
     return renumber(part.labels, part.names, classes)
-
-
-def renumber(
-    labels: NDArray[np.integer], names: tuple[str, ...], classes: tuple[str, ...]
-) -> NDArray[np.unsignedinteger]:
-    """Make labels, positions in `names`, positions in `classes`, which has all of the names."""
-    dtype = choose_label_type(classes)
-    places = {name: place for place, name in enumerate(classes)}
-    numbered: NDArray[np.unsignedinteger] = np.array([places[n] for n in names], dtype)[labels]
-    return numbered
-
-
-def choose_label_type(classes: tuple[str, ...]) -> np.dtype[np.unsignedinteger]:
-    """The type of labels: with ten classes the one of MNIST's files, and so the same hash."""
-    return np.dtype(np.uint8 if len(classes) <= 256 else np.uint16)
