@@ -186,6 +186,7 @@ def write_member(shape: str, size: int) -> None:
     ("shape", "size", "said"),
     [
         ("(12, 28, 28)", 12 * 784 - 1, "another size than its header says"),
+        ("(12, 28, 28)", 12 * 784 + 1, "another size than its header says"),
         ("(999999999999, 28, 28)", 9, "another size than its header says"),
         ("(-1, 28, 28)", 9, "a.npz"),
         ("(12000, 28, 28)", 12000 * 784, "y_train is 12 of int64, not one label for each"),

@@ -23,7 +23,7 @@ Image28 = NDArray[np.uint8]
 def flatten(picture: Image.Image) -> Image.Image:
     """The picture upright, in 8-bit grey or red-green-blue without transparency."""
     picture.load()
-    if picture.info or picture.format == "TIFF":  # it may say how the camera was held
+    if picture.info:  # it may say how the camera was held
         ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode.startswith(("I", "F")):  # 16 bits or more, which convert() would cut to 8
         values = np.nan_to_num(np.asarray(picture, np.float32)).clip(0)

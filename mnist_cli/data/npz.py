@@ -152,7 +152,6 @@ class _Reader:
                 count = min(step, shape[0] - start)
                 content = file.read(count * row)
                 yield np.frombuffer(content, dtype).reshape(count, *shape[1:])
-            file.read(1)
 
     def _find_white(self, key: str) -> float:
         """The value that becomes white: 255 for uint8, else the largest one."""
