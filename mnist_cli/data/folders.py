@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 
@@ -145,14 +146,23 @@ def _decode_all(paths: list[str], *, as_digits: bool) -> Iterator[tuple[Image28,
     # Threads would not help: Python's global lock is held for most of the time of a small picture.
     spawn = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(cores, spawn, _leave_signals_to_parent) as pool:
+        with ProcessPoolExecutor(cores, spawn, _follow_parent) as pool:
             yield from pool.map(decode_chunk, chunks)
     except BrokenProcessPool as error:
         raise MnistCliError("a process that read pictures was ended; run again") from error
 
 
-def _leave_signals_to_parent() -> None:
+def _follow_parent() -> None:
+    """Leave Ctrl-C to the parent process, and end with it, also if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _decode_chunk(paths: list[str], *, as_digits: bool) -> tuple[Image28, list[Look]]:

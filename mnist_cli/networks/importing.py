@@ -23,8 +23,7 @@ from mnist_cli.schema.networks import ModelSpec
 def factory(spec: ModelSpec, num_classes: int = NUM_CLASSES) -> Callable[[], Any]:
     """Import the target of `spec` anew; return a callable that makes the network.
 
-    If the target takes an argument `num_classes` that `spec` does not give, it gets this one.
-
+    The target gets `num_classes` if it has such an argument and `spec` does not give it.
     Only this callable and its networks use the imported modules. Raises MnistCliError if the file,
     module or name does not exist, the import fails, or the target does not take the arguments.
     """
@@ -55,7 +54,7 @@ def factory(spec: ModelSpec, num_classes: int = NUM_CLASSES) -> Callable[[], Any
         raise MnistCliError(f"{spec.name} is a network; name the class or function that makes one")
     if not callable(target):
         raise MnistCliError(f"{spec.target} is not callable; name a class or a function")
-    classes = {"num_classes": num_classes} if _lacks_classes(spec, signature) else {}
+    classes = _choose_classes(spec, signature, num_classes)
     if signature and (spec.arguments or spec.keywords):
         _check_arguments(spec, signature, classes)
 
@@ -85,14 +84,16 @@ def _find_signature(target: Any) -> inspect.Signature | None:
     return None
 
 
-def _lacks_classes(spec: ModelSpec, signature: inspect.Signature | None) -> bool:
-    """Whether the target has a parameter `num_classes` that can be and is not given by name."""
-    parameter = signature.parameters.get("num_classes") if signature else None
-    if signature is None or parameter is None:
-        return False
-    by_name = parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
-    given = {*list(signature.parameters)[: len(spec.arguments)], *spec.keywords}
-    return by_name and "num_classes" not in given
+def _choose_classes(
+    spec: ModelSpec, signature: inspect.Signature | None, num_classes: int
+) -> dict[str, int]:
+    """The argument `num_classes` if the target has it and `spec` does not; else nothing."""
+    parameters = signature.parameters if signature else {}
+    given = {*list(parameters)[: len(spec.arguments)], *spec.keywords}
+    by_name = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    parameter = parameters.get("num_classes")
+    takes = parameter is not None and parameter.kind in by_name and "num_classes" not in given
+    return {"num_classes": num_classes} if takes else {}
 
 
 def _check_arguments(
