@@ -55,6 +55,14 @@ def test_16_bits_and_the_orientation_of_a_camera_are_heeded() -> None:
         assert fit(flatten(Image.open(file)))[0][27, 27] == 255
 
 
+def test_a_large_scan_is_reduced_first() -> None:
+    scan = Image.new("L", (3000, 1500), 255)
+    scan.paste(0, (1000, 500, 2000, 1000))
+    fitted, look = fit(flatten(scan))
+    assert look[:2] == (1000, 500)
+    assert fitted[13, 13] == 0 and fitted[13, 0] == 255 and fitted[0, 0] == 255
+
+
 def test_arrays_are_fitted_like_pictures() -> None:
     chance = np.random.default_rng(0)
     for shape in ((5, 28, 28), (5, 8, 8), (5, 40, 20, 3)):

@@ -135,6 +135,15 @@ def test_without_a_test_set_a_fifth_of_each_class_is_one_always_the_same() -> No
     assert load(Path("ours")).info == dataset.info
 
 
+def test_a_class_with_one_image_needs_a_test_set() -> None:
+    images, _ = made(7)
+    write_folder(Path("ours"), all=(images, np.array([0, 0, 0, 1, 1, 1, 2])))
+    with pytest.raises(MnistCliError, match="a class with one image and no test images"):
+        load(Path("ours"))
+    write_folder(Path("more"), all=(images, np.array([0, 0, 0, 1, 1, 2, 2])))
+    assert np.bincount(load(Path("more")).train.labels).min() > 0
+
+
 def test_validation_images_take_the_place_of_missing_test_images_or_are_held_out() -> None:
     train, val, test = made(60), made(30, seed=1), made(15, seed=2)
     write_folder(Path("two"), train=train, valid=val)

@@ -270,7 +270,7 @@ def test_damaged_npz_files_are_refused_or_have_the_same_images() -> None:
 def test_damaged_pictures_are_refused_or_read(kind: str) -> None:
     file = io.BytesIO()
     Image.fromarray(np.stack([TRAIN[0][0]] * 3, -1)).save(file, kind)
-    write_folder(Path("ours"), train=(TRAIN[0][:3], TRAIN[1][:3]))
+    write_folder(Path("ours"), train=(TRAIN[0][:6], TRAIN[1][:6]))
     picture = Path("ours/train/0", f"a.{kind.lower()}")
     for seed in range(max(1, COUNT // 6)):
         picture.write_bytes(mutated(file.getvalue(), seed))

@@ -147,6 +147,10 @@ def _choose_test(
         return train, parts["val"]
     if all_for_test:
         return LabelledImages(train.images[:0], train.labels[:0]), train
+    if np.bincount(train.labels).min() < 2:
+        raise MnistCliError(
+            f"{path} has a class with one image and no test images; give each class two or more"
+        )
     train, test = _divide(train, TEST_SHARE)
     on_event(
         Notice(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from mnist_cli.data.parts import Look
+from mnist_cli.data.pictures import MOST_PIXELS
 
 SIDE = 28
 COLOUR = 8 / 255  # a larger difference of channels is colour; JPEG makes smaller ones
@@ -21,18 +22,21 @@ Image28 = NDArray[np.uint8]
 
 
 def flatten(picture: Image.Image) -> Image.Image:
-    """The picture upright, in 8-bit grey or red-green-blue without transparency."""
+    """The picture upright, in 8-bit grey or red-green-blue, reduced to 1000 pixels at most."""
     picture.load()
     if picture.info:  # it may say how the camera was held
         ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode.startswith(("I", "F")):  # 16 bits or more, which convert() would cut to 8
         values = np.nan_to_num(np.asarray(picture, np.float32)).clip(0)
         most = 65535 if picture.mode.startswith("I;16") else values.max()
-        return Image.fromarray(np.rint(values / max(most, 1) * 255).astype(np.uint8))
-    if picture.has_transparency_data:
+        flat = Image.fromarray(np.rint(values / max(most, 1) * 255).astype(np.uint8))
+    elif picture.has_transparency_data:
         white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
-    return picture.convert("L" if picture.mode in {"1", "L"} else "RGB")
+        flat = Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+    else:
+        flat = picture.convert("L" if picture.mode in {"1", "L"} else "RGB")
+    flat.thumbnail((MOST_PIXELS, MOST_PIXELS))
+    return flat
 
 
 def fit(picture: Image.Image) -> tuple[Image28, Look]:

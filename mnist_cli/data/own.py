@@ -67,16 +67,14 @@ def read_own(path: Path, cache: Path, on_event: OnEvent, *, as_digits: bool) -> 
     key = kept.make_key(files, as_digits=as_digits)
     origin = hashlib.sha256(f"{place} {as_digits}".encode(errors="surrogateescape")).hexdigest()
     kept_file = cache / "own" / f"{origin[:32]}.npz"
-    contents = kept.load(kept_file, key)
-    if contents is None:
-        report = partial(_report, str(path), on_event)
-        contents = form.read(place, report, as_digits=as_digits)
-        if form.list_files(place) != files:
-            raise MnistCliError(f"{path} changed while it was read; run again")
-        images = _unite(path, contents)
+    known = kept.load(kept_file, key)
+    report = partial(_report, str(path), on_event)
+    contents = known or form.read(place, report, as_digits=as_digits)
+    if known is None and form.list_files(place) != files:
+        raise MnistCliError(f"{path} changed while it was read; run again")
+    images = _unite(path, contents)
+    if known is None:
         kept.keep(kept_file, key, contents, on_event)
-    else:
-        images = _unite(path, contents)
     on_event(Notice(f"{path}: {contents.done}"))
     return images
 
