@@ -20,6 +20,7 @@ from mnist_cli.networks.tracing import Traced, trace
 from mnist_cli.report.features import headline, stage_title, weights_title
 from mnist_cli.report.pictures import features as drawing
 from mnist_cli.report.pictures.small_features import draw_features
+from mnist_cli.schema.datasets import DIGITS
 from mnist_cli.schema.results import FeaturesResult, Stage, StageOutput
 from mnist_cli.training.checkpoint import load
 from mnist_cli.training.examples import PIXEL_ORDER, images_to_device
@@ -43,6 +44,7 @@ def made_up(**outputs: np.ndarray[Any, Any]) -> tuple[FeaturesResult, Features]:
     result = FeaturesResult(
         *("a.safetensors", "net", "test image 7 of mnist", 7, 9, 0, 9),
         probabilities=(0.0,) * 9 + (1.0,),
+        classes=DIGITS,
         first_layer="Conv2d 3×3",
         weights_size=None if weights is None else weights.shape,
         stages=tuple(StageOutput(stage.operations, stage.output_size, 0, 1) for stage, _ in stages),

@@ -117,7 +117,8 @@ def _write_report(
     from mnist_cli.report.html.document import write_report
     from mnist_cli.workflows.summary import trace_networks
 
-    stages = trace_networks((row.network for row in result.models), networks)
+    names, num_classes = (row.network for row in result.models), len(result.dataset.classes)
+    stages = trace_networks(names, networks, num_classes)
     write_report(path, result, test_images_on_disk(result.dataset, data), stages)
 
 

@@ -11,7 +11,6 @@ from mnist_cli.cli.working import working
 from mnist_cli.errors import UsageError
 from mnist_cli.networks import registry
 from mnist_cli.report import console
-from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import DataOptions, FeaturesOptions
 
 EXAMPLES = """
@@ -37,7 +36,8 @@ def show_features(
         ),
     ] = FeaturesOptions.shift,
     raw: p.Raw = False,
-    dataset: p.Dataset = DatasetName.AUTO,
+    dataset: p.Dataset = DataOptions.dataset,  # type: ignore[assignment]
+    as_digits: p.AsDigits = DataOptions.as_digits,
     data_dir: p.DataDir = None,
     model: p.Code = None,
     output: Annotated[
@@ -63,7 +63,7 @@ def show_features(
         shift=shift,
         output=output,
         model=registry.resolve(model) if model else None,
-        data=DataOptions(dataset, data_dir),
+        data=p.data_options(dataset, data_dir, as_digits=as_digits),
         device=device,
     )
     from mnist_cli.workflows.show_features import find_features

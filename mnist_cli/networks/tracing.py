@@ -1,10 +1,11 @@
 """Follows an image through a network: its operations in their order, and their outputs."""
 
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +62,7 @@ class _Recorder(TorchFunctionMode):
         """Record until the end of the context."""
         # Hooks for all modules, because a scripted module takes none of its own.
         with (
-            torch.compiler.set_stance("force_eager"),  # compiled code calls no hooks
+            _uncompiled(),
             warnings.catch_warnings(action="ignore"),  # torch warns of hooks all the same
             register_module_forward_pre_hook(self._enter),
             register_module_forward_hook(self._leave),
@@ -123,6 +124,13 @@ class _Recorder(TorchFunctionMode):
             parameters=last.parameters + stage.parameters,
         )
         self.traced[-1] = replace(self.traced[-1], stage=joined, output=output)
+
+
+def _uncompiled() -> AbstractContextManager[object]:
+    """Run compiled networks as they were, because compiled code calls no hooks."""
+    nothing_is_compiled = "torch._dynamo" not in sys.modules  # which takes seconds to import
+    stance = nullcontext() if nothing_is_compiled else torch.compiler.set_stance("force_eager")
+    return cast("AbstractContextManager[object]", stance)
 
 
 def _is_layer(module: nn.Module, network: nn.Module) -> bool:

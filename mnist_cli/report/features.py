@@ -6,17 +6,18 @@ from mnist_cli.schema.results import FeaturesResult, StageOutput
 
 def headline(result: FeaturesResult) -> str:
     """`cnn.safetensors on test image 7 of mnist (a 9): predicts 9 (99.80 %)`."""
-    label = "" if result.label is None else f" (a {result.label})"
+    label = "" if result.label is None else f" (a {result.classes[result.label]})"
     side = "right" if result.shift > 0 else "left"
     moved = f", moved {plural(abs(result.shift), 'pixel')} to the {side}" if result.shift else ""
     probability = format_percent(max(result.probabilities))
-    predicts = f"predicts {result.prediction} ({probability})"
+    predicts = f"predicts {result.classes[result.prediction]} ({probability})"
     return f"{result.checkpoint} on {result.image}{label}{moved}: {predicts}"
 
 
 def occlusion_title(result: FeaturesResult) -> str:
     """What the occlusion map shows."""
-    return f"Where it looks: how many points {result.prediction} loses without 5×5 pixels"
+    name = result.classes[result.prediction]
+    return f"Where it looks: how many points {name} loses without 5×5 pixels"
 
 
 def weights_title(result: FeaturesResult, most: int) -> str:

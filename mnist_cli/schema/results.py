@@ -256,8 +256,8 @@ class StageOutput:
 class FeaturesResult:
     """What a network makes of one image: a picture file, or a test image with index and label.
 
-    `probabilities` are those of the classes 0 to 9. `occlusion` has a value for each pixel, row by
-    row: how much the probability of `prediction` falls when a square around the pixel is black.
+    `label` and `prediction` are positions in `classes`. `occlusion` has a value for each pixel, row
+    by row: how much the probability of `prediction` falls when a square around it is black.
     """
 
     checkpoint: str
@@ -268,6 +268,7 @@ class FeaturesResult:
     shift: int
     prediction: int
     probabilities: tuple[float, ...]
+    classes: tuple[str, ...]
     first_layer: str
     weights_size: tuple[int, ...] | None
     """Number, height and width of the images that the first layer's weights make, if they do."""

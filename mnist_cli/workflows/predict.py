@@ -1,23 +1,23 @@
 """`predict`: predicts the digits in the user's pictures."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mnist_cli.data.fitting import fit, flatten
-from mnist_cli.data.mnist_form import to_brightness, to_mnist_form
-from mnist_cli.data.pictures import decode, list_pictures, read_picture
+from mnist_cli.data.pictures import list_pictures
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.building import PROBABILITIES, outputs_probabilities
+from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.results import LOW_CONFIDENCE, PictureResult, PredictResult
 from mnist_cli.training.checkpoint import load
 from mnist_cli.training.device import place, resolve_device
 from mnist_cli.training.examples import images_to_device
+from mnist_cli.workflows.pictures import read_as_trained
 from mnist_cli.workflows.shared import predict_probabilities, restore_network
 
 Image28 = NDArray[np.uint8]
@@ -48,8 +48,7 @@ def predict_pictures(
     model = restore_network(saved, custom, on_event)
     if custom and outputs_probabilities(model):
         on_event(Notice(f"{saved.record.model} {PROBABILITIES}"))
-    as_digits = saved.record.dataset.has_digit_form
-    read = list(_read(pictures, to_brightness if raw else to_mnist_form if as_digits else None))
+    read = list(_read(pictures, saved.record.dataset, raw=raw))
     images = [image for _, image in read if not isinstance(image, str)]
     seen = np.array(images, np.uint8).reshape(-1, 28, 28)  # there may be none
     rows = iter(predict_probabilities(place(model, device), images_to_device(seen, device)))
@@ -69,12 +68,9 @@ def predict_pictures(
 
 
 def _read(
-    pictures: Iterable[Path], convert: Callable[[NDArray[np.float32]], Image28] | None
+    pictures: Iterable[Path], trained_on: DatasetInfo, *, raw: bool
 ) -> Iterator[tuple[str, Image28 | str]]:
-    """Yield the name of each picture, with its 28×28 pixels or why it cannot be read.
-
-    Without `convert`, pictures are fitted as those of an own dataset.
-    """
+    """Yield the name of each picture, with its 28×28 pixels or why it cannot be read."""
     for path in pictures:
         try:
             files = list_pictures(path)
@@ -83,12 +79,9 @@ def _read(
             continue
         for file in files:
             try:
-                image = convert(read_picture(file)) if convert else fit(decode(file, flatten))[0]
-                yield _escape(file), image
+                yield _escape(file), read_as_trained(file, trained_on, raw=raw)
             except MnistCliError as error:
                 yield _escape(file), _escape(error)
-            except ValueError as error:
-                yield _escape(file), _escape(f"{file}: {error}")
 
 
 def _escape(text: object) -> str:

@@ -54,7 +54,7 @@ def restore_network(saved: Checkpoint, custom: ModelSpec | None, on_event: OnEve
 
 
 def predict_probabilities(model: nn.Module, images: Tensor) -> Tensor:
-    """Float64 N×10 on the CPU; raises MnistCliError if an output is not finite."""
+    """Float64 N×classes on the CPU; raises MnistCliError if an output is not finite."""
     if not len(images):
         return torch.empty(0)
     probabilities = predict(model, images).double().softmax(1)

@@ -5,9 +5,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mnist_cli.data import datasets
-from mnist_cli.data.mnist_form import SIDE, to_brightness, to_mnist_form
-from mnist_cli.data.pictures import read_picture
-from mnist_cli.errors import MnistCliError, UsageError
+from mnist_cli.data.mnist_form import SIDE
+from mnist_cli.errors import UsageError
 from mnist_cli.networks.features import (
     Features,
     Floats,
@@ -23,6 +22,7 @@ from mnist_cli.schema.results import FeaturesResult, Stage, StageOutput
 from mnist_cli.training.checkpoint import Checkpoint, load
 from mnist_cli.training.device import place, resolve_device
 from mnist_cli.training.examples import PIXEL_ORDER, images_to_device
+from mnist_cli.workflows.pictures import read_as_trained
 from mnist_cli.workflows.shared import choose_data, predict_probabilities, restore_network
 
 Image28 = NDArray[np.uint8]
@@ -64,6 +64,7 @@ def find_features(options: FeaturesOptions, on_event: OnEvent) -> tuple[Features
         shift=options.shift,
         prediction=prediction,
         probabilities=tuple(probabilities.tolist()),
+        classes=saved.record.dataset.classes,
         first_layer=first.stage.operations[0] if first else "",
         weights_size=None if features.weights is None else features.weights.shape,
         stages=tuple(_describe(*each) for each in features.outputs),
@@ -84,11 +85,8 @@ def _find_image(
     """The name, pixels and label of the image."""
     if options.picture:
         name = str(options.picture).encode("utf-8", "backslashreplace").decode()
-        convert = to_brightness if options.raw else to_mnist_form
-        try:
-            return name, convert(read_picture(options.picture)), None
-        except ValueError as error:
-            raise MnistCliError(f"{name}: {error}") from error
+        image = read_as_trained(options.picture, saved.record.dataset, raw=options.raw)
+        return name, image, None
     data = choose_data(options.data, saved)
     info, test = datasets.load_test(data, on_event, saved.record.dataset)
     if options.index >= len(test.labels):

@@ -27,7 +27,7 @@ def summarize_networks(spec: ModelSpec | None, batch_size: int) -> tuple[Summary
 
 
 def trace_networks(
-    names: Iterable[str], specs: Iterable[ModelSpec]
+    names: Iterable[str], specs: Iterable[ModelSpec], num_classes: int
 ) -> dict[str, tuple[Stage, ...]]:
     """The stages of the named networks: of registered ones, and of custom ones among `specs`.
 
@@ -38,7 +38,7 @@ def trace_networks(
     for name in dict.fromkeys(names):
         with suppress(MnistCliError):
             if spec := known.get(name) or find_registered(name):
-                stages[name] = _trace(spec.name, build(spec, seed=0))
+                stages[name] = _trace(spec.name, build(spec, 0, num_classes))
     return stages
 
 

@@ -13,8 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mnist_cli.networks.features import Features, Floats
 from mnist_cli.report import features as texts
-from mnist_cli.report.pictures.style import COLOURS, plain, save_figure
-from mnist_cli.schema.datasets import NUM_CLASSES
+from mnist_cli.report.pictures.style import COLOURS, as_label, plain, save_figure
 from mnist_cli.schema.results import FeaturesResult
 from mnist_cli.system.streams import visible
 
@@ -25,6 +24,7 @@ COLUMNS, LARGEST = 16, 1.0  # images in a line, and the inches of one
 MOST_IMAGES, MOST_UNITS = 64, 256  # of a stage
 FINE = 28  # an image with fewer pixels is enlarged, so that the gaps are of equal width
 GAPS = 14  # the gap between images is that part of their width
+MOST_CLASSES = 10  # of which the probability is shown
 BARS, BELOW, BAR = 0.8, 0.2, 0.28  # height of a bar chart, its tick labels, width of a bar
 
 # Negative is blue, zero white and positive red, as the colour-blind can tell.
@@ -96,14 +96,22 @@ def _draw_top(figure: Figure, top: float, result: FeaturesResult, features: Feat
         axes.set_xticks([0, 9, 18, 27])
         axes.set_yticks([0, 9, 18, 27])
         axes.tick_params(labelsize=8)
-    bars = _add_axes(figure, 7.0, top, WIDTH - 7.0 - MARGIN, ROW)
-    classes = range(NUM_CLASSES)
-    colours = [COLOURS[1] if each == result.prediction else "0.6" for each in classes]
-    bars.barh(classes, np.array(result.probabilities) * 100, color=colours)
-    bars.set(xlim=(0, 100), ylim=(9.6, -0.6), yticks=classes)
-    bars.set_title("Probability of each class (%)", fontsize=10, loc="left")
-    bars.tick_params(labelsize=8)
-    plain(bars)
+    _draw_probabilities(_add_axes(figure, 7.0, top, WIDTH - 7.0 - MARGIN, ROW), result)
+
+
+def _draw_probabilities(axes: Axes, result: FeaturesResult) -> None:
+    """A bar for each class, or for the likeliest of many."""
+    percent = np.array(result.probabilities) * 100
+    shown = np.sort(np.argsort(-percent, kind="stable")[:MOST_CLASSES])
+    colours = [COLOURS[1] if each == result.prediction else "0.6" for each in shown]
+    names = [as_label(result.classes[each]) for each in shown]
+    places = range(len(shown))  # two names may be drawn alike
+    axes.barh(places, percent[shown], color=colours)
+    axes.set(xlim=(0, 100), ylim=(len(shown) - 0.4, -0.6), yticks=places, yticklabels=names)
+    which = "each class" if len(shown) == len(percent) else f"the {len(shown)} likeliest classes"
+    axes.set_title(f"Probability of {which} (%)", fontsize=10, loc="left")
+    axes.tick_params(labelsize=8)
+    plain(axes)
 
 
 def _draw_units(axes: Axes, values: Floats) -> None:

@@ -142,7 +142,8 @@ def plain(axes: Axes) -> None:
 def save_figure(figure: Figure, path: Path, words: str = "") -> None:
     """Write `figure` in the format of the suffix; the same figure gives the same bytes.
 
-    `words` say in the file what it shows, for people who do not see it. Raises MnistCliError if the file cannot be written.
+    `words` say in the file what it shows, for people who do not see it. Raises MnistCliError if the
+    file cannot be written.
     """
     suffix = path.suffix.lower().removeprefix(".")
     drawn = BytesIO()
