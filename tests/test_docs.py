@@ -58,7 +58,7 @@ def made_small(arguments: list[str]) -> list[str]:
         else:
             kept.append(item)
     del small["--seeds"]
-    if name in {"summary", "predict"} or exports:
+    if name in {"summary", "predict", "--version"} or exports:
         del small["--dataset"]
     return [*kept, *(word for pair in small.items() for word in pair)]
 

@@ -196,6 +196,17 @@ def test_values_of_zero_and_a_black_image_are_drawn(figures: list[Any]) -> None:
     figures[0].draw_without_rendering()
 
 
+def test_of_many_classes_the_likeliest_have_bars(figures: list[Any]) -> None:
+    result, features = made_up(out=np.ones(3, np.float32))
+    chances = tuple(number / 78 for number in range(13))  # the least three have no bar
+    many = replace(result, probabilities=chances, prediction=12, classes=tuple("abcdefghijklm"))
+    drawing.save_features(Path("a.png"), many, features)
+    bars = figures[0].axes[3]
+    assert [label.get_text() for label in bars.get_yticklabels()] == list("defghijklm")
+    assert "the 10 likeliest classes" in bars.get_title(loc="left")
+    assert bars.patches[-1].get_facecolor() != bars.patches[0].get_facecolor()
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_the_terminal_draws_within_its_width(width: int) -> None:
     maps = np.zeros((40, 7, 7), np.float32)

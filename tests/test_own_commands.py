@@ -93,6 +93,13 @@ def test_names_of_classes_are_in_every_table_and_file(run_cli: RunCli) -> None:
         *("show-samples", *pets, "--checkpoint", "tinycnn.safetensors", "--label", "dog")
     )
     assert "dog, predicted dog" in shown.out and "cat" not in shown.out
+    seen = run_cli("show-features", "tinycnn.safetensors", *pets, "--index", 13)
+    assert "test image 13 of pets/ (a cat): predicts cat (" in seen.out
+    assert "how many points cat loses" in seen.out
+    picture = ("show-features", "tinycnn.safetensors", "pets/test/dog/3.png")
+    followed = run_cli(*picture, "--json", "--output", "dog.svg").json
+    assert (followed["prediction"], followed["classes"]) == (2, ["bee", "cat", "dog"])
+    assert "predicts dog" in Path("dog.svg").read_text()
     unknown = run_cli("show-samples", *pets, "--label", "cow")
     assert unknown.err.endswith("error: --label is one of bee, cat, dog, not cow\n")
 

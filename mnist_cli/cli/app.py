@@ -23,7 +23,7 @@ from mnist_cli.system.files import from_here
 from mnist_cli.system.streams import say
 
 VERSION_HELP = "Print versions, the folders of caches with their sizes, and licences."
-FEW_OPTIONS = 12  # --help shows this many options, or fewer, in one panel
+FEW_OPTIONS = 11  # --help shows this many options, or fewer, in one panel
 
 
 class PlainCommand(TyperCommand):

@@ -196,7 +196,7 @@ def check_seed(seed: int) -> int:
 model_argument = partial(typer.Argument, metavar="MODEL", autocompletion=complete_model)
 CheckpointFile = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A file from train.")]
 RAW_HELP = "Do not convert pictures: they have 28x28 pixels, light on dark."
-Raw = Annotated[bool, typer.Option("--raw", help=RAW_HELP)]
+Raw = Annotated[bool, data_option("--raw", help=RAW_HELP)]
 
 Dataset = Annotated[
     Path,
@@ -204,8 +204,8 @@ Dataset = Annotated[
         parser=dataset,
         metavar="DATA",
         help="auto, mnist, mnist5k, fashion-mnist, kmnist, or your own: a folder of class folders, "
-        "or FILE.npz. auto is the dataset of the checkpoint, else MNIST if it is on disk or "
-        "downloads quickly, else mnist5k.",
+        "or FILE.npz. auto is the checkpoint's, else MNIST if it is on disk or downloads quickly, "
+        "else mnist5k.",
     ),
 ]
 AsDigits = Annotated[

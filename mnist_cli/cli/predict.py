@@ -32,7 +32,7 @@ def predict(
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> int:
-    """Predict the digits in your own pictures, with probabilities."""
+    """Predict the classes of your own pictures, with probabilities."""
     spec = registry.resolve(model) if model else None
     from mnist_cli.report.pictures import terminal
     from mnist_cli.workflows.predict import predict_pictures

@@ -23,7 +23,7 @@ def show_features(
     checkpoint: p.CheckpointFile,
     image: Annotated[
         Path | None,
-        typer.Argument(metavar="IMAGE", help="A picture of one digit.", show_default="--index 0"),
+        typer.Argument(metavar="IMAGE", help="A picture, instead of a test image.", show_default="--index 0"),
     ] = None,
     index: Annotated[
         int | None,

@@ -41,7 +41,7 @@ def show_samples(
     seed: Annotated[
         int,
         p.seed_option(
-            help="Seed of the choice of images and of --augment.", rich_help_panel=p.DATA
+            help="Seed of the choice and of --augment.", rich_help_panel=p.DATA
         ),
     ] = SamplesOptions.seed,
     dataset: p.Dataset = DataOptions.dataset,  # type: ignore[assignment]

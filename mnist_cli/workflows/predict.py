@@ -32,7 +32,7 @@ def predict_pictures(
     *,
     raw: bool,
 ) -> tuple[PredictResult, Image28]:
-    """Predict the digits in pictures; a picture that cannot be read has a failure instead.
+    """Predict the classes of pictures; a picture that cannot be read has a failure instead.
 
     `pictures` are files, folders or `-` for standard input; if `raw`, they are not converted.
 
