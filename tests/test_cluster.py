@@ -124,6 +124,7 @@ def runs(path: str) -> int:
     return Path(path).read_bytes().count(b'"run"')
 
 
+@pytest.mark.full  # it takes nine seconds
 def test_workers_that_do_not_fit_are_named(begin: Begin, tmp_path: Path) -> None:
     older = tmp_path / "older" / "mnist_cli"
     older.mkdir(parents=True)

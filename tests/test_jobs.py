@@ -239,6 +239,7 @@ def test_a_worker_that_is_killed_while_it_starts() -> None:
     assert line.startswith("error: worker processes did not start (")
 
 
+@pytest.mark.full  # it takes eight seconds
 def test_seeds_are_added_by_several_workers_too(run_cli: RunCli) -> None:
     command = ("compare", "mlp", "own.py:net", *DATA, "--seeds", "auto", "--max-seeds", "5")
     alone = run_cli(*command, "--threads", "1", "--journal", "1.jsonl")

@@ -96,7 +96,7 @@ def test_names_of_classes_are_in_every_table_and_file(run_cli: RunCli) -> None:
     seen = run_cli("show-features", "tinycnn.safetensors", *pets, "--index", 13)
     assert "test image 13 of pets/ (a cat): predicts cat (" in seen.out
     assert "how many points cat loses" in seen.out
-    picture = ("show-features", "tinycnn.safetensors", "pets/test/dog/3.png")
+    picture = ("show-features", "tinycnn.safetensors", "pets/test/dog/11.png")
     followed = run_cli(*picture, "--json", "--output", "dog.svg").json
     assert (followed["prediction"], followed["classes"]) == (2, ["bee", "cat", "dog"])
     assert "predicts dog" in Path("dog.svg").read_text()

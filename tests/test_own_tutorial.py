@@ -5,12 +5,15 @@ import runpy
 import shlex
 from pathlib import Path
 
+import pytest
+
 from mnist_cli.errors import ExitCode
 from tests.conftest import RunCli
 
 PAGE = Path(__file__).parents[1] / ".github/docs/your-own-images.md"
 
 
+@pytest.mark.full  # it takes 20 seconds
 def test_every_line_of_the_tutorial_runs_and_does_what_it_says(run_cli: RunCli) -> None:
     outputs = {}
     for language, code in re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL):
