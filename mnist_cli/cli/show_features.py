@@ -23,7 +23,9 @@ def show_features(
     checkpoint: p.CheckpointFile,
     image: Annotated[
         Path | None,
-        typer.Argument(metavar="IMAGE", help="A picture, instead of a test image.", show_default="--index 0"),
+        typer.Argument(
+            metavar="IMAGE", help="A picture, instead of a test image.", show_default="--index 0"
+        ),
     ] = None,
     index: Annotated[
         int | None,

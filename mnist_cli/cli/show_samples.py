@@ -40,9 +40,7 @@ def show_samples(
     ] = None,
     seed: Annotated[
         int,
-        p.seed_option(
-            help="Seed of the choice and of --augment.", rich_help_panel=p.DATA
-        ),
+        p.seed_option(help="Seed of the choice and of --augment.", rich_help_panel=p.DATA),
     ] = SamplesOptions.seed,
     dataset: p.Dataset = DataOptions.dataset,  # type: ignore[assignment]
     as_digits: p.AsDigits = DataOptions.as_digits,
