@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_cli.data.datasets import Dataset
+from mnist_cli.data.dataset import Dataset
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema import events

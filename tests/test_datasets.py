@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mnist_cli.data import datasets, download, mnist5k
+from mnist_cli.data.dataset import Dataset
 from mnist_cli.data.download import Limits
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError, UsageError
@@ -26,7 +27,7 @@ AUTO = DataOptions(DatasetName.AUTO, Path("data"))
 RAW = Path("data", "KMNIST", "raw")
 
 
-def load(options: DataOptions) -> tuple[datasets.Dataset, list[Event]]:
+def load(options: DataOptions) -> tuple[Dataset, list[Event]]:
     events: list[Event] = []
     return datasets.load(options, events.append), events
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.data.dataset import LabelledImages
 from mnist_cli.errors import ExitCode, Interrupted, MnistCliError, Terminated
 from mnist_cli.execution.trainer import Trainer
 from mnist_cli.networks import isolation

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mnist_cli.data import datasets
-from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.data.dataset import LabelledImages
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.networks import registry
 from mnist_cli.networks.building import build

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mnist_cli.cli import parameters
 from mnist_cli.data import datasets, folders, idx_folders, npz, own, parts
-from mnist_cli.data.datasets import Dataset
+from mnist_cli.data.dataset import Dataset, LabelledImages, from_bytes, identify, to_bytes
 from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.datasets import DatasetInfo, DatasetName
@@ -58,9 +58,7 @@ def test_each_format_gives_the_images_and_the_hash_of_the_published_dataset(name
     assert np.array_equal(dataset.train.labels, train[1])
     assert np.array_equal(dataset.test.images, test[0])
     assert dataset.test.labels.dtype == np.uint8
-    published = datasets._identify(
-        "mnist", datasets.LabelledImages(*test), datasets.LabelledImages(*train)
-    ).info
+    published = identify("mnist", LabelledImages(*test), LabelledImages(*train)).info
     assert dataset.info.sha256 == published.sha256
     assert dataset.info.test_sha256 == published.test_sha256
     assert dataset.info.classes == published.classes
@@ -116,7 +114,7 @@ def test_more_than_256_classes_have_larger_labels_which_survive_the_way_to_a_wor
     write_npz(Path("a.npz"), train=(images, labels), test=(images, labels))
     dataset = load(Path("a.npz"))
     assert dataset.train.labels.dtype == np.uint16 and dataset.train.labels.max() == 299
-    arrived = datasets.from_bytes(dataset.info, datasets.to_bytes(dataset))
+    arrived = from_bytes(dataset.info, to_bytes(dataset))
     assert np.array_equal(arrived.train.labels, labels)
     assert np.array_equal(arrived.test.images, images)
 

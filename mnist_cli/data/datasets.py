@@ -1,22 +1,26 @@
 """Loads a dataset by name: from disk, from a mirror, or the bundled subset."""
 
-import hashlib
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cli.data.classes import choose_label_type, renumber
-from mnist_cli.data.hold_out import choose_held_out
+from mnist_cli.data.dataset import (
+    Dataset,
+    LabelledImages,
+    divide,
+    hold_images_out,
+    identify,
+    use_classes,
+)
 from mnist_cli.data.idx import damage_error, read_idx
 from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.datasets import (
-    DIGITS,
     MOST_TEST_IMAGES,
     NOT_COMPARABLE,
     NUM_CLASSES,
@@ -28,24 +32,6 @@ from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.options import VAL, DataOptions
 from mnist_cli.system.files import absolute, explaining
 from mnist_cli.system.folders import user_cache
-
-
-@dataclass(frozen=True)
-class LabelledImages:
-    """`images` uint8 N×28×28, `labels` N from 0 on: uint8, or uint16 for more than 256 classes."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.unsignedinteger]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """The training and test images; `train` is empty if only `test` was loaded."""
-
-    info: DatasetInfo
-    train: LabelledImages
-    test: LabelledImages
-
 
 Splits = tuple[Split, ...]
 BOTH: Splits = (Split.TRAIN, Split.TEST)
@@ -89,7 +75,7 @@ def load(options: DataOptions, on_event: OnEvent, splits: Splits = BOTH) -> Data
                 f"{NOT_COMPARABLE} (--dataset mnist5k skips the download)"
             )
         )
-        return _split(_load_bundled(), options.hold_out)
+        return hold_images_out(_load_bundled(), options.hold_out)
     if dataset := load_local(options, splits):
         return dataset
     raise MnistCliError(f"files in {raw} were removed; run again")
@@ -122,7 +108,7 @@ def load_own(
         raise MnistCliError(
             f"{options.dataset} has more than {MOST_TEST_IMAGES:,} test images; keep fewer"
         )
-    dataset = _identify(options.name, test, train if len(train.labels) else None, own.classes)
+    dataset = identify(options.name, test, train if len(train.labels) else None, own.classes)
     hold_out = len(test.labels) if holds_out_val else 0
     info = replace(
         dataset.info,
@@ -132,7 +118,7 @@ def load_own(
     )
     _warn_of_sizes(info, on_event)
     dataset = replace(dataset, info=info)
-    return dataset if holds_out_val else _split(dataset, options.hold_out)
+    return dataset if holds_out_val else hold_images_out(dataset, options.hold_out)
 
 
 def _choose_test(
@@ -151,7 +137,7 @@ def _choose_test(
         raise MnistCliError(
             f"{path} has a class with one image and no test images; give each class two or more"
         )
-    train, test = _divide(train, TEST_SHARE)
+    train, test = divide(train, TEST_SHARE)
     on_event(
         Notice(
             f"{path} has no test images: {len(test.labels):,} of its images, a fifth of each class "
@@ -159,27 +145,6 @@ def _choose_test(
         )
     )
     return train, test
-
-
-def use_classes(dataset: Dataset, trained_on: DatasetInfo) -> Dataset:
-    """Number the classes of `dataset` as the checkpoint that was `trained_on` others does.
-
-    Raises UsageError if that does not know a class.
-    """
-    info, classes = dataset.info, trained_on.classes
-    if info.classes == classes:
-        return dataset
-    if unknown := [name for name in info.classes if name not in classes]:
-        raise UsageError(
-            f"{info.name} has the class {unknown[0]}, but the checkpoint was trained on the "
-            f"classes of {trained_on.name}: {trained_on.class_list}"
-        )
-    train, test = (
-        LabelledImages(part.images, renumber(part.labels, info.classes, classes))
-        for part in (dataset.train, dataset.test)
-    )
-    same = _identify(info.name, test, train if info.num_train else None, classes)
-    return replace(same, info=replace(same.info, hold_out=info.hold_out, as_digits=info.as_digits))
 
 
 def load_test(
@@ -221,13 +186,13 @@ def load_test(
 def load_local(options: DataOptions, splits: Splits = BOTH) -> Dataset | None:
     """Load a published dataset from disk, or from `prefetch`; None if a file is missing."""
     if options.dataset == DatasetName.MNIST5K:
-        return _split(_load_bundled(), options.hold_out)
+        return hold_images_out(_load_bundled(), options.hold_out)
     name, source, raw = _locate(options)
     if _list_missing(source, raw, splits):
         return None
     future = _prefetched.pop((raw, splits), None)
     dataset = future.result() if future else _read(name, source, raw, splits)
-    return _split(dataset, options.hold_out)
+    return hold_images_out(dataset, options.hold_out)
 
 
 def prefetch(options: DataOptions, splits: Splits = BOTH) -> None:
@@ -255,30 +220,6 @@ def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.u
     if dataset is None or dataset.info.test_sha256 != info.test_sha256:
         return None
     return dataset.test.images
-
-
-def to_bytes(dataset: Dataset) -> tuple[bytes, bytes, bytes, bytes]:
-    """Training images and labels, test images and labels: a byte for each pixel and label."""
-    train, test = dataset.train, dataset.test
-    return (
-        train.images.tobytes(),
-        train.labels.tobytes(),
-        test.images.tobytes(),
-        test.labels.tobytes(),
-    )
-
-
-def from_bytes(info: DatasetInfo, packed: tuple[bytes, bytes, bytes, bytes]) -> Dataset:
-    """Make the dataset that `info` describes from what `to_bytes` returned."""
-    label_type = choose_label_type(info.classes)
-    train, test = (
-        LabelledImages(
-            np.frombuffer(packed[index], np.uint8).reshape(-1, 28, 28),
-            np.frombuffer(packed[index + 1], label_type),
-        )
-        for index in (0, 2)
-    )
-    return Dataset(info, train, test)
 
 
 def _locate(options: DataOptions) -> tuple[DatasetName, Source, Path]:
@@ -317,7 +258,7 @@ def _read(name: DatasetName, source: Source, raw: Path, splits: Splits) -> Datas
     parts = {split: _read_labelled(raw, *_list_files(source, (split,))) for split in splits}
     if len(parts[Split.TEST].labels) > MOST_TEST_IMAGES:
         raise MnistCliError(f"{raw} has more than {MOST_TEST_IMAGES:,} test images; keep fewer")
-    return _identify(name, parts[Split.TEST], parts.get(Split.TRAIN))
+    return identify(name, parts[Split.TEST], parts.get(Split.TRAIN))
 
 
 def _read_labelled(raw: Path, *files: KnownFile) -> LabelledImages:
@@ -347,25 +288,7 @@ def _read_file(raw: Path, file: KnownFile) -> tuple[Path, NDArray[np.uint8]]:
 
 def _load_bundled() -> Dataset:
     train, test = read_mnist5k()
-    return _identify(DatasetName.MNIST5K, LabelledImages(*test), LabelledImages(*train))
-
-
-def _split(dataset: Dataset, hold_out: float | None) -> Dataset:
-    """Replace the test images by training images that are held out, if any."""
-    if hold_out is None:
-        return dataset
-    if hold_out == VAL:
-        raise UsageError(
-            f"{dataset.info.name} has no validation images; hold out training images, such as "
-            "--hold-out 0.1"
-        )
-    train, validation = _divide(dataset.train, hold_out)
-    if len(validation.labels) > MOST_TEST_IMAGES:
-        raise UsageError(f"at most {MOST_TEST_IMAGES:,} images can be held out; choose fewer")
-    info = dataset.info
-    split = _identify(info.name, validation, train, info.classes)
-    count = len(validation.labels)
-    return replace(split, info=replace(split.info, hold_out=count, as_digits=info.as_digits))
+    return identify(DatasetName.MNIST5K, LabelledImages(*test), LabelledImages(*train))
 
 
 def _warn_of_sizes(info: DatasetInfo, on_event: OnEvent) -> None:
@@ -378,38 +301,3 @@ def _warn_of_sizes(info: DatasetInfo, on_event: OnEvent) -> None:
                 f"{info.evaluated_on} images: balanced accuracy, the mean over classes, is shown"
             )
         )
-
-
-def _divide(images: LabelledImages, fraction: float) -> tuple[LabelledImages, LabelledImages]:
-    """The images without, and those of the part of each class that `choose_held_out` chooses."""
-    mask = choose_held_out(images.labels, fraction)
-    rest, chosen = (
-        LabelledImages(images.images[part], images.labels[part]) for part in (~mask, mask)
-    )
-    return rest, chosen
-
-
-def _identify(
-    name: str,
-    test: LabelledImages,
-    train: LabelledImages | None,
-    classes: tuple[str, ...] = DIGITS,
-) -> Dataset:
-    note = NOT_COMPARABLE if name == DatasetName.MNIST5K else None
-    both_sha256 = _sha256(train, test) if train else ""
-    train = train or LabelledImages(test.images[:0], test.labels[:0])
-    sizes = len(train.labels), len(test.labels)
-    info = DatasetInfo(
-        *(str(name), *sizes, both_sha256, note, _sha256(test)),
-        classes=classes,
-        class_sizes=tuple(np.bincount(test.labels, minlength=len(classes)).tolist()),
-    )
-    return Dataset(info, train, test)
-
-
-def _sha256(*parts: LabelledImages) -> str:
-    total = hashlib.sha256()
-    for part in parts:
-        for array in (part.images, part.labels):
-            total.update(np.ascontiguousarray(array).data)
-    return total.hexdigest()

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 
-from mnist_cli.data.datasets import Dataset
+from mnist_cli.data.dataset import Dataset
 from mnist_cli.execution.trainer import Trainer
 from mnist_cli.formatting import plural
 from mnist_cli.schema.comparison import Run

@@ -18,7 +18,7 @@ from typing import Any
 
 from distributed import KilledWorker
 
-from mnist_cli.data.datasets import Dataset, to_bytes
+from mnist_cli.data.dataset import Dataset, to_bytes
 from mnist_cli.errors import MnistCliError
 from mnist_cli.execution import answers, worker
 from mnist_cli.execution.answers import Question

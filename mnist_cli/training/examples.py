@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.data.dataset import LabelledImages
 from mnist_cli.schema.protocol import Protocol
 
 PIXEL_ORDER = torch.randperm(28 * 28, generator=torch.Generator().manual_seed(0))

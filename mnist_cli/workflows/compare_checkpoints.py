@@ -9,7 +9,7 @@ from torch import nn
 
 from mnist_cli.comparison import statistics
 from mnist_cli.data import datasets
-from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.data.dataset import LabelledImages
 from mnist_cli.errors import UsageError
 from mnist_cli.formatting import plural
 from mnist_cli.networks.registry import find_registered

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from mnist_cli.data import datasets
-from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.data.dataset import LabelledImages, use_classes
 from mnist_cli.errors import UsageError
 from mnist_cli.schema.augmentation import Augmentation
 from mnist_cli.schema.datasets import DatasetInfo, Split
@@ -37,7 +37,7 @@ def choose_samples(
         info, labelled = datasets.load_test(data, on_event, saved.record.dataset if saved else None)
     else:
         dataset = datasets.load(data, on_event)
-        dataset = datasets.use_classes(dataset, saved.record.dataset) if saved else dataset
+        dataset = use_classes(dataset, saved.record.dataset) if saved else dataset
         info, labelled = dataset.info, dataset.train
     predictions = None if model is None else _predict(model, labelled, device)
 

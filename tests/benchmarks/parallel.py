@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mnist_cli.data import datasets
-from mnist_cli.data.datasets import Dataset
+from mnist_cli.data.dataset import Dataset
 from mnist_cli.execution import worker
 from mnist_cli.execution.executor import Executor, InProcess, executing
 from mnist_cli.networks.registry import MODELS

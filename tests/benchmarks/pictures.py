@@ -23,7 +23,7 @@ from rich.table import Table
 from torch import nn
 
 from mnist_cli.data import datasets
-from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.data.dataset import LabelledImages
 from mnist_cli.data.mnist_form import to_mnist_form
 from mnist_cli.data.pictures import read_picture
 from mnist_cli.networks import registry

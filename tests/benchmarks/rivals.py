@@ -7,7 +7,7 @@ from typing import Self
 
 import torch
 
-from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.data.dataset import LabelledImages
 from tests.idx_format import idx_bytes
 
 

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mnist_cli.data import datasets
-from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.data.dataset import LabelledImages
 from mnist_cli.networks import registry
 from mnist_cli.networks.building import build
 from mnist_cli.networks.complexity import count_operations

@@ -17,7 +17,7 @@ import numpy as np
 import typer
 
 from mnist_cli.data import datasets
-from mnist_cli.data.datasets import LabelledImages
+from mnist_cli.data.dataset import LabelledImages
 from mnist_cli.networks import registry
 from mnist_cli.networks.building import build
 from mnist_cli.networks.complexity import count_operations
