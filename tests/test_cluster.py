@@ -180,6 +180,7 @@ def test_somebody_else_who_listens_and_says_nothing(monkeypatch: pytest.MonkeyPa
             pass
 
 
+@pytest.mark.full  # it takes eight seconds
 def test_a_scheduler_that_does_not_answer_is_named() -> None:
     outcome = run_process("compare", "mlp", "--cluster", "tcp://127.0.0.1:9")
     assert outcome.code == ExitCode.FAILURE

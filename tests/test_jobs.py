@@ -200,6 +200,7 @@ def test_no_worker_is_left_whatever_ends_the_command(number: signal.Signals) -> 
         assert "Traceback" not in err
 
 
+@pytest.mark.full  # it takes six seconds for each signal
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_network_that_lets_no_thread_run_ends_with_the_command(number: signal.Signals) -> None:

@@ -164,6 +164,7 @@ def test_gates_and_plots(run_cli: RunCli) -> None:
     assert "paired by seed" in shown
 
 
+@pytest.mark.full  # it takes eight seconds
 def test_ctrl_c_and_on() -> None:
     command = (
         "compare",
