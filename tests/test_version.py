@@ -24,6 +24,8 @@ def test_the_files_of_caches_are_counted_and_no_others(
     raw, state = tmp_path / "data" / "MNIST" / "raw", tmp_path / "journals"
     raw.mkdir(parents=True)
     state.mkdir()
+    (tmp_path / "data" / "own").mkdir()
+    (tmp_path / "data" / "own" / "0123456789abcdef0123456789abcdef.npz").write_bytes(bytes(3000))
     (raw / "train-images-idx3-ubyte.gz").write_bytes(bytes(9_900_000))
     (raw / "t10k-images-idx3-ubyte.gz").write_bytes(bytes(1_600_000))
     (tmp_path / "data" / "photo.raw").write_bytes(bytes(7_000_000))
@@ -31,15 +33,16 @@ def test_the_files_of_caches_are_counted_and_no_others(
     (state / "notes.txt").write_bytes(bytes(4500))
     monkeypatch.setenv("MNIST_CLI_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("MNIST_CLI_STATE_DIR", "journals")
-    _, data, journals, _ = run_cli("--version").out.splitlines()
+    _, data, own, journals, _ = run_cli("--version").out.splitlines()
     assert data == f"Downloaded data: {tmp_path / 'data'} (11.5 MB)"
+    assert own == f"Copies of your own images: {tmp_path / 'data' / 'own'} (3.0 kB)"
     assert journals == f"Journals: {state} (4.5 kB)"
 
 
 def test_folders_that_are_not_there_yet(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_CLI_DATA_DIR", "none")
     monkeypatch.setenv("MNIST_CLI_STATE_DIR", "none")
-    assert run_cli("--version").out.count("none (0.0 kB)") == 2
+    assert run_cli("--version").out.count(" (0.0 kB)\n") == 3
 
 
 def test_an_installation_without_torch(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ def describe_installation() -> list[str]:
         f"mnist-cli {__version__}, torch {_find_version('torch')}, "
         f"Python {platform.python_version()}",
         f"Downloaded data: {data} ({_measure(data, '*/raw/*')})",
+        f"Copies of your own images: {data / 'own'} ({_measure(data, 'own/*.npz')})",
         f"Journals: {folders.state()} ({_measure(folders.state(), 'compare-*')})",
         LICENCES,
     ]
