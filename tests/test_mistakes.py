@@ -32,6 +32,14 @@ def test_what_is_kept_comes_back() -> None:
     assert mistakes.decode(mistakes.encode(LABELS, LABELS), 6).tolist() == [255] * 6
 
 
+def test_answers_that_are_empty_are_damaged_and_not_unknown() -> None:
+    runs = [Run(seed, 1, 0.5, 0.1, 1.0, mistakes=text) for seed, text in enumerate((None, ""))]
+    info = DatasetInfo("made", 40, len(LABELS), "")
+    assert mistakes.decode_runs(runs[:1], info).shape == (0, 6)
+    with pytest.raises(ValueError, match="not those of 6 images"):
+        mistakes.decode_runs(runs, info)
+
+
 def test_four_wrong_answers_in_a_hundred_take_a_kilobyte() -> None:
     chance = np.random.default_rng(0)
     labels = chance.integers(0, 10, 10_000)

@@ -55,9 +55,13 @@ def is_wrong(codes: Codes) -> NDArray[np.bool_]:
 
 
 def decode_runs(runs: Sequence[Run], dataset: DatasetInfo) -> Codes:
-    """Decode the R runs that have mistakes, as R×N codes; raises ValueError as `decode` does."""
+    """Decode the answers of all runs that have them: codes as in `decode`, a row for each run.
+
+    Raises ValueError if those of a run are damaged.
+    """
     num_test, num_classes = dataset.num_test, len(dataset.classes)
-    known = [decode(run.mistakes, num_test, num_classes) for run in runs if run.mistakes]
+    texts = [run.mistakes for run in runs if run.mistakes is not None]
+    known = [decode(text, num_test, num_classes) for text in texts]
     return np.stack(known) if known else np.empty((0, num_test), np.uint8)
 
 

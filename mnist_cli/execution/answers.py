@@ -62,7 +62,8 @@ def read_answer(
     """
     try:
         read = from_json(WorkerAnswer, answer)
-        if isinstance(question, RunTask) and read.run and info:
+        if isinstance(question, RunTask) and read.run:
+            assert info, "a run is asked for after its dataset is known"
             _check_run(question, read.run, info, threads)
     except (ValueError, TypeError) as error:
         raise ValueError(f"gave an invalid answer ({str(error)[:200]})") from error
