@@ -2,14 +2,16 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from mnist_cli.errors import ExitCode
 from mnist_cli.report.html.document import page
+from mnist_cli.report.pictures import diagram as drawing
 from mnist_cli.report.pictures.diagram import CELL, MOST_DRAWN, MOST_WIDTH, PIXEL, lay_out
-from mnist_cli.schema.results import Stage
+from mnist_cli.schema.results import ModelSummary, Stage
 from tests.conftest import RunCli, write_files
 from tests.test_report_page import HOSTILE, Document, two
 
@@ -37,6 +39,27 @@ def test_channels_are_sheets_to_scale_and_units_are_cells() -> None:
     image = boxes[0]
     window = next(box for box in boxes if box.kind == "window")
     assert image.x <= window.x and window.x + window.width <= image.x + image.width
+
+
+def test_a_file_shows_all_of_a_diagram_with_the_title_above(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(drawing, "save_figure", lambda figure, path, words: drawn.append(figure))
+    stages = (INPUT, CONV, POOL, FLAT, LINEAR)
+    model = ModelSummary("net", 64, 8000, 8000, None, 0.2, None, 0.1, None, (), stages)
+    drawing.save_diagram(Path("a.svg"), model)
+    [axes] = drawn[0].axes
+    inside = axes.transAxes.inverted()
+    corners = [
+        inside.transform(axes.transData.transform(point))
+        for box in axes.patches
+        for point in (box.get_xy(), (box.get_x() + box.get_width(), box.get_y()))
+    ]
+    places = [inside.transform(axes.transData.transform(t.get_position())) for t in axes.texts]
+    assert all(0 <= x <= 1 and 0 <= y <= 1 for x, y in (*corners, *places))
+    title, legend, *labels = (y for _, y in places)
+    assert title > legend > max(y for _, y in corners) > max(labels)
 
 
 def test_more_than_sixteen_channels_are_sixteen_sheets() -> None:

@@ -184,6 +184,26 @@ def test_nothing_is_decoded_again_until_a_file_changes(monkeypatch: pytest.Monke
         load(Path("ours"))
 
 
+@pytest.mark.parametrize("form", ["npz", "idx"])
+def test_another_size_or_time_of_a_file_is_another_dataset(form: str) -> None:
+    images, labels = made(30)
+    place = Path("ours.npz" if form == "npz" else "ours")
+    write: Any = write_npz if form == "npz" else write_idx
+    file = place if form == "npz" else place / "train-images-idx3-ubyte"
+    write(place, train=(images, labels), test=(images, labels))
+    first = load(place).info
+    before = file.stat()
+    darker = images // 2
+    write(place, train=(darker, labels), test=(images, labels))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    second = load(place).info
+    assert second.sha256 != first.sha256
+    fewer = (images[:15], labels[:15])
+    write(place, train=fewer, test=(images, labels))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert load(place).info.num_train == 15
+
+
 def test_what_changes_while_it_is_read_is_refused_and_not_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

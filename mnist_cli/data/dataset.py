@@ -1,4 +1,7 @@
-"""A dataset in memory: its parts, its description, and what is made of it."""
+"""A dataset in memory: training and test images, and their description.
+
+Functions divide it, number its classes otherwise, and pack it as bytes.
+"""
 
 import hashlib
 from dataclasses import dataclass, replace

@@ -6,6 +6,7 @@ picture of 28×28 pixels stays as it is.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from mnist_cli.data.parts import Look
-from mnist_cli.data.pictures import MOST_PIXELS
+from mnist_cli.data.pictures import MOST_PIXELS, Image28, decode, read_picture
+from mnist_cli.errors import MnistCliError
+from mnist_cli.schema.datasets import SIDE
 
-SIDE = 28
 COLOUR = 8 / 255  # a larger difference of channels is colour; JPEG makes smaller ones
-
-Image28 = NDArray[np.uint8]
 
 
 def flatten(picture: Image.Image) -> Image.Image:
@@ -56,6 +56,17 @@ def fit_digit(picture: NDArray[np.float32]) -> tuple[Image28, Look]:
     from mnist_cli.data.mnist_form import to_mnist_form  # here, as scipy takes 0.2 s to import
 
     return to_mnist_form(picture), look_at(picture, 1)
+
+
+def fit_file(path: Path, *, as_digits: bool) -> tuple[Image28, Look]:
+    """Read and fit the picture in a file; raises MnistCliError, which names it, if that fails."""
+    if not as_digits:
+        return fit(decode(path, flatten))
+    picture = read_picture(path)
+    try:
+        return fit_digit(picture)
+    except ValueError as error:
+        raise MnistCliError(f"{path}: {error}") from error
 
 
 def fit_arrays(images: NDArray[np.uint8], *, as_digits: bool) -> tuple[Image28, list[Look]]:

@@ -20,9 +20,9 @@ from threading import Thread
 
 import numpy as np
 
-from mnist_cli.data.fitting import Image28, fit, fit_digit, flatten, stack
+from mnist_cli.data.fitting import fit_file, stack
 from mnist_cli.data.parts import TEST, TRAIN, VAL, Contents, File, Look, Part, check_count, describe
-from mnist_cli.data.pictures import SUFFIXES, decode, read_picture
+from mnist_cli.data.pictures import SUFFIXES, Image28
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.datasets import MOST_IMAGES
 from mnist_cli.system.cpus import count_allowed
@@ -132,7 +132,7 @@ def _walk(folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[File]:
             count += 1
             if count > MOST_IMAGES:
                 raise MnistCliError(f"{folder} has more than {MOST_IMAGES:,} pictures; keep fewer")
-            yield File(entry.path, status.st_size, status.st_mtime_ns)
+            yield File.of(entry.path, status)
 
 
 def _decode_all(paths: list[str], *, as_digits: bool) -> Iterator[tuple[Image28, list[Look]]]:
@@ -166,14 +166,4 @@ def _follow_parent() -> None:
 
 
 def _decode_chunk(paths: list[str], *, as_digits: bool) -> tuple[Image28, list[Look]]:
-    return stack(_decode_picture(Path(path), as_digits=as_digits) for path in paths)
-
-
-def _decode_picture(path: Path, *, as_digits: bool) -> tuple[Image28, Look]:
-    if not as_digits:
-        return fit(decode(path, flatten))
-    picture = read_picture(path)
-    try:
-        return fit_digit(picture)
-    except ValueError as error:
-        raise MnistCliError(f"{path}: {error}") from error
+    return stack(fit_file(Path(path), as_digits=as_digits) for path in paths)

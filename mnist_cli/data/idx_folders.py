@@ -26,8 +26,7 @@ def fits(path: Path) -> bool:
 def list_files(path: Path) -> list[File]:
     """The files that the folder has."""
     with explaining(f"read {path}", "choose another folder"):
-        found = [(file, file.stat()) for pair in _list_pairs(path).values() for file in pair]
-    return [File(str(file), status.st_size, status.st_mtime_ns) for file, status in found]
+        return [File.of(file, file.stat()) for pair in _list_pairs(path).values() for file in pair]
 
 
 def read(path: Path, on_progress: Callable[[int, int], None], *, as_digits: bool) -> Contents:

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-SIDE, BOX, CENTRE = 28, 20, 14  # each centre of mass in MNIST is within half a pixel of 14
+from mnist_cli.data.pictures import Image28
+from mnist_cli.schema.datasets import SIDE
+
+BOX, CENTRE = 20, 14  # each centre of mass in MNIST is within half a pixel of 14
 LEAST_CONTRAST = 0.08  # of black to white; a picture with less is blank
 NOISE_DEVIATIONS = 4  # one pixel in 30,000 of Gaussian noise exceeds this
 LEAST_AREA = 5  # pixels; noise has smaller areas
@@ -23,7 +26,6 @@ LUMA = np.array((0.299, 0.587, 0.114))  # brightness of red, green and blue (ITU
 NEIGHBOURS = np.ones((3, 3), bool)  # pixels that touch at a corner belong to one part
 
 Pixels = NDArray[np.float32]
-Image28 = NDArray[np.uint8]
 
 
 def to_mnist_form(picture: Pixels) -> Image28:

@@ -41,12 +41,11 @@ def fits(path: Path) -> bool:
 def list_files(path: Path) -> list[File]:
     """The file itself."""
     with explaining(f"read {path}", "choose another file"):
-        status = path.stat()
-    return [File(str(path), status.st_size, status.st_mtime_ns)]
+        return [File.of(path, path.stat())]
 
 
 def read(path: Path, on_progress: Callable[[int, int], None], *, as_digits: bool) -> Contents:
-    """Read all parts; `on_progress` gets (images done, total).
+    """Read the training, validation and test images; `on_progress` gets (images done, total).
 
     Raises MnistCliError if the file cannot be read, is damaged, or does not fit the form.
     """

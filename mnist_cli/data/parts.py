@@ -1,5 +1,6 @@
 """What each reader of a person's own images returns, and the limits that it checks first."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,11 @@ class File(NamedTuple):
     path: str
     size: int
     mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path | str, status: os.stat_result) -> "File":
+        """The file at `path` with that status."""
+        return cls(str(path), status.st_size, status.st_mtime_ns)
 
 
 class Look(NamedTuple):

@@ -30,6 +30,7 @@ MOST_PIXELS = 1000  # along a side; larger scans are reduced to this
 SUFFIXES = tuple(suffix for group in FORMATS.values() for suffix in group)
 
 T = TypeVar("T")
+Image28 = NDArray[np.uint8]
 
 
 def list_pictures(path: Path) -> list[Path]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mnist_cli.networks.tracing import Traced
+from mnist_cli.schema.datasets import SIDE
 from mnist_cli.schema.results import Stage
 
-SIDE = 28  # pixels of an image
 Floats = NDArray[np.float32]
 
 

@@ -112,7 +112,10 @@ class _Recorder(TorchFunctionMode):
         self._add(stage, output, weight if is_matrix else None)
 
     def _add(self, stage: Stage, output: Tensor, weight: Tensor | None = None) -> None:
-        """Start a stage with new weights, a kernel or another size, else add to the last one."""
+        """Begin a stage if the operation has weights, a kernel or another size of output.
+
+        Otherwise the operation is one more of the last stage.
+        """
         last = self.traced[-1].stage
         output = (output[0] if output.shape[1:] == stage.output_size else output).clone()
         if weight is not None or stage.kernel_size or stage.output_size != last.output_size:

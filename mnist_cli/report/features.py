@@ -30,7 +30,10 @@ def weights_title(result: FeaturesResult, most: int) -> str:
 
 
 def stage_title(stage: StageOutput, shape: tuple[int, ...], most: int) -> str:
-    """`Conv2d 3×3, ReLU: 64 maps of 28×28, the first 16`, for N×H×W outputs, or N units."""
+    """What a stage puts out and how much of it is drawn, from the `shape` N×H×W or N.
+
+    For example `Conv2d 3×3, ReLU: 64 maps of 28×28, the first 16`.
+    """
     count, *side = shape
     what = f"{plural(count, 'map')} of {side[0]}×{side[1]}" if side else plural(count, "unit")
     first = f", the first {most}" if most < count else ""

@@ -12,7 +12,7 @@ from mnist_cli.formatting import (
     format_seconds,
 )
 from mnist_cli.report import layout
-from mnist_cli.schema.datasets import DIGITS
+from mnist_cli.schema.datasets import DIGITS, FEW_TEST_IMAGES
 from mnist_cli.schema.results import (
     LOW_CONFIDENCE,
     EvalResult,
@@ -23,7 +23,6 @@ from mnist_cli.schema.results import (
     TrainResult,
 )
 
-FEW_IMAGES = 500  # test images; with fewer, the uncertainty of an accuracy is shown beside it
 MATRIX_WIDTH = 100  # characters of a confusion matrix
 MOST_PAIRS = 20
 
@@ -43,15 +42,12 @@ def training_table(result: TrainResult) -> list[RenderableType]:
             format_seconds(epoch.train_seconds),
         )
     because = f" ({result.precision_reason})" if result.precision_reason else ""
-    balanced = ""
-    if result.dataset.is_unbalanced:
-        balanced = f"balanced accuracy {format_percent(result.balanced_accuracy)}, "
     return [
         layout.title(f"{result.model} on {layout.dataset_line(result.dataset)}"),
         f"{layout.protocol_line(result.protocol)}, seed {result.seed}, "
         f"{result.parameters:,} trainable parameters",
         table,
-        f"{evaluated} accuracy {format_percent(result.test_accuracy)}, {balanced}"
+        f"{evaluated} accuracy {format_percent(result.test_accuracy)}, {_balanced(result)}"
         f"loss {format_loss(result.test_loss)}, trained in {format_seconds(result.train_seconds)} "
         f"on {layout.machine_line(result.environment)}, in {result.precision}{because}.",
         f"Saved as {result.checkpoint}.",
@@ -64,20 +60,24 @@ def evaluation_tables(result: EvalResult) -> list[RenderableType]:
     for row in result.per_class:
         ratios = (format_percent(ratio) for ratio in (row.precision, row.recall, row.f1))
         classes.add_row(result.dataset.classes[row.label], *ratios, f"{row.support:,}")
-    balanced = ""
-    if result.dataset.is_unbalanced:
-        balanced = f"balanced accuracy {format_percent(result.balanced_accuracy)}, "
     uncertain = f", which adds an uncertainty of ±{result.sampling_error * 100:.2f} points"
     return [
         layout.title(f"{result.checkpoint} on {layout.dataset_line(result.dataset)}"),
         f"{result.model}, trained on {result.trained_on}: {layout.protocol_line(result.protocol)}, "
         f"{result.precision}, seed {result.seed}",
-        f"Test accuracy {format_percent(result.test_accuracy)}, {balanced}"
+        f"Test accuracy {format_percent(result.test_accuracy)}, {_balanced(result)}"
         f"loss {format_loss(result.test_loss)}, over {result.num_samples:,} images"
-        f"{uncertain if result.num_samples < FEW_IMAGES else ''}.",
+        f"{uncertain if result.num_samples < FEW_TEST_IMAGES else ''}.",
         classes,
         *_confusions(result),
     ]
+
+
+def _balanced(result: TrainResult) -> str:
+    """The balanced accuracy, to stand after the accuracy; empty if the classes are of like size."""
+    if not result.dataset.is_unbalanced:
+        return ""
+    return f"balanced accuracy {format_percent(result.balanced_accuracy)}, "
 
 
 def _confusions(result: EvalResult) -> list[RenderableType]:

@@ -84,9 +84,9 @@ class _Lines:
             case events.DownloadProgress(file, _, total) if file not in self._announced:
                 self._announced.add(file)
                 say(f"downloading {file}" + (f" ({format_bytes(total)})" if total else ""))
-            case events.ReadingProgress(folder, _, total) if folder not in self._announced:
-                self._announced.add(folder)
-                say(f"reading {total:,} pictures of {folder}")
+            case events.ReadingProgress(path, _, total) if path not in self._announced:
+                self._announced.add(path)
+                say(f"reading {total:,} pictures of {path}")
             case events.EpochFinished(model, epochs, result, evaluated_on):
                 say(
                     f"{model}: epoch {result.epoch}/{epochs}, "
@@ -122,8 +122,8 @@ class _Bars:
                 self._show(WAITING, text, 0, None)
             case events.DownloadProgress(file, done, total):
                 self._show(file, f"downloading {file}", done, total)
-            case events.ReadingProgress(folder, done, total):
-                self._show(folder, f"reading pictures of {folder}", done, total)
+            case events.ReadingProgress(path, done, total):
+                self._show(path, f"reading pictures of {path}", done, total)
             case events.TrainingProgress():
                 self._train(event)
             case events.EpochFinished(model, epochs, result, _):

@@ -8,12 +8,14 @@ from annotated_types import Interval, Len
 
 from mnist_cli.schema.record import Count, Record
 
+SIDE = 28  # pixels along a side of an image
 DIGITS = tuple("0123456789")  # the classes of the published datasets
 NUM_CLASSES = len(DIGITS)
 MOST_CLASSES = 1000
 MOST_NAME = 100  # characters of the name of a class
 MOST_IMAGES = 350_000  # training images; a file may have no more
 MOST_TEST_IMAGES = 100_000  # because each run stores its mistakes
+FEW_TEST_IMAGES = 500  # with fewer, accuracies are so uncertain that it is said beside them
 NOT_COMPARABLE = "not comparable with published MNIST accuracy"  # of mnist5k
 
 

@@ -32,9 +32,9 @@ class DownloadProgress:
 
 @dataclass(frozen=True)
 class ReadingProgress:
-    """Pictures of a folder that are decoded so far."""
+    """How many of the pictures in a folder or file are read."""
 
-    folder: str
+    path: str
     done: int
     total: int
 

@@ -11,9 +11,9 @@ from torch import Generator, Tensor
 from torch.nn.functional import grid_sample
 
 from mnist_cli.schema.augmentation import Augmentation
+from mnist_cli.schema.datasets import SIDE
 from mnist_cli.training.examples import derived_seed
 
-SIDE = 28  # pixels
 CHUNK = 1000  # images at a time: 30 MB of memory, and the fastest of 250 to 2,000
 SIGMA = 5  # of ElasticTransform, in pixels
 AREA = (0.02, 0.33)  # of RandomErasing, as a fraction of the image

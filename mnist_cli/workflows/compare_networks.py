@@ -13,14 +13,12 @@ from mnist_cli.execution.executor import Executor, executing
 from mnist_cli.formatting import plural
 from mnist_cli.schema import events
 from mnist_cli.schema.comparison import LOOKS, CompareResult, Outcome, Run
-from mnist_cli.schema.datasets import NUM_CLASSES
+from mnist_cli.schema.datasets import FEW_TEST_IMAGES, NUM_CLASSES
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import CompareOptions
 from mnist_cli.schema.runs import RunTask
 from mnist_cli.workflows.comparison_state import Comparison, Entrant, settling_of
 from mnist_cli.workflows.shared import warn_of_busy_cpus
-
-FEW_IMAGES = 500  # test images; with fewer, even clear differences may get no verdict
 
 
 def compare_networks(
@@ -200,7 +198,7 @@ def _warn_of_fine_margin(result: CompareResult, on_event: OnEvent) -> None:
 def _warn_of_few_images(result: CompareResult, on_event: OnEvent) -> None:
     """Send a notice if only large differences can get a verdict."""
     num_test = result.dataset.num_test
-    if num_test >= FEW_IMAGES or not result.pairs or result.target is not None:
+    if num_test >= FEW_TEST_IMAGES or not result.pairs or result.target is not None:
         return
     if expected := _expect_half_width(result):
         half_width, seeds = expected
@@ -213,7 +211,10 @@ def _warn_of_few_images(result: CompareResult, on_event: OnEvent) -> None:
 
 
 def _expect_half_width(result: CompareResult) -> tuple[float, int] | None:
-    """The expected half-width of the intervals, and the number of seeds; None for one seed."""
+    """The half-width to expect of the intervals of differences, and with how many seeds.
+
+    None for one seed, which gives no interval.
+    """
     settling = result.settling
     seeds = settling.max_seeds if settling else len(result.seeds)
     if seeds < 2:

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-from mnist_cli.data.pictures import list_pictures
+from mnist_cli.data.pictures import Image28, list_pictures
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.building import PROBABILITIES, outputs_probabilities
 from mnist_cli.schema.datasets import DatasetInfo
@@ -19,8 +18,6 @@ from mnist_cli.training.device import place, resolve_device
 from mnist_cli.training.examples import images_to_device
 from mnist_cli.workflows.pictures import read_as_trained
 from mnist_cli.workflows.shared import predict_probabilities, restore_network
-
-Image28 = NDArray[np.uint8]
 
 
 def predict_pictures(

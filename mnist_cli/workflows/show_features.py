@@ -1,11 +1,10 @@
 """`show-features`: the weights of the first layer, the outputs of each stage, an occlusion map."""
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mnist_cli.data import datasets
-from mnist_cli.data.mnist_form import SIDE
+from mnist_cli.data.pictures import Image28
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.features import (
     Features,
@@ -16,6 +15,7 @@ from mnist_cli.networks.features import (
     to_images,
 )
 from mnist_cli.networks.tracing import Traced, trace
+from mnist_cli.schema.datasets import SIDE
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import FeaturesOptions
 from mnist_cli.schema.results import FeaturesResult, Stage, StageOutput
@@ -25,7 +25,6 @@ from mnist_cli.training.examples import PIXEL_ORDER, images_to_device
 from mnist_cli.workflows.pictures import read_as_trained
 from mnist_cli.workflows.shared import choose_data, predict_probabilities, restore_network
 
-Image28 = NDArray[np.uint8]
 SQUARE = 5  # pixels along a side of the black square; strokes in MNIST are 2 to 4 wide
 
 

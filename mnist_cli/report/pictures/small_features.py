@@ -62,7 +62,7 @@ def _to_grey(values: Floats) -> NDArray[np.uint8]:
 
 
 def _range(values: Floats) -> str:
-    """`, from 0 (dark) to 2.31 (light)`."""
+    """The values that the greys stand for: `, from 0 (dark) to 2.31 (light)`."""
     most = float(np.abs(values).max()) or 1
     least = 0 if values.min() >= 0 else -most
     return f", from {least:.2g} (dark) to {most:.2g} (light)"
