@@ -176,6 +176,7 @@ def gone_within(seconds: float, processes: list[psutil.Process]) -> bool:
     return not alive
 
 
+@pytest.mark.full  # it takes five seconds for each signal
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_worker_is_left_whatever_ends_the_command(number: signal.Signals) -> None:
