@@ -110,6 +110,7 @@ def lines(path: str) -> list[Any]:
     return read
 
 
+@pytest.mark.full  # it takes five seconds
 def test_any_number_of_jobs_gives_the_same(run_cli: RunCli) -> None:
     shown: dict[str, Outcome] = {}
     for jobs, run in (("1", run_cli), ("2", run_process)):

@@ -127,6 +127,7 @@ def test_a_checkpoint_opens_no_path_and_refuses_other_classes(run_cli: RunCli) -
     assert "was trained on other images called pets/; give them as they were" in changed.err
 
 
+@pytest.mark.full  # it takes five seconds
 def test_a_comparison_of_own_images_has_jobs_a_report_and_the_command_to_repeat_it(
     run_cli: RunCli,
 ) -> None:

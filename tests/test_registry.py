@@ -209,6 +209,7 @@ def test_a_lazy_network_is_complete_after_building() -> None:
     assert count_parameters(custom("own.py:make", source)) == 7850
 
 
+@pytest.mark.full  # it takes five seconds
 def test_commands_take_a_registered_network_with_arguments(run_cli: RunCli) -> None:
     fast = ("--dataset", "mnist5k", "--quiet", "--epochs")
     trained = run_cli("train", "MLP( Hidden = 8 )", *fast, 1, "--json").json
