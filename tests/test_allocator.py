@@ -8,7 +8,7 @@ import pytest
 
 COUNT_PAGE_FAULTS = """
 import ctypes, resource
-from mnist_cli.training.device import keep_freed
+from mnist_cli.training.device import _keep_freed
 
 def page_faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -17,7 +17,7 @@ def page_faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 print(page_faults())
-keep_freed()
+_keep_freed()
 page_faults()
 print(page_faults())
 """

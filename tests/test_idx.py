@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnist_cli.data import idx
 from mnist_cli.data.idx import read_idx
 from mnist_cli.errors import MnistCliError
-from mnist_cli.system import files
 from tests.conftest import made_images
 from tests.idx_format import idx_bytes
 
@@ -71,7 +71,7 @@ def test_an_archive_may_hold_no_more_than_the_limit(
     excess: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = gzip.compress(GOOD + bytes(10_000))
-    monkeypatch.setattr(files.read_all, "__defaults__", (len(GOOD) + 10_000 - excess,))
+    monkeypatch.setattr(idx, "MOST_BYTES", len(GOOD) + 10_000 - excess)
     reason = "it has more than" if excess else "but its header says"
     with pytest.raises(MnistCliError, match=reason) as caught:
         read_idx(write("images.gz", content), 3)

@@ -61,14 +61,14 @@ def read(path: Path, advice: str, most_bytes: int = MOST_BYTES) -> bytes:
     is not regular or cannot be read.
     """
     with explaining(f"read {path}", advice), open_regular(path) as file:
-        _check_size(os.fstat(file.fileno()).st_size, most_bytes)  # before a byte is read
+        check_size(os.fstat(file.fileno()).st_size, most_bytes)  # before a byte is read
         return read_all(file, most_bytes)
 
 
 def read_all(file: BinaryIO, most_bytes: int = MOST_BYTES) -> bytes:
     """Read the rest of a stream; raises OSError if it is longer than `most_bytes`."""
     content = file.read(most_bytes + 1)
-    _check_size(len(content), most_bytes)
+    check_size(len(content), most_bytes)
     return content
 
 
@@ -110,7 +110,8 @@ def is_own(path: Path) -> bool:
     return own and stat.S_ISREG(status.st_mode)
 
 
-def _check_size(number_of_bytes: int, most_bytes: int) -> None:
+def check_size(number_of_bytes: int, most_bytes: int) -> None:
+    """Raise OSError if there are more than `most_bytes`."""
     if number_of_bytes > most_bytes:
         raise OSError(errno.EFBIG, f"it has more than {most_bytes >> 20} MiB")
 

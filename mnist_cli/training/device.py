@@ -44,7 +44,7 @@ def use_threads(count: int | None) -> None:
         torch.set_num_threads(count)
 
 
-def keep_freed() -> None:
+def _keep_freed() -> None:
     """Make glibc keep freed memory for the next allocation; with another C library, do nothing.
 
     By default, it may return the memory of large activations to the system in each step and get it
@@ -58,7 +58,11 @@ def keep_freed() -> None:
 
 
 def place(model: nn.Module, device: torch.device) -> nn.Module:
-    """Move `model` to `device`; on a CPU, use the channels-last layout, which is faster."""
+    """Move `model` to `device`; on a CPU, use the channels-last layout, which is faster.
+
+    From then on, the process keeps freed memory.
+    """
+    _keep_freed()
     if device.type == "cpu":
         return model.to(memory_format=torch.channels_last)
     return model.to(device)

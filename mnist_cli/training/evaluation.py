@@ -11,7 +11,10 @@ from mnist_cli.networks.isolation import running
 from mnist_cli.schema.results import ClassResult, Evaluation
 from mnist_cli.training.examples import Examples
 
-BATCH_SIZE = 500  # always the same, so that the same weights give the same bits
+BATCH_SIZE = 500
+# On a CPU, the activations of 50 images stay in the cache: StrongCNN takes 0.85 of the time.
+BATCH_SIZE_OF_WIDE = 50
+WIDE = 32  # channels of a convolution
 
 
 def evaluate(model: nn.Module, examples: Examples) -> Evaluation:
@@ -24,7 +27,8 @@ def predict(model: nn.Module, images: Tensor) -> Tensor:
     """The logits for N×1×28×28 images, float32 N×K on the CPU, with `model` in eval mode."""
     with running(model, "the network failed in evaluation"):
         model.eval()
-        return torch.cat([model(batch) for batch in images.split(BATCH_SIZE)]).float().cpu()
+        batches = images.split(_choose_batch_size(model))
+        return torch.cat([model(batch) for batch in batches]).float().cpu()
 
 
 def score(logits: Tensor, labels: Tensor) -> Evaluation:
@@ -47,6 +51,13 @@ def score(logits: Tensor, labels: Tensor) -> Evaluation:
         confusion_matrix=tuple(map(tuple, matrix.tolist())),
         balanced_accuracy=min(1.0, recalls.mean().item()),
     )
+
+
+def _choose_batch_size(model: nn.Module) -> int:
+    """The size of a batch. It depends on nothing else, so the same weights give the same bits."""
+    convolutions = (layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
+    is_wide = any(layer.out_channels >= WIDE for layer in convolutions)
+    return BATCH_SIZE_OF_WIDE if is_wide else BATCH_SIZE
 
 
 def per_class(confusion_matrix: tuple[tuple[int, ...], ...]) -> tuple[ClassResult, ...]:

@@ -26,7 +26,7 @@ from mnist_cli.schema.protocol import Precision, Protocol, Schedule
 from mnist_cli.schema.results import EpochResult, Evaluation
 from mnist_cli.training.augmentation import augment
 from mnist_cli.training.cuda_graph import capture_on, record
-from mnist_cli.training.device import keep_freed, synchronize
+from mnist_cli.training.device import synchronize
 from mnist_cli.training.examples import derived_seed, prepare, shuffle
 from mnist_cli.training.fast_layers import exchange_layers, is_faithful, scale_dropout
 from mnist_cli.training.state import Step, Training, make_step
@@ -71,7 +71,6 @@ def fit(
         MnistCliError: the network's code failed, or the loss is infinite or NaN; the message names
             the epoch.
     """
-    keep_freed()
     model, protocol = training.model, training.protocol
     with running(model, "the network failed in its first step"):
         images = training.images[: protocol.batch_size]
