@@ -75,8 +75,9 @@ def compare(
     context: typer.Context,
     models: Annotated[
         list[str] | None,
-        p.model_argument(
+        typer.Argument(
             metavar="MODELS",
+            autocompletion=p.complete_model,
             help=f"{p.MODEL_HELP} All if omitted. Or checkpoints, FILE.safetensors; or exports of "
             "one comparison with different seeds, FILE.json.",
         ),
@@ -257,8 +258,7 @@ def compare(
         ),
     ] = False,
     model: Annotated[
-        list[str] | None,
-        p.checkpoint_option("--model", metavar="CODE", help=f"{p.CODE_HELP} Repeatable."),
+        list[ModelSpec] | None, p.code_option(help=f"{p.CODE_HELP} Repeatable.")
     ] = None,
 ) -> int:
     """Compare networks or trained checkpoints: which is better, and is it significant?"""
@@ -267,38 +267,19 @@ def compare(
     varied = parse_varied(vary or ())
     _check_options(context, kind, varied)
     data = p.data_options(dataset, data_dir, hold_out=hold_out, as_digits=as_digits)
-    gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
-    files = ExportOptions(export_json, export_csv, export_markdown, export_latex, plot, report)
-    if kind == Kind.EXPORTS:
-        paths = list(map(Path, names))
-        return compare_exports(paths, data, baseline, gates, files, json=json, quiet=quiet)
     if kind == Kind.CHECKPOINTS:
         checkpoints = CheckpointsOptions(
             checkpoints=tuple(map(Path, names)),
-            models=tuple(map(registry.resolve, model or ())),
+            models=tuple(model or ()),
             data=data,
             device=device,
             seed=seed,
             show_disagreements=DISAGREEMENTS_SHOWN if show_disagreements else 0,
         )
         return _compare_checkpoints(checkpoints, json=json, quiet=quiet)
-    settings = Settings(
-        recipe=recipe,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        optimizer=optimizer,
-        momentum=momentum,
-        nesterov=nesterov,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        warmup=warmup,
-        augment=augment,
-        shuffle_pixels=shuffle_pixels,
-        precision=precision,
-    )
+    networks = _resolve_networks(names) if kind == Kind.NETWORKS else []
     options = CompareOptions(
-        entries=combine(_resolve_networks(names), settings, varied),
+        entries=combine(networks, p.settings_from(locals()), varied),
         data=data,
         device=device,
         seed=seed,
@@ -309,8 +290,12 @@ def compare(
         journal=journal,
         baseline=baseline,
         execution=ExecutionOptions(jobs, threads, cluster, run_timeout),
+        gates=GateOptions(min_accuracy, max_seconds, fail_on_regression),
+        files=ExportOptions(export_json, export_csv, export_markdown, export_latex, plot, report),
     )
-    return compare_networks(options, gates, files, json=json, quiet=quiet)
+    if kind == Kind.EXPORTS:
+        return compare_exports(list(map(Path, names)), options, json=json, quiet=quiet)
+    return compare_networks(options, json=json, quiet=quiet)
 
 
 def _compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool) -> int:
@@ -353,22 +338,20 @@ def _resolve_networks(names: list[str]) -> list[ModelSpec]:
 
 def _check_options(context: typer.Context, kind: Kind, varied: Mapping[str, Values]) -> None:
     """Raise UsageError for options that do not fit the arguments or each other."""
-    given = {
-        parameter.name: parameter
-        for parameter in context.command.params
-        if (source := context.get_parameter_source(parameter.name or ""))
-        and source.name == "COMMANDLINE"
-    }
-    flags = {name: parameter.opts[0] for name, parameter in given.items()}
-    for name, parameter in given.items():
-        panel = getattr(parameter, "rich_help_panel", None)
+    flags: dict[str, str] = {}  # the options that are given, by the name of the parameter
+    for parameter in context.command.params:
+        name, panel = parameter.name, getattr(parameter, "rich_help_panel", None)
+        source = context.get_parameter_source(name)
+        if source is None or source.name != "COMMANDLINE":
+            continue
+        flags[name] = flag = parameter.opts[0]
         if kind == Kind.NETWORKS and panel == p.CHECKPOINTS:
-            raise UsageError(f"{flags[name]} is for checkpoints; name two or more files from train")
-        if kind != Kind.NETWORKS and name not in ALLOWED[kind] and panel not in ALLOWED[kind]:
-            raise UsageError(f"{flags[name]} is for training; {kind} are not trained")
+            raise UsageError(f"{flag} is for checkpoints; name two or more files from train")
+        if kind != Kind.NETWORKS and not ALLOWED[kind] & {name, panel}:
+            raise UsageError(f"{flag} is for training; {kind} are not trained")
     for key in varied:
         if KEYS[key] in flags:
-            raise UsageError(f"{flags[KEYS[key]]} and --vary {key} conflict; drop one")
+            raise UsageError(f"--{key} and --vary {key} conflict; drop one")
     is_auto = context.params["seeds"] == AUTO
     if is_auto and "target" in flags:
         raise UsageError("--target and --seeds auto do not go together; drop one")

@@ -3,17 +3,19 @@
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mnist_cli.errors import UsageError, did_you_mean
-from mnist_cli.networks.registry import ARGUMENTS, EXAMPLE, MODELS
+from mnist_cli.networks.registry import ARGUMENTS, EXAMPLE, MODELS, resolve
 from mnist_cli.schema.augmentation import Augmentation, parse_augmentation
 from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import AUTO, MAX_SEED, MAX_THREADS, VAL, DataOptions
 from mnist_cli.schema.protocol import (
     MAX_BATCH_SIZE,
@@ -22,6 +24,7 @@ from mnist_cli.schema.protocol import (
     Protocol,
     Recipe,
     Schedule,
+    Settings,
 )
 
 # The panels of --help, in their order.
@@ -52,28 +55,37 @@ def complete_model(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete.lower())]
 
 
-def number(text: str) -> float:
-    """Parse a number. This and the other parsers raise ValueError with a message for the user."""
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"'{text}' is not a number") from None
+def number(rules: Mapping[str, Callable[[float], bool]]) -> Callable[[str], float]:
+    """Return a parser of finite numbers that fulfil all rules; the keys say what they must be.
+
+    This parser and the others raise ValueError with a message for the user.
+    """
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise ValueError(f"'{text}' is not a number") from None
+        for description, is_fulfilled in rules.items():
+            if not math.isfinite(value) or not is_fulfilled(value):
+                raise ValueError(f"must be {description}, not {text}")
+        return value
+
+    return parse
 
 
-def positive_number(text: str) -> float:
-    """Parse a number above zero."""
-    value = number(text)
-    if not 0 < value < math.inf:
-        raise ValueError(f"must be a positive number, not {text}")
-    return value
-
-
-def number_from_0(text: str) -> float:
-    """Parse a number that is not negative."""
-    value = number(text)
-    if not 0 <= value < math.inf:
-        raise ValueError(f"must be 0 or more, not {text}")
-    return value
+positive_number = number({"a positive number": lambda value: value > 0})
+number_from_0 = number({"0 or more": lambda value: value >= 0})
+fraction = number({"a fraction from 0 to 1": lambda value: 0 <= value <= 1})
+fraction_below_1 = number(
+    {"a fraction from 0 to 1": lambda value: 0 <= value <= 1, "below 1": lambda value: value < 1}
+)
+positive_fraction = number(
+    {
+        "a positive number": lambda value: value > 0,
+        "a fraction, 1 at most": lambda value: value <= 1,
+    }
+)
 
 
 def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
@@ -92,22 +104,6 @@ def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
     return parse
 
 
-def fraction(text: str) -> float:
-    """Parse a number from 0 to 1."""
-    value = number(text)
-    if not 0 <= value <= 1:
-        raise ValueError(f"must be a fraction from 0 to 1, not {text}")
-    return value
-
-
-def fraction_below_1(text: str) -> float:
-    """Parse a number from 0 to 1, without 1."""
-    value = fraction(text)
-    if value == 1:
-        raise ValueError(f"must be below 1, not {text}")
-    return value
-
-
 def dataset(text: str) -> DatasetName | Path:
     """Parse the name of a published dataset, in any case; anything else is a path."""
     if not text:
@@ -124,14 +120,6 @@ def number_of_images(text: str) -> float:
     value = positive_number(text)
     if (value > 1 and not text.isdecimal()) or text == "1.0":
         raise ValueError(f"'{text}' is neither a number of images nor a fraction below 1")
-    return value
-
-
-def positive_fraction(text: str) -> float:
-    """Parse a number above 0 and up to 1."""
-    value = positive_number(text)
-    if value > 1:
-        raise ValueError(f"must be a fraction, 1 at most, not {text}")
     return value
 
 
@@ -193,7 +181,15 @@ def check_seed(seed: int) -> int:
     return seed
 
 
-model_argument = partial(typer.Argument, metavar="MODEL", autocompletion=complete_model)
+def settings_from(options: Mapping[str, Any]) -> Settings:
+    """The settings among the `locals()` of a command; `dropout` is an option of --vary alone."""
+    names = {field.name for field in fields(Settings)} - {"dropout"}
+    return Settings(**{name: options[name] for name in names})
+
+
+model_argument = partial(
+    typer.Argument, parser=resolve, metavar="MODEL", autocompletion=complete_model
+)
 CheckpointFile = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A file from train.")]
 RAW_HELP = "Do not convert pictures: they have 28x28 pixels, light on dark."
 Raw = Annotated[bool, data_option("--raw", help=RAW_HELP)]
@@ -373,4 +369,5 @@ threads_option = partial(
     help="CPU threads per run; a different number changes results slightly.",
 )
 CODE_HELP = "Code of a checkpoint's custom network, path/file.py:Name."
-Code = Annotated[str | None, checkpoint_option("--model", metavar="CODE", help=CODE_HELP)]
+code_option = partial(checkpoint_option, "--model", parser=resolve, metavar="CODE")
+Code = Annotated[ModelSpec | None, code_option(help=CODE_HELP)]
