@@ -17,6 +17,7 @@ from mnist_cli.cli.compare_networks import _check_options
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.registry import MODELS, resolve
 from mnist_cli.schema.augmentation import Augmentation
+from mnist_cli.schema.comparison import Settling
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import (
@@ -27,7 +28,6 @@ from mnist_cli.schema.options import (
     ExecutionOptions,
     ExportOptions,
     GateOptions,
-    SettleOptions,
 )
 from mnist_cli.schema.protocol import (
     Optimizer,
@@ -149,7 +149,7 @@ def test_every_option_of_compare_arrives(run_cli: RunCli, monkeypatch: pytest.Mo
     execution = ExecutionOptions(4, 2, "tcp://a:1", 10)
     paths = map(Path, ("json", "csv", "markdown", "latex", "p.svg", "r.html"))
     options = CompareOptions(
-        *((entry,), data, "cuda:1", 3, AUTO, SettleOptions(10, 120), 0.01, None, Path("j")),
+        *((entry,), data, "cuda:1", 3, AUTO, Settling(10), 120, 0.01, None, Path("j")),
         *(Path("b.json"), execution, GateOptions(0.9, 8, True), ExportOptions(*paths)),
     )
     assert seen[0] == options

@@ -15,7 +15,7 @@ from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.comparison_tables import checkpoint_tables
-from mnist_cli.schema.comparison import LOOKS
+from mnist_cli.schema.comparison import LOOKS, Settling
 from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import (
@@ -28,7 +28,6 @@ from mnist_cli.schema.options import (
     ExecutionOptions,
     ExportOptions,
     GateOptions,
-    SettleOptions,
 )
 from mnist_cli.schema.protocol import Settings
 
@@ -136,7 +135,7 @@ def compare(
             f"after {', '.join(map(str, LOOKS))} runs. A pair that N runs are unlikely to decide "
             "gets no more.",
         ),
-    ] = SettleOptions.max_seeds,
+    ] = 40,
     find_best: Annotated[
         bool,
         p.seeds_option(
@@ -144,7 +143,7 @@ def compare(
             help="With --seeds auto, look for the best network only: one that is surely not the "
             "best gets no more runs.",
         ),
-    ] = SettleOptions.find_best,
+    ] = False,
     time_limit: Annotated[
         float | None,
         p.seeds_option(
@@ -284,7 +283,8 @@ def compare(
         device=device,
         seed=seed,
         seeds=seeds,
-        settle=SettleOptions(max_seeds, time_limit, find_best) if seeds == AUTO else None,
+        settle=Settling(max_seeds, find_best=find_best) if seeds == AUTO else None,
+        time_limit=time_limit,
         margin=margin,
         target=target,
         journal=journal,

@@ -104,6 +104,14 @@ def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
     return parse
 
 
+def seed(text: str) -> int:
+    """Parse a seed that torch's generators accept."""
+    value = whole_number(0)(text)
+    if value > MAX_SEED:
+        raise ValueError(f"must be below 2**63, not {value}")
+    return value
+
+
 def dataset(text: str) -> DatasetName | Path:
     """Parse the name of a published dataset, in any case; anything else is a path."""
     if not text:
@@ -172,13 +180,6 @@ def data_options(
     if as_digits and not isinstance(dataset, Path):
         raise UsageError("--as-digits is for your own pictures; name them with --dataset PATH")
     return DataOptions(dataset, data_dir, hold_out, as_digits)
-
-
-def check_seed(seed: int) -> int:
-    """Raise BadParameter if torch's generators do not accept `seed`."""
-    if seed > MAX_SEED:
-        raise typer.BadParameter(f"must be below 2**63, not {seed}")
-    return seed
 
 
 def settings_from(options: Mapping[str, Any]) -> Settings:
@@ -335,7 +336,7 @@ Augment = Annotated[
     ),
 ]
 
-seed_option = partial(typer.Option, parser=whole_number(0), metavar="N", callback=check_seed)
+seed_option = partial(typer.Option, parser=seed, metavar="N")
 SEED_HELP = "A seed decides the initial weights and the order of images."
 
 Json = Annotated[bool, output_option("--json", help="Print one JSON document instead of tables.")]
