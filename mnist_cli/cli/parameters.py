@@ -55,61 +55,52 @@ def complete_model(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete.lower())]
 
 
-def number(rules: Mapping[str, Callable[[float], bool]]) -> Callable[[str], float]:
-    """Return a parser of finite numbers that fulfil all rules; the keys say what they must be.
+def number(
+    rules: Mapping[str, Callable[[Any], bool]],
+    convert: Callable[[str], Any] = float,
+    kind: str = "a number",
+) -> Callable[[str], Any]:
+    """Return a parser of numbers that fulfil all rules; the keys say what they must be.
 
     This parser and the others raise ValueError with a message for the user.
     """
 
-    def parse(text: str) -> float:
+    def parse(text: str) -> Any:
         try:
-            value = float(text)
+            value = convert(text)
         except ValueError:
-            raise ValueError(f"'{text}' is not a number") from None
+            raise ValueError(f"'{text}' is not {kind}") from None
         for description, is_fulfilled in rules.items():
-            if not math.isfinite(value) or not is_fulfilled(value):
+            if not is_fulfilled(value):
                 raise ValueError(f"must be {description}, not {text}")
         return value
 
     return parse
 
 
-positive_number = number({"a positive number": lambda value: value > 0})
-number_from_0 = number({"0 or more": lambda value: value >= 0})
+def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
+    """Return a parser of whole numbers from `least` to `most`."""
+    range_ = f"{least} or more" if most == math.inf else f"from {least} to {most:.0f}"
+    return number({range_: lambda value: least <= value <= most}, int, "a whole number")
+
+
+positive_number = number({"a positive number": lambda value: 0 < value < math.inf})
+number_from_0 = number({"0 or more": lambda value: 0 <= value < math.inf})
 fraction = number({"a fraction from 0 to 1": lambda value: 0 <= value <= 1})
 fraction_below_1 = number(
     {"a fraction from 0 to 1": lambda value: 0 <= value <= 1, "below 1": lambda value: value < 1}
 )
 positive_fraction = number(
     {
-        "a positive number": lambda value: value > 0,
+        "a positive number": lambda value: 0 < value < math.inf,
         "a fraction, 1 at most": lambda value: value <= 1,
     }
 )
-
-
-def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
-    """Return a parser of whole numbers from `least` to `most`."""
-
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise ValueError(f"'{text}' is not a whole number") from None
-        if not least <= value <= most:
-            range_ = f"{least} or more" if most == math.inf else f"from {least} to {most:.0f}"
-            raise ValueError(f"must be {range_}, not {text}")
-        return value
-
-    return parse
-
-
-def seed(text: str) -> int:
-    """Parse a seed that torch's generators accept."""
-    value = whole_number(0)(text)
-    if value > MAX_SEED:
-        raise ValueError(f"must be below 2**63, not {value}")
-    return value
+seed = number(
+    {"0 or more": lambda value: value >= 0, "below 2**63": lambda value: value <= MAX_SEED},
+    int,
+    "a whole number",
+)
 
 
 def dataset(text: str) -> DatasetName | Path:
@@ -125,7 +116,7 @@ def number_of_images(text: str) -> float:
     """Parse a number of images, a fraction below 1 of them, or `val`, as VAL."""
     if text.lower() == "val":
         return VAL
-    value = positive_number(text)
+    value: float = positive_number(text)
     if (value > 1 and not text.isdecimal()) or text == "1.0":
         raise ValueError(f"'{text}' is neither a number of images nor a fraction below 1")
     return value
