@@ -13,10 +13,10 @@ from mnist_cli.data.dataset import Dataset
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema import events
-from mnist_cli.schema.comparison import CompareResult, Run
+from mnist_cli.schema.comparison import CompareResult, Run, Settling
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.events import Event, Notice, RunFailed, RunFinished, RunsLeft
-from mnist_cli.schema.options import CompareOptions, DataOptions, Entry, SettleOptions
+from mnist_cli.schema.options import CompareOptions, DataOptions, Entry
 from mnist_cli.schema.protocol import Precision, Settings
 from mnist_cli.schema.results import Environment, ModelSummary
 from mnist_cli.schema.runs import Measurement, OnProgress, RunTask
@@ -218,8 +218,8 @@ def test_a_run_that_would_end_too_late_is_not_begun(
     compare: Compare, limit: float, runs: int
 ) -> None:
     """Measuring takes a second, and each run ten: what a network took before is expected again."""
-    settle = SettleOptions(40, limit)
-    results, told = compare(Made(swinging), "mlp", "cnn", settle=settle)
+    settle = Settling(40)
+    results, told = compare(Made(swinging), "mlp", "cnn", settle=settle, time_limit=limit)
     assert sum(len(row.runs) for row in results[-1].models) == runs
     assert texts(told)[-1].startswith("--time-limit leaves no time for another run: some runs were")
     lines = Path(str(results[-1].journal)).read_text().splitlines()
@@ -228,20 +228,20 @@ def test_a_run_that_would_end_too_late_is_not_begun(
 
 
 def test_open_pairs_are_counted_when_time_is_up(compare: Compare) -> None:
-    _, told = compare(Made(swinging), "mlp", "cnn", settle=SettleOptions(40, 95))
+    _, told = compare(Made(swinging), "mlp", "cnn", settle=Settling(40), time_limit=95)
     assert "1 pair without a verdict yet; the same command continues" in texts(told)[-1]
 
 
 def test_runs_under_way_are_waited_for_when_time_is_up(compare: Compare) -> None:
     made = Made(swinging, slots_after=lambda ended: 3)
-    results, _ = compare(made, "mlp", "cnn", settle=SettleOptions(40, 30))
+    results, _ = compare(made, "mlp", "cnn", settle=Settling(40), time_limit=30)
     assert sum(len(row.runs) for row in results[-1].models) == len(made.submitted) == 4
 
 
 @pytest.mark.parametrize("most", [4, 5, 6, 9, 10])
 def test_seeds_are_added_up_to_the_most_and_no_further(compare: Compare, most: int) -> None:
     made = Made(swinging)
-    results, told = compare(made, "mlp", "cnn", settle=SettleOptions(most))
+    results, told = compare(made, "mlp", "cnn", settle=Settling(most))
     used = max(seed for _, seed in made.submitted) + 1
     assert used <= most
     assert results[-1].seeds == tuple(range(used))
@@ -254,9 +254,9 @@ def test_seeds_are_added_up_to_the_most_and_no_further(compare: Compare, most: i
 
 def test_a_journal_with_more_seeds_than_may_be_used(compare: Compare) -> None:
     kept = Path("runs.jsonl")
-    compare(Made(swinging), "mlp", "cnn", settle=SettleOptions(10), journal=kept)
+    compare(Made(swinging), "mlp", "cnn", settle=Settling(10), journal=kept)
     made = Made(swinging)
-    results, _ = compare(made, "mlp", "cnn", settle=SettleOptions(6), journal=kept)
+    results, _ = compare(made, "mlp", "cnn", settle=Settling(6), journal=kept)
     assert made.submitted == []
     assert results[-1].seeds == tuple(range(6))
     assert [len(row.runs) for row in results[-1].models] == [6, 6]
@@ -267,7 +267,7 @@ def test_seeds_are_added_for_open_pairs_only(compare: Compare) -> None:
         return 0.5 if name == "strongcnn" else swinging(name, seed)
 
     made = Made(mixed)
-    compare(made, "mlp", "strongcnn", "cnn", settle=SettleOptions(10))
+    compare(made, "mlp", "strongcnn", "cnn", settle=Settling(10))
     counts = Counter(name for name, _ in made.submitted)
     assert counts["strongcnn"] < counts["mlp"] == counts["cnn"]
 
@@ -278,7 +278,7 @@ def test_the_best_is_looked_for_whatever_the_order_of_arrival(compare: Compare) 
 
     def search(order: Callable[[int], int], slots: int) -> tuple[object, list[tuple[str, int]]]:
         made = Made(close, order=order, slots_after=lambda ended: slots)
-        settle = SettleOptions(14, find_best=True)
+        settle = Settling(14, find_best=True)
         names, kept = ("mlp", "cnn", "tinycnn"), Path(f"{slots}.jsonl")
         results, told = compare(made, *names, settle=settle, journal=kept)
         [dropped] = [event.dropped for event in told if isinstance(event, events.NetworksDropped)]
@@ -292,8 +292,8 @@ def test_the_best_is_looked_for_whatever_the_order_of_arrival(compare: Compare) 
 
 
 def test_what_may_be_the_best_is_counted_when_time_is_up(compare: Compare) -> None:
-    settle = SettleOptions(40, 95, find_best=True)
-    _, told = compare(Made(swinging), "mlp", "cnn", settle=settle)
+    settle = Settling(40, find_best=True)
+    _, told = compare(Made(swinging), "mlp", "cnn", settle=settle, time_limit=95)
     assert "2 networks may be the best; the same command continues" in texts(told)[-1]
 
 
@@ -372,7 +372,7 @@ def test_one_seed_has_no_number(compare: Compare) -> None:
 
     assert seeds(seeds=1) == {None}
     assert seeds(seeds=2, seed=7) == {7, 8}
-    assert seeds(settle=SettleOptions(4)) == {0, 1, 2, 3}
+    assert seeds(settle=Settling(4)) == {0, 1, 2, 3}
 
 
 def test_a_margin_that_is_too_fine_is_told_before_any_run(compare: Compare) -> None:
@@ -383,5 +383,5 @@ def test_a_margin_that_is_too_fine_is_told_before_any_run(compare: Compare) -> N
     # Each of ten looks has a wider interval than one look at the end.
     _, told = compare(Made(steady), "mlp", "cnn", seeds=10, margin=0.0035)
     assert not [text for text in texts(told) if "--margin" in text]
-    _, told = compare(Made(steady), "mlp", "cnn", settle=SettleOptions(10), margin=0.0035)
+    _, told = compare(Made(steady), "mlp", "cnn", settle=Settling(10), margin=0.0035)
     assert "expect intervals of about ±0.0052" in texts(told)[0]

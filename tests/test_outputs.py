@@ -13,7 +13,7 @@ from mnist_cli.networks.registry import resolve
 from mnist_cli.report.console import json_document
 from mnist_cli.report.export import Exports
 from mnist_cli.schema.comparison import CompareResult
-from mnist_cli.schema.options import CompareOptions, Entry, ExportOptions, GateOptions
+from mnist_cli.schema.options import CompareOptions, Entry, ExportOptions
 from mnist_cli.schema.protocol import Protocol
 from tests.conftest import RunCli
 from tests.made_up import comparison, network
@@ -204,10 +204,10 @@ def test_an_interrupted_comparison_shows_the_runs_that_it_has(
 
     monkeypatch.setattr("mnist_cli.data.datasets.prefetch", lambda *_: None)
     monkeypatch.setattr("mnist_cli.workflows.compare_networks.compare_networks", interrupt)
-    options = CompareOptions((Entry(resolve("mlp"), Protocol()),))
     files = ExportOptions(csv=Path("a.csv"))
+    options = CompareOptions((Entry(resolve("mlp"), Protocol()),), files=files)
     with pytest.raises(signal):
-        compare_networks(options, GateOptions(), files, json=False, quiet=True)
+        compare_networks(options, json=False, quiet=True)
     assert "90.00 %" in capsys.readouterr().out
     assert ",0.9," in Path("a.csv").read_text(encoding="utf-8")
 
@@ -223,7 +223,7 @@ def test_a_comparison_interrupted_before_its_first_run_shows_nothing(
     monkeypatch.setattr("mnist_cli.workflows.compare_networks.compare_networks", interrupt)
     options = CompareOptions((Entry(resolve("mlp"), Protocol()),))
     with pytest.raises(KeyboardInterrupt):
-        compare_networks(options, GateOptions(), ExportOptions(), json=False, quiet=True)
+        compare_networks(options, json=False, quiet=True)
     assert capsys.readouterr().out == ""
 
 

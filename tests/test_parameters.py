@@ -16,7 +16,10 @@ from mnist_cli.cli.app import app
 from mnist_cli.cli.compare_networks import _check_options
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.registry import MODELS, resolve
+from mnist_cli.schema.augmentation import Augmentation
+from mnist_cli.schema.comparison import Settling
 from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import (
     AUTO,
     CompareOptions,
@@ -25,9 +28,15 @@ from mnist_cli.schema.options import (
     ExecutionOptions,
     ExportOptions,
     GateOptions,
-    SettleOptions,
 )
-from mnist_cli.schema.protocol import Precision, Protocol, Recipe, Settings
+from mnist_cli.schema.protocol import (
+    Optimizer,
+    Precision,
+    Protocol,
+    Recipe,
+    Schedule,
+    Settings,
+)
 from mnist_cli.training.recipes import protocol_of
 from tests.conftest import RunCli
 
@@ -108,7 +117,7 @@ def test_the_last_seed_is_one_that_torch_takes(seeds: int, seed: int, allowed: b
     options = CompareOptions((entry,), seed=seed, seeds=seeds)
     refused = pytest.raises(UsageError, match="--seed and --seeds together must stay below")
     with nullcontext() if allowed else refused:
-        _check_options(options, GateOptions(), ExportOptions(), json=False)
+        _check_options(options)
 
 
 @pytest.mark.parametrize(("count", "allowed"), [(256, True), (257, False)])
@@ -116,12 +125,12 @@ def test_as_many_networks_as_a_file_may_hold_are_compared(count: int, allowed: b
     options = CompareOptions((Entry(resolve("mlp"), Protocol()),) * count)
     refused = pytest.raises(UsageError, match="at most 256 networks can be compared")
     with nullcontext() if allowed else refused:
-        _check_options(options, GateOptions(), ExportOptions(), json=False)
+        _check_options(options)
 
 
 def test_every_option_of_compare_arrives(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(compare, "compare_networks", lambda *given, **flags: seen.append(given))
+    seen: list[CompareOptions] = []
+    monkeypatch.setattr(compare, "compare_networks", lambda given, **flags: seen.append(given))
     exports = [f"--export-{kind}={kind}" for kind in ("json", "csv", "markdown", "latex")]
     run_cli(
         *("compare", "mlp", "--dataset=kmnist", "--data-dir=data", "--recipe=fast", "--epochs=7"),
@@ -138,18 +147,52 @@ def test_every_option_of_compare_arrives(run_cli: RunCli, monkeypatch: pytest.Mo
     )
     data = DataOptions(DatasetName.KMNIST, Path("data"))
     execution = ExecutionOptions(4, 2, "tcp://a:1", 10)
-    options = CompareOptions(
-        *((entry,), data, "cuda:1", 3, AUTO, SettleOptions(10, 120), 0.01, None, Path("j")),
-        *(Path("b.json"), execution),
-    )
     paths = map(Path, ("json", "csv", "markdown", "latex", "p.svg", "r.html"))
-    assert seen[0] == (options, GateOptions(0.9, 8, True), ExportOptions(*paths))
-    entry = Entry(resolve("mlp"), Protocol())
-    assert seen[1] == (
-        CompareOptions((entry,), DataOptions(data_dir=Path("data")), seeds=4, target=0.97),
-        GateOptions(),
-        ExportOptions(),
+    options = CompareOptions(
+        *((entry,), data, "cuda:1", 3, AUTO, Settling(10), 120, 0.01, None, Path("j")),
+        *(Path("b.json"), execution, GateOptions(0.9, 8, True), ExportOptions(*paths)),
     )
+    assert seen[0] == options
+    entry = Entry(resolve("mlp"), Protocol())
+    data = DataOptions(data_dir=Path("data"))
+    assert seen[1] == CompareOptions((entry,), data, seeds=4, target=0.97)
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_every_setting_arrives(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    seen: list[Settings] = []
+
+    def note(settings: Settings, _: ModelSpec) -> Protocol:
+        seen.append(settings)
+        raise UsageError("enough")
+
+    for module in ("train", "vary"):
+        monkeypatch.setattr(f"mnist_cli.cli.{module}.protocol_of", note)
+    settings = Settings(
+        recipe=Recipe.FAST,
+        epochs=7,
+        batch_size=32,
+        lr=0.5,
+        optimizer=Optimizer.SGD,
+        momentum=0.8,
+        nesterov=True,
+        weight_decay=0.1,
+        schedule=Schedule.COSINE,
+        warmup=0.2,
+        augment=Augmentation(shift=2),
+        shuffle_pixels=True,
+        precision=Precision.BF16,
+    )
+    options = []
+    for key, value in vars(settings).items():
+        flag = f"--{key.replace('_', '-')}"
+        if value is not None:  # --vary alone sets the dropout
+            options.append(flag if value is True else f"{flag}={value}")
+    assert run_cli(command, "mlp", *options).err == "error: enough\n"
+    assert run_cli(command, "mlp").err == "error: enough\n"
+    assert seen == [settings, Settings()]
 
 
 @pytest.mark.parametrize("execution", [ExecutionOptions(cluster="a"), ExecutionOptions(jobs=2)])
@@ -159,9 +202,10 @@ def test_times_are_not_asked_of_runs_that_share_a_machine(
 ) -> None:
     target, seconds = (0.9, None) if option == "--target" else (None, 8.0)
     entry = Entry(resolve("mlp"), Protocol())
-    options = CompareOptions((entry,), target=target, execution=execution)
+    gates = GateOptions(max_seconds=seconds)
+    options = CompareOptions((entry,), target=target, execution=execution, gates=gates)
     with pytest.raises(UsageError, match=f"^{option} needs times"):
-        _check_options(options, GateOptions(max_seconds=seconds), ExportOptions(), json=False)
+        _check_options(options)
 
 
 def test_the_shell_completes_names_and_then_arguments() -> None:

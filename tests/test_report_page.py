@@ -32,7 +32,7 @@ from mnist_cli.report.html.charts import (
 from mnist_cli.report.html.document import page, write_report
 from mnist_cli.report.html.wrong_images import _round, wrong_images
 from mnist_cli.schema.comparison import CompareResult, Settling
-from mnist_cli.schema.options import DataOptions, ExportOptions, GateOptions
+from mnist_cli.schema.options import CompareOptions, ExportOptions
 from mnist_cli.schema.results import Stage
 from tests.conftest import RunCli, made_images
 from tests.made_up import comparison, learned, network
@@ -602,7 +602,7 @@ def test_a_finished_journal_makes_the_report_without_training(run_cli: RunCli) -
 def test_a_report_is_written_although_the_plot_fails() -> None:
     files = ExportOptions(plot=Path("no/plot.svg"), report=Path("a.html"))
     with pytest.raises(MnistCliError, match=r"^cannot write no/plot\.svg"):
-        _show(two(), GateOptions(), files, DataOptions(), json=False, quiet=True)
+        _show(two(), CompareOptions(files=files), json=False, quiet=True)
     assert "good beats bad" in Path("a.html").read_text(encoding="utf-8")
 
 

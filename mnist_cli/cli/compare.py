@@ -15,7 +15,7 @@ from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.comparison_tables import checkpoint_tables
-from mnist_cli.schema.comparison import LOOKS
+from mnist_cli.schema.comparison import LOOKS, Settling
 from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import (
@@ -28,7 +28,6 @@ from mnist_cli.schema.options import (
     ExecutionOptions,
     ExportOptions,
     GateOptions,
-    SettleOptions,
 )
 from mnist_cli.schema.protocol import Settings
 
@@ -75,8 +74,9 @@ def compare(
     context: typer.Context,
     models: Annotated[
         list[str] | None,
-        p.model_argument(
+        typer.Argument(
             metavar="MODELS",
+            autocompletion=p.complete_model,
             help=f"{p.MODEL_HELP} All if omitted. Or checkpoints, FILE.safetensors; or exports of "
             "one comparison with different seeds, FILE.json.",
         ),
@@ -135,7 +135,7 @@ def compare(
             f"after {', '.join(map(str, LOOKS))} runs. A pair that N runs are unlikely to decide "
             "gets no more.",
         ),
-    ] = SettleOptions.max_seeds,
+    ] = 40,
     find_best: Annotated[
         bool,
         p.seeds_option(
@@ -143,7 +143,7 @@ def compare(
             help="With --seeds auto, look for the best network only: one that is surely not the "
             "best gets no more runs.",
         ),
-    ] = SettleOptions.find_best,
+    ] = False,
     time_limit: Annotated[
         float | None,
         p.seeds_option(
@@ -257,8 +257,7 @@ def compare(
         ),
     ] = False,
     model: Annotated[
-        list[str] | None,
-        p.checkpoint_option("--model", metavar="CODE", help=f"{p.CODE_HELP} Repeatable."),
+        list[ModelSpec] | None, p.code_option(help=f"{p.CODE_HELP} Repeatable.")
     ] = None,
 ) -> int:
     """Compare networks or trained checkpoints: which is better, and is it significant?"""
@@ -267,50 +266,36 @@ def compare(
     varied = parse_varied(vary or ())
     _check_options(context, kind, varied)
     data = p.data_options(dataset, data_dir, hold_out=hold_out, as_digits=as_digits)
-    gates = GateOptions(min_accuracy, max_seconds, fail_on_regression)
-    files = ExportOptions(export_json, export_csv, export_markdown, export_latex, plot, report)
-    if kind == Kind.EXPORTS:
-        paths = list(map(Path, names))
-        return compare_exports(paths, data, baseline, gates, files, json=json, quiet=quiet)
     if kind == Kind.CHECKPOINTS:
         checkpoints = CheckpointsOptions(
             checkpoints=tuple(map(Path, names)),
-            models=tuple(map(registry.resolve, model or ())),
+            models=tuple(model or ()),
             data=data,
             device=device,
             seed=seed,
             show_disagreements=DISAGREEMENTS_SHOWN if show_disagreements else 0,
         )
         return _compare_checkpoints(checkpoints, json=json, quiet=quiet)
-    settings = Settings(
-        recipe=recipe,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        optimizer=optimizer,
-        momentum=momentum,
-        nesterov=nesterov,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        warmup=warmup,
-        augment=augment,
-        shuffle_pixels=shuffle_pixels,
-        precision=precision,
-    )
+    networks = _resolve_networks(names) if kind == Kind.NETWORKS else []
     options = CompareOptions(
-        entries=combine(_resolve_networks(names), settings, varied),
+        entries=combine(networks, p.settings_from(locals()), varied),
         data=data,
         device=device,
         seed=seed,
         seeds=seeds,
-        settle=SettleOptions(max_seeds, time_limit, find_best) if seeds == AUTO else None,
+        settle=Settling(max_seeds, find_best=find_best) if seeds == AUTO else None,
+        time_limit=time_limit,
         margin=margin,
         target=target,
         journal=journal,
         baseline=baseline,
         execution=ExecutionOptions(jobs, threads, cluster, run_timeout),
+        gates=GateOptions(min_accuracy, max_seconds, fail_on_regression),
+        files=ExportOptions(export_json, export_csv, export_markdown, export_latex, plot, report),
     )
-    return compare_networks(options, gates, files, json=json, quiet=quiet)
+    if kind == Kind.EXPORTS:
+        return compare_exports(list(map(Path, names)), options, json=json, quiet=quiet)
+    return compare_networks(options, json=json, quiet=quiet)
 
 
 def _compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool) -> int:
@@ -353,22 +338,20 @@ def _resolve_networks(names: list[str]) -> list[ModelSpec]:
 
 def _check_options(context: typer.Context, kind: Kind, varied: Mapping[str, Values]) -> None:
     """Raise UsageError for options that do not fit the arguments or each other."""
-    given = {
-        parameter.name: parameter
-        for parameter in context.command.params
-        if (source := context.get_parameter_source(parameter.name or ""))
-        and source.name == "COMMANDLINE"
-    }
-    flags = {name: parameter.opts[0] for name, parameter in given.items()}
-    for name, parameter in given.items():
-        panel = getattr(parameter, "rich_help_panel", None)
+    flags: dict[str, str] = {}  # the options that are given, by the name of the parameter
+    for parameter in context.command.params:
+        name, panel = parameter.name, getattr(parameter, "rich_help_panel", None)
+        source = context.get_parameter_source(name)
+        if source is None or source.name != "COMMANDLINE":
+            continue
+        flags[name] = flag = parameter.opts[0]
         if kind == Kind.NETWORKS and panel == p.CHECKPOINTS:
-            raise UsageError(f"{flags[name]} is for checkpoints; name two or more files from train")
-        if kind != Kind.NETWORKS and name not in ALLOWED[kind] and panel not in ALLOWED[kind]:
-            raise UsageError(f"{flags[name]} is for training; {kind} are not trained")
+            raise UsageError(f"{flag} is for checkpoints; name two or more files from train")
+        if kind != Kind.NETWORKS and not ALLOWED[kind] & {name, panel}:
+            raise UsageError(f"{flag} is for training; {kind} are not trained")
     for key in varied:
         if KEYS[key] in flags:
-            raise UsageError(f"{flags[KEYS[key]]} and --vary {key} conflict; drop one")
+            raise UsageError(f"--{key} and --vary {key} conflict; drop one")
     is_auto = context.params["seeds"] == AUTO
     if is_auto and "target" in flags:
         raise UsageError("--target and --seeds auto do not go together; drop one")

@@ -1,36 +1,26 @@
 """`mnist-cli compare` with networks or exports: check options, train or merge, report, gates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from mnist_cli.cli.outputs import Output, check_outputs, list_exports, list_journal_files
+from mnist_cli.cli.outputs import check_outputs, list_outputs
 from mnist_cli.cli.working import report_gates, working
 from mnist_cli.errors import ExitCode, Terminated, UsageError
 from mnist_cli.report import console, export, phrases
 from mnist_cli.report.comparison_tables import comparison_tables
 from mnist_cli.report.progress import show_sign_of_life
 from mnist_cli.schema.comparison import LOOKS, MAX_NETWORKS, CompareResult
-from mnist_cli.schema.networks import ModelSpec
-from mnist_cli.schema.options import (
-    LEAST_RUNS,
-    MAX_SEED,
-    STDOUT,
-    CompareOptions,
-    DataOptions,
-    ExportOptions,
-    GateOptions,
-)
+from mnist_cli.schema.options import LEAST_RUNS, MAX_SEED, CompareOptions
 from mnist_cli.schema.protocol import Schedule
 from mnist_cli.system.cpus import start_watching
 from mnist_cli.system.streams import say
 
 
-def compare_networks(
-    options: CompareOptions, gates: GateOptions, files: ExportOptions, *, json: bool, quiet: bool
-) -> int:
+def compare_networks(options: CompareOptions, *, json: bool, quiet: bool) -> int:
     """Train networks, show the comparison, and return the exit code."""
-    _check_options(options, gates, files, json=json)
+    _check_options(options)
+    _check_files(options, {}, json=json)
     show_sign_of_life(quiet)
     start_watching()
     from mnist_cli.data.datasets import prefetch
@@ -38,7 +28,7 @@ def compare_networks(
     prefetch(options.data)
     from mnist_cli.workflows.compare_networks import compare_networks as train_all
 
-    exports = export.Exports(files)
+    exports = export.Exports(options.files)
     result = None
     try:
         with working(quiet) as on_event:
@@ -46,57 +36,38 @@ def compare_networks(
                 exports.write(result)
     except (KeyboardInterrupt, Terminated):
         if result and any(row.runs for row in result.models):
-            _print(result, files, json=json)
+            _print(result, options, json=json)
         raise
     assert result  # train_all yields a result before the first run
     exports.write(result, last=True)
-    networks = [entry.model for entry in options.entries]
-    return _show(result, gates, files, options.data, networks, json=json, quiet=quiet)
+    return _show(result, options, json=json, quiet=quiet)
 
 
-def compare_exports(
-    paths: list[Path],
-    data: DataOptions,
-    baseline: Path | None,
-    gates: GateOptions,
-    files: ExportOptions,
-    *,
-    json: bool,
-    quiet: bool,
-) -> int:
+def compare_exports(paths: list[Path], options: CompareOptions, *, json: bool, quiet: bool) -> int:
     """Combine exports without training, show the comparison, and return the exit code."""
     if len(set(paths)) < len(paths):
         raise UsageError("an export is named twice; name each once")
-    inputs = {f"argument {path}": path for path in paths}
-    _check_files(files, gates, baseline, list_exports(files), inputs, json=json)
+    _check_files(options, {f"argument {path}": path for path in paths}, json=json)
     from mnist_cli.workflows.compare_exports import merge_exports
 
     with working(quiet):
-        result = merge_exports(paths, baseline)
-        export.Exports(files).write(result, last=True)
-    return _show(result, gates, files, data, json=json, quiet=quiet)
+        result = merge_exports(paths, options.baseline)
+        export.Exports(options.files).write(result, last=True)
+    return _show(result, options, json=json, quiet=quiet)
 
 
-def _show(
-    result: CompareResult,
-    gates: GateOptions,
-    files: ExportOptions,
-    data: DataOptions,
-    networks: Sequence[ModelSpec] = (),
-    *,
-    json: bool,
-    quiet: bool,
-) -> int:
+def _show(result: CompareResult, options: CompareOptions, *, json: bool, quiet: bool) -> int:
     """Print a comparison, write its plot and report, and return the exit code."""
     from mnist_cli.comparison.gates import judge_gates
 
+    plot, report = options.files.plot, options.files.report
     with ExitStack() as stack:  # if one of them fails, the others are still written
-        if files.report:
-            stack.callback(_write_report, files.report, result, data, networks)
-        if files.plot and any(row.figures for row in result.models):
-            stack.callback(_write_plot, files.plot, result)
-        _print(result, files, json=json)
-    code = report_gates(judge_gates(result, gates), quiet=quiet)
+        if report:
+            stack.callback(_write_report, report, result, options)
+        if plot and any(row.figures for row in result.models):
+            stack.callback(_write_plot, plot, result)
+        _print(result, options, json=json)
+    code = report_gates(judge_gates(result, options.gates), quiet=quiet)
     failures = phrases.failures(result)
     if failures:
         say(f"error: {'; '.join(failures)}")
@@ -110,28 +81,25 @@ def _write_plot(path: Path, result: CompareResult) -> None:
     plot_comparison(path, result)
 
 
-def _write_report(
-    path: Path, result: CompareResult, data: DataOptions, networks: Sequence[ModelSpec]
-) -> None:
+def _write_report(path: Path, result: CompareResult, options: CompareOptions) -> None:
     from mnist_cli.data.datasets import test_images_on_disk
     from mnist_cli.report.html.document import write_report
     from mnist_cli.workflows.summary import trace_networks
 
-    names, num_classes = (row.network for row in result.models), len(result.dataset.classes)
-    stages = trace_networks(names, networks, num_classes)
-    write_report(path, result, test_images_on_disk(result.dataset, data), stages)
+    names = [row.network for row in result.models]
+    specs = [entry.model for entry in options.entries]
+    stages = trace_networks(names, specs, len(result.dataset.classes))
+    write_report(path, result, test_images_on_disk(result.dataset, options.data), stages)
 
 
-def _print(result: CompareResult, files: ExportOptions, *, json: bool) -> None:
-    if files.to_stdout:
-        export.write_stdout(result, files)
+def _print(result: CompareResult, options: CompareOptions, *, json: bool) -> None:
+    if options.files.num_to_stdout:
+        export.write_stdout(result, options.files)
     else:
         console.emit(result, comparison_tables, as_json=json)
 
 
-def _check_options(
-    options: CompareOptions, gates: GateOptions, files: ExportOptions, *, json: bool
-) -> None:
+def _check_options(options: CompareOptions) -> None:
     seeds, option, execution = options.seeds, "--seeds", options.execution
     if options.settle:
         seeds, option = options.settle.max_seeds, "--max-seeds"
@@ -156,7 +124,8 @@ def _check_options(
             )
     if execution.cluster == "":
         raise UsageError("--cluster needs the address of a scheduler, or the file that it wrote")
-    for name, given in (("--target", target), ("--max-seconds", gates.max_seconds is not None)):
+    max_seconds = options.gates.max_seconds is not None
+    for name, given in (("--target", target), ("--max-seconds", max_seconds)):
         if given and (execution.jobs != 1 or execution.cluster):
             raise UsageError(
                 f"{name} needs times, which are not measured while runs share a machine; "
@@ -169,25 +138,15 @@ def _check_options(
             "--target evaluates a network after each epoch, but the learning rate of this schedule "
             "is low only at the end of the last one; use --recipe article, or --schedule constant"
         )
-    outputs = [*list_exports(files), *list_journal_files(options.journal)]
-    networks = [entry.model for entry in options.entries]
-    _check_files(files, gates, options.baseline, outputs, {}, networks, json=json)
 
 
-def _check_files(
-    files: ExportOptions,
-    gates: GateOptions,
-    baseline: Path | None,
-    outputs: list[Output],
-    inputs: Mapping[str, Path],
-    networks: Sequence[ModelSpec] = (),
-    *,
-    json: bool,
-) -> None:
-    if gates.fail_on_regression and baseline is None:
+def _check_files(options: CompareOptions, inputs: Mapping[str, Path], *, json: bool) -> None:
+    if options.gates.fail_on_regression and options.baseline is None:
         raise UsageError("--fail-on-regression needs --baseline FILE.json")
-    check_outputs(outputs, {**inputs, "--baseline": baseline}, networks)
-    if [files.json, files.csv, files.markdown, files.latex].count(STDOUT) > 1:
+    outputs = list_outputs(options.files, options.journal)
+    networks = [entry.model for entry in options.entries]
+    check_outputs(outputs, {**inputs, "--baseline": options.baseline}, networks)
+    if options.files.num_to_stdout > 1:
         raise UsageError("two exports cannot both go to standard output")
-    if json and files.to_stdout:
+    if json and options.files.num_to_stdout:
         raise UsageError("--json and an export to - cannot both go to standard output")

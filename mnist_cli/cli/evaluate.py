@@ -2,7 +2,6 @@
 
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.working import judge_accuracy, report_gates, working
-from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import evaluation_tables
 from mnist_cli.schema.datasets import Split
@@ -27,7 +26,6 @@ def evaluate(
     quiet: p.Quiet = False,
 ) -> int:
     """Evaluate a checkpoint on the test images, class by class."""
-    spec = registry.resolve(model) if model else None
     data = p.data_options(dataset, data_dir, as_digits=as_digits)
     from mnist_cli.data.datasets import prefetch
 
@@ -35,6 +33,6 @@ def evaluate(
     from mnist_cli.workflows.evaluate import evaluate_checkpoint
 
     with working(quiet) as on_event:
-        result = evaluate_checkpoint(checkpoint, spec, data, device, on_event)
+        result = evaluate_checkpoint(checkpoint, model, data, device, on_event)
     console.emit(result, evaluation_tables, as_json=json)
     return report_gates(judge_accuracy(result.test_accuracy, min_accuracy), quiet=quiet)

@@ -7,7 +7,6 @@ from mnist_cli.cli import parameters as p
 from mnist_cli.cli.outputs import NETWORK_KINDS, Output, check_outputs
 from mnist_cli.cli.working import working
 from mnist_cli.errors import UsageError
-from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import export_lines
 from mnist_cli.schema.datasets import Split
@@ -34,7 +33,6 @@ def export(
     if kind is None:
         raise UsageError(f"--output {output} must end in {', '.join(NETWORK_KINDS)}")
     check_outputs([Output("--output", output, kind)], {"CHECKPOINT": checkpoint})
-    spec = registry.resolve(model) if model else None
     data = p.data_options(dataset, data_dir, as_digits=as_digits)
     from mnist_cli.data.datasets import prefetch
 
@@ -42,5 +40,5 @@ def export(
     from mnist_cli.workflows.export import export_network
 
     with working(quiet) as on_event:
-        result = export_network(checkpoint, output, spec, data, on_event)
+        result = export_network(checkpoint, output, model, data, on_event)
     console.emit(result, export_lines, as_json=json)

@@ -58,34 +58,29 @@ def check_outputs(
 ) -> None:
     """Check that a command can write its outputs, and that they replace nothing of value.
 
-    Args:
-        outputs: files that the command writes.
-        inputs: files that the command reads, by the option that names them.
-        networks: networks whose code the command reads.
-
-    Raises:
-        UsageError: an output cannot be written, would replace a file of another kind, or is also
-            an input or another output.
+    The command reads the `inputs`, by the option that names them, and the code of the `networks`.
+    Raises UsageError if an output cannot be written, would replace a file of another kind, or is
+    also an input or another output.
     """
-    read = {
-        file: f"a file of {spec.name}" for spec in networks for file in code_files(spec).values()
-    }
+    read: dict[object, str] = {}
+    for spec in networks:
+        for file in code_files(spec).values():
+            read[_identify(file)] = f"a file of {spec.name}"
     for option, path in inputs.items():
         if path:
-            read[_resolve(path, option, "read")] = f"the file of {option}"
-    written: dict[Path, str] = {}
+            read[_identify(_resolve(path, option, "read"))] = f"the file of {option}"
+    written: dict[object, str] = {}
     for output in outputs:
         option, path = output.option, output.path
         if path == STDOUT:
             raise UsageError(f"{option} needs a file, not standard output")
         resolved = _resolve(path, option)
-        for other, what in read.items():
-            if _is_same(other, resolved):
-                raise UsageError(f"{option} cannot replace {path}, {what}; choose another")
-        for other, writer in written.items():
-            if _is_same(other, resolved):
-                raise UsageError(f"{writer} and {option} cannot both write {path}")
-        written[resolved] = option
+        identity = _identify(resolved)
+        if identity in read:
+            raise UsageError(f"{option} cannot replace {path}, {read[identity]}; choose another")
+        if identity in written:
+            raise UsageError(f"{written[identity]} and {option} cannot both write {path}")
+        written[identity] = option
         try:
             _check_file(output, resolved)
         except OSError as error:
@@ -97,16 +92,9 @@ def check_outputs(
             raise UsageError(f"{option} {path} must end in {ends}")
 
 
-def list_journal_files(path: Path | None) -> list[Output]:
-    """The journal, and its lock file, which is deleted at the end."""
-    if path is None:
-        return []
-    lock = Path(f"{_resolve(path, '--journal')}.lock")
-    return [Output("--journal", path, "journal"), Output("--journal", lock, "lock")]
-
-
-def list_exports(files: ExportOptions) -> list[Output]:
+def list_outputs(files: ExportOptions, journal: Path | None) -> list[Output]:
     """The files that a comparison writes, without an export to standard output."""
+    lock = Path(f"{_resolve(journal, '--journal')}.lock") if journal else None  # deleted at the end
     rows = (
         ("--export-json", files.json, "JSON export"),
         ("--export-csv", files.csv, "CSV export"),
@@ -114,11 +102,13 @@ def list_exports(files: ExportOptions) -> list[Output]:
         ("--export-latex", files.latex, "LaTeX export"),
         ("--plot", files.plot, "picture"),
         ("--report", files.report, "report"),
+        ("--journal", journal, "journal"),
+        ("--journal", lock, "lock"),
     )
     return [
         Output(option, path, kind)
         for option, path, kind in rows
-        if path and (path != STDOUT or kind in SUFFIXES)
+        if path and not (path == STDOUT and kind.endswith("export"))
     ]
 
 
@@ -155,12 +145,13 @@ def _resolve(path: Path, option: str, action: str = "write") -> Path:
     return resolved
 
 
-def _is_same(one: Path, other: Path) -> bool:
-    """Whether two paths are the same file, also through links."""
+def _identify(path: Path) -> object:
+    """Values that are equal for all paths of a file, also through links."""
     try:
-        return one == other or one.samefile(other)
-    except OSError:  # one of them does not exist
-        return os.path.normcase(one) == os.path.normcase(other)
+        status = path.stat()
+    except OSError:  # it does not exist
+        return os.path.normcase(path)
+    return status.st_dev, status.st_ino
 
 
 def _make_error(path: Path, option: str, action: str, error: Exception) -> UsageError:

@@ -3,17 +3,19 @@
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mnist_cli.errors import UsageError, did_you_mean
-from mnist_cli.networks.registry import ARGUMENTS, EXAMPLE, MODELS
+from mnist_cli.networks.registry import ARGUMENTS, EXAMPLE, MODELS, resolve
 from mnist_cli.schema.augmentation import Augmentation, parse_augmentation
 from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import AUTO, MAX_SEED, MAX_THREADS, VAL, DataOptions
 from mnist_cli.schema.protocol import (
     MAX_BATCH_SIZE,
@@ -22,6 +24,7 @@ from mnist_cli.schema.protocol import (
     Protocol,
     Recipe,
     Schedule,
+    Settings,
 )
 
 # The panels of --help, in their order.
@@ -52,60 +55,52 @@ def complete_model(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete.lower())]
 
 
-def number(text: str) -> float:
-    """Parse a number. This and the other parsers raise ValueError with a message for the user."""
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"'{text}' is not a number") from None
+def number(
+    rules: Mapping[str, Callable[[Any], bool]],
+    convert: Callable[[str], Any] = float,
+    kind: str = "a number",
+) -> Callable[[str], Any]:
+    """Return a parser of numbers that fulfil all rules; the keys say what they must be.
 
+    This parser and the others raise ValueError with a message for the user.
+    """
 
-def positive_number(text: str) -> float:
-    """Parse a number above zero."""
-    value = number(text)
-    if not 0 < value < math.inf:
-        raise ValueError(f"must be a positive number, not {text}")
-    return value
-
-
-def number_from_0(text: str) -> float:
-    """Parse a number that is not negative."""
-    value = number(text)
-    if not 0 <= value < math.inf:
-        raise ValueError(f"must be 0 or more, not {text}")
-    return value
-
-
-def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
-    """Return a parser of whole numbers from `least` to `most`."""
-
-    def parse(text: str) -> int:
+    def parse(text: str) -> Any:
         try:
-            value = int(text)
+            value = convert(text)
         except ValueError:
-            raise ValueError(f"'{text}' is not a whole number") from None
-        if not least <= value <= most:
-            range_ = f"{least} or more" if most == math.inf else f"from {least} to {most:.0f}"
-            raise ValueError(f"must be {range_}, not {text}")
+            raise ValueError(f"'{text}' is not {kind}") from None
+        for description, is_fulfilled in rules.items():
+            if not is_fulfilled(value):
+                raise ValueError(f"must be {description}, not {text}")
         return value
 
     return parse
 
 
-def fraction(text: str) -> float:
-    """Parse a number from 0 to 1."""
-    value = number(text)
-    if not 0 <= value <= 1:
-        raise ValueError(f"must be a fraction from 0 to 1, not {text}")
-    return value
+def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
+    """Return a parser of whole numbers from `least` to `most`."""
+    range_ = f"{least} or more" if most == math.inf else f"from {least} to {most:.0f}"
+    return number({range_: lambda value: least <= value <= most}, int, "a whole number")
 
 
-def fraction_below_1(text: str) -> float:
-    """Parse a number from 0 to 1, without 1."""
-    value = fraction(text)
-    if value == 1:
-        raise ValueError(f"must be below 1, not {text}")
-    return value
+positive_number = number({"a positive number": lambda value: 0 < value < math.inf})
+number_from_0 = number({"0 or more": lambda value: 0 <= value < math.inf})
+fraction = number({"a fraction from 0 to 1": lambda value: 0 <= value <= 1})
+fraction_below_1 = number(
+    {"a fraction from 0 to 1": lambda value: 0 <= value <= 1, "below 1": lambda value: value < 1}
+)
+positive_fraction = number(
+    {
+        "a positive number": lambda value: 0 < value < math.inf,
+        "a fraction, 1 at most": lambda value: value <= 1,
+    }
+)
+seed = number(
+    {"0 or more": lambda value: value >= 0, "below 2**63": lambda value: value <= MAX_SEED},
+    int,
+    "a whole number",
+)
 
 
 def dataset(text: str) -> DatasetName | Path:
@@ -121,17 +116,9 @@ def number_of_images(text: str) -> float:
     """Parse a number of images, a fraction below 1 of them, or `val`, as VAL."""
     if text.lower() == "val":
         return VAL
-    value = positive_number(text)
+    value: float = positive_number(text)
     if (value > 1 and not text.isdecimal()) or text == "1.0":
         raise ValueError(f"'{text}' is neither a number of images nor a fraction below 1")
-    return value
-
-
-def positive_fraction(text: str) -> float:
-    """Parse a number above 0 and up to 1."""
-    value = positive_number(text)
-    if value > 1:
-        raise ValueError(f"must be a fraction, 1 at most, not {text}")
     return value
 
 
@@ -186,14 +173,15 @@ def data_options(
     return DataOptions(dataset, data_dir, hold_out, as_digits)
 
 
-def check_seed(seed: int) -> int:
-    """Raise BadParameter if torch's generators do not accept `seed`."""
-    if seed > MAX_SEED:
-        raise typer.BadParameter(f"must be below 2**63, not {seed}")
-    return seed
+def settings_from(options: Mapping[str, Any]) -> Settings:
+    """The settings among the `locals()` of a command; `dropout` is an option of --vary alone."""
+    names = {field.name for field in fields(Settings)} - {"dropout"}
+    return Settings(**{name: options[name] for name in names})
 
 
-model_argument = partial(typer.Argument, metavar="MODEL", autocompletion=complete_model)
+model_argument = partial(
+    typer.Argument, parser=resolve, metavar="MODEL", autocompletion=complete_model
+)
 CheckpointFile = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A file from train.")]
 RAW_HELP = "Do not convert pictures: they have 28x28 pixels, light on dark."
 Raw = Annotated[bool, data_option("--raw", help=RAW_HELP)]
@@ -339,7 +327,7 @@ Augment = Annotated[
     ),
 ]
 
-seed_option = partial(typer.Option, parser=whole_number(0), metavar="N", callback=check_seed)
+seed_option = partial(typer.Option, parser=seed, metavar="N")
 SEED_HELP = "A seed decides the initial weights and the order of images."
 
 Json = Annotated[bool, output_option("--json", help="Print one JSON document instead of tables.")]
@@ -373,4 +361,5 @@ threads_option = partial(
     help="CPU threads per run; a different number changes results slightly.",
 )
 CODE_HELP = "Code of a checkpoint's custom network, path/file.py:Name."
-Code = Annotated[str | None, checkpoint_option("--model", metavar="CODE", help=CODE_HELP)]
+code_option = partial(checkpoint_option, "--model", parser=resolve, metavar="CODE")
+Code = Annotated[ModelSpec | None, code_option(help=CODE_HELP)]

@@ -8,7 +8,6 @@ import typer
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.working import working
 from mnist_cli.errors import ExitCode
-from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import prediction_tables
 from mnist_cli.schema.options import TrainOptions
@@ -33,12 +32,11 @@ def predict(
     quiet: p.Quiet = False,
 ) -> int:
     """Predict the classes of your own pictures, with probabilities."""
-    spec = registry.resolve(model) if model else None
     from mnist_cli.report.pictures import terminal
     from mnist_cli.workflows.predict import predict_pictures
 
     with working(quiet) as on_event:
-        result, seen = predict_pictures(checkpoint, images, spec, device, on_event, raw=raw)
+        result, seen = predict_pictures(checkpoint, images, model, device, on_event, raw=raw)
     if json:
         console.show_json(result)
     elif len(seen):

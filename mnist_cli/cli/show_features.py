@@ -9,7 +9,6 @@ from mnist_cli.cli import parameters as p
 from mnist_cli.cli.outputs import Output, check_outputs
 from mnist_cli.cli.working import working
 from mnist_cli.errors import UsageError
-from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.schema.options import DataOptions, FeaturesOptions
 
@@ -64,7 +63,7 @@ def show_features(
         raw=raw,
         shift=shift,
         output=output,
-        model=registry.resolve(model) if model else None,
+        model=model,
         data=p.data_options(dataset, data_dir, as_digits=as_digits),
         device=device,
     )

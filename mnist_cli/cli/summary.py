@@ -9,9 +9,9 @@ from mnist_cli.cli import parameters as p
 from mnist_cli.cli.outputs import Output, check_outputs
 from mnist_cli.cli.working import working
 from mnist_cli.errors import UsageError
-from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import summary_table
+from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import MAX_BATCH_SIZE, Protocol
 
 EXAMPLES = """
@@ -22,7 +22,9 @@ mnist-cli summary cnn --diagram cnn.svg
 
 
 def summary(
-    model: Annotated[str | None, p.model_argument(help=f"{p.MODEL_HELP} All if omitted.")] = None,
+    model: Annotated[
+        ModelSpec | None, p.model_argument(help=f"{p.MODEL_HELP} All if omitted.")
+    ] = None,
     batch_size: Annotated[
         int,
         typer.Option(
@@ -38,15 +40,14 @@ def summary(
     json: p.Json = False,
 ) -> None:
     """Show the layers, parameters and operations of one network, or the sizes of all."""
-    spec = registry.resolve(model) if model else None
     if diagram:
-        if spec is None:
+        if model is None:
             raise UsageError("--diagram draws one network; name it")
-        check_outputs([Output("--diagram", diagram, "picture")], {}, [spec])
+        check_outputs([Output("--diagram", diagram, "picture")], {}, [model])
     from mnist_cli.workflows.summary import summarize_networks
 
     with working():
-        result, tables = summarize_networks(spec, batch_size)
+        result, tables = summarize_networks(model, batch_size)
     if diagram:
         from mnist_cli.report.pictures.diagram import save_diagram
 

@@ -7,12 +7,12 @@ from typing import Annotated
 from mnist_cli.cli import parameters as p
 from mnist_cli.cli.outputs import Output, check_outputs
 from mnist_cli.cli.working import judge_accuracy, report_gates, working
-from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import training_table
 from mnist_cli.report.progress import show_sign_of_life
+from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import DataOptions, TrainOptions
-from mnist_cli.schema.protocol import Protocol, Settings
+from mnist_cli.schema.protocol import Protocol
 from mnist_cli.system.cpus import start_watching
 from mnist_cli.training.recipes import protocol_of
 
@@ -24,7 +24,7 @@ mnist-cli train nets.py:wide --epochs 3 --output wide.safetensors
 
 
 def train(
-    model: Annotated[str, p.model_argument(help=p.MODEL_HELP)],
+    model: Annotated[ModelSpec, p.model_argument(help=p.MODEL_HELP)],
     dataset: p.Dataset = DataOptions.dataset,  # type: ignore[assignment]
     as_digits: p.AsDigits = DataOptions.as_digits,
     data_dir: p.DataDir = None,
@@ -66,25 +66,9 @@ def train(
     threads: Annotated[int | None, p.threads_option(show_default="all cores")] = None,
 ) -> int:
     """Train one network and save it as a checkpoint."""
-    spec = registry.resolve(model)
-    settings = Settings(
-        recipe=recipe,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        optimizer=optimizer,
-        momentum=momentum,
-        nesterov=nesterov,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        warmup=warmup,
-        augment=augment,
-        shuffle_pixels=shuffle_pixels,
-        precision=precision,
-    )
     options = TrainOptions(
-        model=spec,
-        protocol=protocol_of(settings, spec),
+        model=model,
+        protocol=protocol_of(p.settings_from(locals()), model),
         data=p.data_options(dataset, data_dir, hold_out=hold_out, as_digits=as_digits),
         device=device,
         precision=precision,
@@ -97,7 +81,7 @@ def train(
     # Replacing a resumed file is intended, and reading it checks it.
     if resume is None or os.path.realpath(options.checkpoint) != os.path.realpath(resume):
         outputs.append(Output("--output", options.checkpoint, "checkpoint"))
-    check_outputs(outputs, {"--resume": resume}, [spec])
+    check_outputs(outputs, {"--resume": resume}, [model])
     show_sign_of_life(quiet)
     start_watching()
     from mnist_cli.data.datasets import prefetch

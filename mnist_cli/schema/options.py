@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mnist_cli.schema.augmentation import NO_AUGMENTATION, Augmentation
+from mnist_cli.schema.comparison import Settling
 from mnist_cli.schema.datasets import DatasetName, Split
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import Precision, Protocol
@@ -89,18 +90,6 @@ def written(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class SettleOptions:
-    """Add seeds until each pair of entries is settled, for `time_limit` seconds at most.
-
-    With `find_best`, add them only until the best entry is found.
-    """
-
-    max_seeds: int = 40
-    time_limit: float | None = None
-    find_best: bool = False
-
-
-@dataclass(frozen=True)
 class ExecutionOptions:
     """What trains the runs of a comparison, each with `threads`.
 
@@ -127,43 +116,6 @@ class ExecutionOptions:
 
 
 @dataclass(frozen=True)
-class CompareOptions:
-    """`compare`: several entries, trained with the same seeds from `seed` on.
-
-    There are `seeds` seeds, or with AUTO as many as needed to `settle` the entries. With a
-    `target`, a run stops at that test accuracy. Entries whose accuracies differ by less than
-    `margin`, a fraction, are equivalent; the best is found if no other is better by more.
-    """
-
-    entries: tuple[Entry, ...]
-    data: DataOptions = DataOptions()
-    device: str = "auto"
-    seed: int = 0
-    seeds: int = 1
-    settle: SettleOptions | None = None
-    margin: float | None = None
-    target: float | None = None
-    journal: Path | None = None
-    baseline: Path | None = None
-    execution: ExecutionOptions = ExecutionOptions()
-
-
-@dataclass(frozen=True)
-class CheckpointsOptions:
-    """`compare` with checkpoints; `models` are the custom networks among them.
-
-    `show_disagreements` is the number of disputed images to choose, by `seed`.
-    """
-
-    checkpoints: tuple[Path, ...]
-    models: tuple[ModelSpec, ...] = ()
-    data: DataOptions = DataOptions()
-    device: str = "auto"
-    seed: int = 0
-    show_disagreements: int = 0
-
-
-@dataclass(frozen=True)
 class GateOptions:
     """The thresholds of a comparison, if any; accuracies are fractions."""
 
@@ -184,9 +136,50 @@ class ExportOptions:
     report: Path | None = None
 
     @property
-    def to_stdout(self) -> bool:
-        """Whether an export goes to standard output."""
-        return STDOUT in {self.json, self.csv, self.markdown, self.latex}
+    def num_to_stdout(self) -> int:
+        """How many exports go to standard output."""
+        return [self.json, self.csv, self.markdown, self.latex].count(STDOUT)
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """`compare` with entries, trained with the same seeds from `seed` on, or with exports.
+
+    There are `seeds` seeds, or with AUTO as many as needed to `settle` the entries, which takes
+    `time_limit` seconds at most. With a `target`, a run stops at that test accuracy. Entries whose
+    accuracies differ by less than `margin`, a fraction, are equivalent; the best is found if no
+    other is better by more.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    data: DataOptions = DataOptions()
+    device: str = "auto"
+    seed: int = 0
+    seeds: int = 1
+    settle: Settling | None = None
+    time_limit: float | None = None
+    margin: float | None = None
+    target: float | None = None
+    journal: Path | None = None
+    baseline: Path | None = None
+    execution: ExecutionOptions = ExecutionOptions()
+    gates: GateOptions = GateOptions()
+    files: ExportOptions = ExportOptions()
+
+
+@dataclass(frozen=True)
+class CheckpointsOptions:
+    """`compare` with checkpoints; `models` are the custom networks among them.
+
+    `show_disagreements` is the number of disputed images to choose, by `seed`.
+    """
+
+    checkpoints: tuple[Path, ...]
+    models: tuple[ModelSpec, ...] = ()
+    data: DataOptions = DataOptions()
+    device: str = "auto"
+    seed: int = 0
+    show_disagreements: int = 0
 
 
 @dataclass(frozen=True)

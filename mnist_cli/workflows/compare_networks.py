@@ -17,7 +17,7 @@ from mnist_cli.schema.datasets import FEW_TEST_IMAGES, NUM_CLASSES
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import CompareOptions
 from mnist_cli.schema.runs import RunTask
-from mnist_cli.workflows.comparison_state import Comparison, Entrant, settling_of
+from mnist_cli.workflows.comparison_state import Comparison, Entrant
 from mnist_cli.workflows.shared import warn_of_busy_cpus
 
 
@@ -55,8 +55,8 @@ def compare_networks(
         most = LOOKS[-1] if options.settle else options.seeds
         seeds = range(options.seed, options.seed + most)
         rows = [entrant.row((), {}) for entrant in entrants]
-        settling = settling_of(options)
-        how_many = f"{settling.goal} from {options.seed} on" if settling else "fixed"
+        settle = options.settle
+        how_many = f"{settle.goal} from {options.seed} on" if settle else "fixed"
         kind = conditions(rows, dataset.info, environment, options.target, how_many)
         with journal.opened(options.journal, kind, seeds, on_event) as kept:
             executor.hand_over(dataset)

@@ -17,19 +17,12 @@ from mnist_cli.schema.comparison import (
     CompareResult,
     ModelRuns,
     Run,
-    Settling,
 )
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.events import RunsLeft
 from mnist_cli.schema.options import LEAST_RUNS, CompareOptions, Entry
 from mnist_cli.schema.results import Environment
 from mnist_cli.schema.runs import Measurement, RunTask
-
-
-def settling_of(options: CompareOptions) -> Settling | None:
-    """How seeds are added; None for a fixed number."""
-    settle = options.settle
-    return Settling(settle.max_seeds, find_best=settle.find_best) if settle else None
 
 
 class Entrant:
@@ -186,7 +179,7 @@ class Comparison:
                 seeds_changed=self.journal.seeds_changed,
                 narrowed_from=self.journal.narrowed_from,
                 models=tuple(entrant.row(seeds, self.journal.runs) for entrant in entrants),
-                settling=settling_of(self.options),
+                settling=self.options.settle,
                 margin=self.options.margin,
                 wall_seconds=self._elapsed(),
             )
@@ -197,7 +190,7 @@ class Comparison:
 
     def _too_late_for(self, entrant: Entrant) -> bool:
         """Whether a run of `entrant` is likely to end after the time limit."""
-        limit = self.options.settle.time_limit if self.options.settle else None
+        limit = self.options.time_limit
         return limit is not None and self._elapsed() + (entrant.usual_seconds or 0) > limit
 
     def _count_needed_seeds(self) -> dict[str, int]:

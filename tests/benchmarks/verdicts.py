@@ -26,14 +26,13 @@ from rich.table import Table
 from mnist_cli.data import datasets
 from mnist_cli.execution import worker
 from mnist_cli.networks.registry import MODELS
-from mnist_cli.schema.comparison import SETTLED, CompareResult
+from mnist_cli.schema.comparison import SETTLED, CompareResult, Settling
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import (
     CompareOptions,
     DataOptions,
     Entry,
     ExecutionOptions,
-    SettleOptions,
 )
 from mnist_cli.schema.protocol import Protocol
 from mnist_cli.workflows.compare_networks import compare_networks
@@ -125,7 +124,7 @@ def schedule(data: DataOptions, workers: int) -> str:
             tuple(Entry(MODELS["mlp"], Protocol(lr=rate), varied={"lr": rate}) for rate in RATES),
             data,
             device="cpu",
-            settle=SettleOptions(max_seeds=80),
+            settle=Settling(max_seeds=80),
             journal=Path(folder) / "runs.jsonl",
             execution=ExecutionOptions(jobs=workers, threads=1),
         )
