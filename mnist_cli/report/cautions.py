@@ -1,11 +1,11 @@
 """Cautions about a comparison: odd runs, and reasons why the 5 % error rate may not hold."""
 
-from collections.abc import Sequence
+from collections import defaultdict
 from statistics import median
 
 from mnist_cli.formatting import format_percent, format_runs, format_seconds
 from mnist_cli.report.layout import listed
-from mnist_cli.schema.comparison import CompareResult, Run
+from mnist_cli.schema.comparison import CompareResult
 
 SEEDS_ADDED = (
     "Seeds were added after results could be seen, so false verdicts are likelier than 5 %; use "
@@ -60,7 +60,11 @@ def collapsed(result: CompareResult) -> list[str]:
             )
         if far:
             middle = format_percent(median(run.test_accuracy for run in model.runs))
-            lines.append(f"{model.model} {_describe_runs(far)}, far below its median of {middle}")
+            seeds, accuracies = format_runs(far)
+            have = "has" if len(far) == 1 else "have"
+            lines.append(
+                f"{model.model} {seeds} {have} {accuracies}, far below its median of {middle}"
+            )
     return lines
 
 
@@ -77,18 +81,12 @@ def slow_runs(result: CompareResult) -> list[str]:
     ]
 
 
-def _describe_runs(runs: Sequence[Run]) -> str:
-    """`seed 4 has 11.35 %`, `seeds 1, 4 have 9.80-11.35 %`."""
-    seeds, accuracies = format_runs(runs)
-    return f"{seeds} {'has' if len(runs) == 1 else 'have'} {accuracies}"
-
-
 def alike(result: CompareResult) -> list[str]:
     """A line for each group of networks with equal results."""
-    names: dict[tuple[tuple[int, float, float], ...], list[str]] = {}
+    names = defaultdict(list)
     for model in result.models:
         figures = tuple((run.seed, run.test_accuracy, run.test_loss) for run in model.runs)
-        names.setdefault(figures, []).append(model.model)
+        names[figures].append(model.model)
     return [
         f"{listed(equal)} have the same accuracy and loss with each seed: they do the same"
         for figures, equal in names.items()
