@@ -18,7 +18,6 @@ from mnist_cli.report.command import repeating
 from mnist_cli.report.comparison_tables import comparison_tables
 from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.html.document import page
-from mnist_cli.report.latex import to_latex
 from mnist_cli.report.pictures.style import point_label, title
 from mnist_cli.schema.comparison import LOOKS, CompareResult, Settling
 from mnist_cli.schema.record import from_json, to_json
@@ -199,7 +198,7 @@ def test_each_output_has_the_contenders_and_no_pair() -> None:
     for text in (
         "\n".join(map(str, comparison_tables(DECIDED))),
         export.to_markdown(DECIDED),
-        to_latex(DECIDED),
+        export.to_latex(DECIDED),
         page(DECIDED, None).partition("<body>")[2],
     ):
         plain = text.replace("\N{NO-BREAK SPACE}", " ")

@@ -17,6 +17,11 @@ CHOSEN_ON_TEST = (
     "A setting that is chosen by its test accuracy looks better than it is on new images: "
     "give --hold-out 0.1, which chooses on validation images."
 )
+NARROWED = (
+    "These networks were part of a comparison of {networks} on the same seeds. If they were chosen "
+    "by its results, this finds a difference between equal networks in up to 37 % of cases, not "
+    "5 %: give other seeds, --seed {seed}."
+)
 RARE_SLOW_RUNS = "Other seeds may have slower runs, which this mean time does not show."
 
 
@@ -28,21 +33,18 @@ def is_incomplete(result: CompareResult) -> bool:
 
 def doubts(result: CompareResult) -> list[str]:
     """Why verdicts and gates may be false in more than 5 % of cases."""
-    lines = [UNFINISHED] if result.verdicts and is_incomplete(result) else []
-    lines += [TWO_SEEDS] if result.verdicts and len(result.seeds) == 2 else []
-    lines += [SEEDS_ADDED] if result.seeds_changed and len(result.seeds) > 1 else []
-    lines += [RARE_SLOW_RUNS] if result.target is not None and result.verdicts else []
     judged = result.verdicts or result.contenders
-    if result.narrowed_from and judged:
-        fresh = max(1000, result.seeds[-1] + 1)
-        lines.append(
-            f"These networks were part of a comparison of {result.narrowed_from} on the same "
-            "seeds. If they were chosen by its results, this finds a difference between equal "
-            f"networks in up to 37 % of cases, not 5 %: give other seeds, --seed {fresh}."
-        )
-    if judged and not result.dataset.hold_out and any(m.varied for m in result.models):
-        lines.append(CHOSEN_ON_TEST)
-    return lines
+    varied = any(model.varied for model in result.models)
+    narrowed = NARROWED.format(networks=result.narrowed_from, seed=max(1000, result.seeds[-1] + 1))
+    possible = (
+        (UNFINISHED, result.verdicts and is_incomplete(result)),
+        (TWO_SEEDS, result.verdicts and len(result.seeds) == 2),
+        (SEEDS_ADDED, result.seeds_changed and len(result.seeds) > 1),
+        (RARE_SLOW_RUNS, result.verdicts and result.target is not None),
+        (narrowed, judged and result.narrowed_from),
+        (CHOSEN_ON_TEST, judged and varied and not result.dataset.hold_out),
+    )
+    return [text for text, applies in possible if applies]
 
 
 def collapsed(result: CompareResult) -> list[str]:

@@ -78,22 +78,24 @@ def _describe_ranking(result: CompareResult, ranked: Sequence[str]) -> tuple[str
     """Who is best, or among which networks it is, by the verdicts; then what may decide."""
     beaten = result.beaten
     equal = _list_pairs(result, Outcome.EQUIVALENT)
-    judged = [(first.model, second.model) for first, second in result.pairs]
+    judged = {(first.model, second.model) for first, second in result.pairs}
+    undecided = judged - equal
     open_pairs = [
         pair
-        for pair in judged
-        if {*pair} <= {*ranked} and not {pair, pair[::-1]} & beaten and pair not in equal
+        for pair in combinations(ranked, 2)
+        if pair in undecided and pair not in beaten and pair[::-1] not in beaten
     ]
     top = [name for name in ranked if not any((other, name) in beaten for other in ranked)]
+    leaders = set(top)
     apart = [pair for pair in combinations(top, 2) if pair not in judged]
-    disputed = [pair for pair in open_pairs if {*pair} <= {*top}]
-    others = [pair for pair in open_pairs if pair not in disputed]
+    disputed = [pair for pair in open_pairs if leaders.issuperset(pair)]
+    others = [pair for pair in open_pairs if not leaders.issuperset(pair)]
     ahead = all((name, other) in beaten for name in top for other in ranked if other not in top)
     best = "best" if result.target is None else f"fastest to {result.target * 100:g} %"
     within = f"equivalent within {(result.margin or 0) * 100:g} points"
     which = f"are {within}"
     if disputed:
-        alike = any({*pair} <= {*top} for pair in equal)
+        alike = any(map(leaders.issuperset, equal))
         which = f"are not {'all ' if alike else ''}distinguishable yet"
     elif apart:
         which = "were not all compared with each other"
