@@ -69,20 +69,17 @@ def checkpoint_tables(
 
 
 def _make_accuracy_table(result: CompareResult) -> Table:
-    figures = [model.figures for model in result.models]
-    known = [each.test_accuracy for each in figures if each]
+    accuracies = [each.figures.test_accuracy if each.figures else None for each in result.models]
+    known = [value for value in accuracies if value]
     ends = [value.mean + side * (value.half_width or 0) for value in known for side in (-1, 1)]
-    ends = [min(max(end, 0), 1) for end in ends]  # a t-interval may exceed 0 or 1
-    low, high, digits = nice_scale(min(ends, default=0) * 100, max(ends, default=1) * 100)
+    least, most = min(ends, default=0), max(ends, default=1)
+    # A t-interval may exceed 0 or 1.
+    low, high, digits = nice_scale(max(least, 0) * 100, min(most, 1) * 100)
     drawn = [
-        interval(
-            each.test_accuracy.mean * 100,
-            (each.test_accuracy.half_width or 0) * 100,
-            *(low, high, INTERVAL_WIDTH),
-        )
-        if each
+        interval(value.mean * 100, (value.half_width or 0) * 100, low, high, INTERVAL_WIDTH)
+        if value
         else ""
-        for each in figures
+        for value in accuracies
     ]
     names = ("network", "accuracy", "balanced", "std", "n", "loss")
     return _make_table(result, names, drawn, f"axis {low:.{digits}f} to {high:.{digits}f} %")
@@ -120,7 +117,6 @@ def _make_table(
 
 
 def _draw_bars(result: CompareResult, width: int) -> list[str]:
-    """A bar for each known median time."""
     times = [known_times(model, result) for model in result.models]
     medians = [each[0] if each else 0.0 for each in times]
     most = max(medians) or 1.0

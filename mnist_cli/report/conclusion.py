@@ -46,7 +46,6 @@ def conclusion(result: CompareResult) -> str:
 
 
 def _describe_too_few(result: CompareResult, ranked: Sequence[str], failed: Sequence[str]) -> str:
-    """The sentence if fewer than two networks can be ranked."""
     if len(failed) == len(result.models):
         return f"{join(failed)} failed: there is nothing to rank."
     if result.target is not None:
@@ -121,7 +120,6 @@ def _list_pairs(result: CompareResult, outcome: Outcome) -> set[tuple[str, str]]
 
 
 def _suggest(result: CompareResult, open_pairs: Sequence[tuple[str, str]]) -> str:
-    """What may decide the open pairs."""
     if not open_pairs:
         return ""
     if result.target is not None:
@@ -142,11 +140,9 @@ def _suggest_seeds(result: CompareResult, undecidable: bool) -> str:
 def _list_cautions(result: CompareResult) -> list[str]:
     """Why the sentence is less certain than it sounds: runs near chance, or few seeds."""
     lines = []
-    names = {each.model for each in result.contenders}
-    collapsed = [
-        run for m in result.models if m.model in names for run in result.near_chance(m.runs)
-    ]
-    if collapsed or any(each.better and each.near_chance for each in result.verdicts):
+    searched = {each.model for each in result.contenders}
+    runs = [run for model in result.models if model.model in searched for run in model.runs]
+    if result.near_chance(runs) or any(v.better and v.near_chance for v in result.verdicts):
         lines.append("Some runs did not learn, and no interval accounts for that: see below.")
     elif result.seeds_changed or result.narrowed_from:
         lines.append("False verdicts are likelier than 5 %: see below.")

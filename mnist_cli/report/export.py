@@ -141,7 +141,6 @@ def _render_findings(result: CompareResult) -> list[str]:
 
 
 def _escape_markdown(text: str) -> str:
-    """Escape the characters that Markdown interprets."""
     return re.sub(r"^[-+=#](?=.)|[\\`*_<>|\[\]$&~]", r"\\\g<0>", visible(text))
 
 

@@ -31,14 +31,12 @@ class _Table(Table):
         super().add_row(*(as_shown(visible(str(cell))) for cell in cells), **options)
 
 
-def table(*headers: str) -> Table:
+def table(first: str, *others: str) -> Table:
     """Make a table with names in the first column, which may fold, and numbers in the others."""
     table = _Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for position, header in enumerate(headers):
-        if position:
-            table.add_column(header, justify="right", no_wrap=True)
-        else:
-            table.add_column(header, overflow="fold", min_width=len(header))
+    table.add_column(first, overflow="fold", min_width=len(first))
+    for header in others:
+        table.add_column(header, justify="right", no_wrap=True)
     return table
 
 

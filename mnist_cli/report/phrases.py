@@ -94,11 +94,8 @@ def cost_legend(result: CompareResult) -> list[str]:
             f"Training time to a {result.dataset.evaluated_on} accuracy of "
             f"{result.target * 100:g} %, which is measured after each epoch."
         )
-    if any(
-        model.figures.pareto_parameters or model.figures.pareto_seconds
-        for model in result.models
-        if model.figures
-    ):
+    figures = [model.figures for model in result.models if model.figures]
+    if any(each.pareto_parameters or each.pareto_seconds for each in figures):
         lines.append(f"* {PARETO}")
     return [*lines, MULT_ADDS]
 
@@ -134,7 +131,6 @@ def sections(result: CompareResult) -> list[Section]:
 
 
 def _describe_missed(result: CompareResult) -> list[str]:
-    """A line for each network that did not reach the target with each seed."""
     if result.target is None:
         return []
     target = f"{result.target * 100:g} %"
@@ -319,7 +315,6 @@ def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> s
 
 
 def _describe_tie(pair: Verdict, margin: float | None, settling: Settling | None) -> str:
-    """What is known of two networks if none is better."""
     within = "" if margin is None else f" within {margin * 100:g} points"
     if pair.outcome == Outcome.EQUIVALENT:
         return f"are equivalent{within}"
@@ -333,20 +328,17 @@ def _describe_tie(pair: Verdict, margin: float | None, settling: Settling | None
 
 
 def _describe_undecided(result: CompareResult) -> list[str]:
-    """If seeds are added, a line for each pair before its first look."""
     decided = {(pair.first, pair.second) for pair in result.verdicts}
     lines = []
-    for pair in result.pairs if result.settling else ():
-        names = tuple(model.model for model in pair)
-        if names not in decided:
-            failed = " and ".join(model.model for model in pair if model.failure)
+    for first, second in result.pairs:
+        if result.settling and (first.model, second.model) not in decided:
+            failed = " and ".join(each.model for each in (first, second) if each.failure)
             why = f"{failed} failed" if failed else "too few seeds yet"
-            lines.append(f"{' and '.join(names)} have no verdict: {why}")
+            lines.append(f"{first.model} and {second.model} have no verdict: {why}")
     return lines
 
 
 def _describe_level(count: int) -> str:
-    """The kind of interval that `count` differences have."""
     return f"simultaneous {INTERVAL}s" if count > 1 else INTERVAL
 
 

@@ -147,8 +147,8 @@ class _Bars:
             self._bars.console.print(visible(line), markup=False, highlight=False)
 
     def _train(self, event: events.TrainingProgress) -> None:
-        run, total = _name_run(event.model, event.seed), event.epochs * event.steps
-        done = (event.epoch - 1) * event.steps + event.step
+        run = _name_run(event.model, event.seed)
+        done = event.epoch - 1 + event.step / event.steps
         label = f"{run} epoch {event.epoch}/{event.epochs}"
         key = event.model
         if event.worker:  # a row for each, as several may train the same network
@@ -157,7 +157,7 @@ class _Bars:
             label = f"{key}: {label}"
             if self._runs.get(key) != run:
                 self._hide_run(run)  # in the row of a lost worker
-        self._show(key, label, done, total, run)
+        self._show(key, label, done, event.epochs, run)
 
     def _count(self, left: events.RunsLeft) -> None:
         if left.total > 1:
@@ -167,11 +167,8 @@ class _Bars:
     def _finish(
         self, model: str, seed: int | None, epoch: int, epochs: int, accuracy: float
     ) -> None:
-        row = self._rows.get(model)  # a fast network may have no row yet, which then counts epochs
-        total = (row is not None and self._bars.tasks[row].total) or epochs
         run, status = _name_run(model, seed), f"accuracy {format_percent(accuracy)}"
-        label = f"{run} epoch {epoch}/{epochs}"
-        self._show(model, label, total * epoch / epochs, total, run, status=status)
+        self._show(model, f"{run} epoch {epoch}/{epochs}", epoch, epochs, run, status=status)
 
     def _show(
         self, key: str, label: str, done: float, total: float | None, run: str = "", **status: Any
