@@ -6,9 +6,36 @@ from math import inf
 from mnist_cli.schema.comparison import Estimate, Run
 
 
-def format_percent(fraction: float | None) -> str:
-    """0.9822 as `98.22 %`; None as a dash. Only 1 itself is `100.00 %`."""
-    return "-" if fraction is None else f"{_format_number(fraction, 100, 2, most=1)} %"
+def format_percent(value: Estimate | float | None) -> str:
+    """A fraction as `98.22 %`, `98.22 ± 0.15 %` or `67.80 (22.06 to 100) %`; None as a dash.
+
+    Only 1 itself is `100.00 %`.
+    """
+    return "-" if value is None else f"{_format(value, 100, 2, most=1)} %"
+
+
+def format_loss(value: Estimate | float | None) -> str:
+    """A cross-entropy as `0.0508`, `< 0.0001` or `0.0508 ± 0.0021`; None as a dash."""
+    return "-" if value is None else _format(value, 1, 4)
+
+
+def format_points(difference: Estimate) -> str:
+    """A difference of fractions as `0.31 ± 0.09 points`."""
+    return f"{_format(difference, 100, 2, least=-1, most=1)} points"
+
+
+def format_seconds(value: Estimate | float) -> str:
+    """Seconds as `0.021 s`, `123.4 s` or `8.35 ± 0.12 s`."""
+    size = abs(value.mean if isinstance(value, Estimate) else value)
+    decimals = 3 if size < 1 else 2 if size < 100 else 1
+    return f"{_format(value, 1, decimals, least=-inf)} s"
+
+
+def add_sign(number: str) -> str:
+    """`+0.31 ± 0.09 points`; zero has no sign."""
+    if not number.split(maxsplit=1)[0].strip("-0."):
+        return number.removeprefix("-")
+    return number if number.startswith("-") else f"+{number}"
 
 
 def format_runs(runs: Sequence[Run]) -> tuple[str, str]:
@@ -19,27 +46,12 @@ def format_runs(runs: Sequence[Run]) -> tuple[str, str]:
     return f"seed{'s' * (len(runs) > 1)} {seeds}", low if low == high else f"{low[:-2]}-{high}"
 
 
-def format_loss(value: float) -> str:
-    """A cross-entropy with four decimals, or `< 0.0001`."""
-    return _format_number(value, 1, 4)
-
-
-def format_seconds(value: float) -> str:
-    """Seconds as `0.021 s`, `8.35 s` or `123.4 s`."""
-    return f"{value:,.{_decimals(value)}f} s"
-
-
 def format_wait(value: float) -> str:
     """A wait as `40 s`, `12 min` or `1 h 20 min`."""
     if value < 90:
         return f"{max(value, 1):.0f} s"
     minutes = round(value / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def format_seconds_range(low: float, high: float) -> str:
-    """A range of seconds as `(8.21-8.90)`."""
-    return f"({format_seconds(low)[:-2]}-{format_seconds(high)[:-2]})"
 
 
 def format_parameters(trainable: int | None, total: int | None) -> str:
@@ -71,65 +83,27 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def format_accuracy(value: Estimate) -> str:
-    """An estimated fraction: `98.22 ± 0.15 %`, `67.80 (22.06 to 100) %`, or `98.22 %` if n is 1."""
-    return f"{_format_estimate(value, 100, 2, most=1)} %"
-
-
-def format_loss_estimate(value: Estimate) -> str:
-    """An estimated cross-entropy as `0.0508 ± 0.0021`; the interval does not go below 0."""
-    return _format_estimate(value, 1, 4)
-
-
-def format_points(value: Estimate) -> str:
-    """A difference of fractions as `0.31 ± 0.09 points`."""
-    return f"{_format_estimate(value, 100, 2, least=-1, most=1)} points"
-
-
-def format_signed_points(value: Estimate) -> str:
-    """A change of fractions as `-0.31 ± 0.09 points`."""
-    return _add_sign(value.mean, format_points(value))
-
-
-def format_duration(value: Estimate) -> str:
-    """Estimated seconds as `8.35 ± 0.12 s`."""
-    return f"{_format_estimate(value, 1, _decimals(abs(value.mean)), least=-inf)} s"
-
-
-def format_signed_duration(value: Estimate) -> str:
-    """A difference of seconds as `+8.35 ± 0.12 s`."""
-    return _add_sign(value.mean, format_duration(value))
-
-
-def _add_sign(mean: float, text: str) -> str:
-    """Add the sign to the text of a number; zero has none."""
-    if not text.split(maxsplit=1)[0].strip("-0."):
-        return text.removeprefix("-")
-    return f"+{text}" if mean > 0 else text
-
-
-def _format_estimate(
-    value: Estimate, scale: float, decimals: int, least: float = 0, most: float = inf
+def _format(
+    value: Estimate | float, scale: float, decimals: int, least: float = 0, most: float = inf
 ) -> str:
-    """A mean with its interval, cut at the least and most possible values."""
-    mean = _format_number(value.mean, scale, decimals, least, most)
+    """A number, or a mean with its interval, cut at the least and most possible values."""
+
+    def show(number: float) -> str:
+        return _format_number(number, scale, decimals, least, most)
+
+    if not isinstance(value, Estimate):
+        return show(value)
     if value.half_width is None:
-        return mean
+        return show(value.mean)
     low, high = value.mean - value.half_width, value.mean + value.half_width
     if low >= least and high <= most:
-        return f"{mean} ± {value.half_width * scale:,.{decimals}f}"
-    ends = (
-        _format_number(end, scale, decimals, least, most)
-        if least < end < most
-        else f"{end * scale:.0f}"
-        for end in (max(low, least), min(high, most))
-    )
-    return f"{mean} ({' to '.join(ends)})"
+        return f"{show(value.mean)} ± {value.half_width * scale:,.{decimals}f}"
+    first = show(low) if low > least else f"{least * scale:.0f}"
+    last = show(high) if high < most else f"{most * scale:.0f}"
+    return f"{show(value.mean)} ({first} to {last})"
 
 
-def _format_number(
-    value: float, scale: float, decimals: int, least: float = 0, most: float = inf
-) -> str:
+def _format_number(value: float, scale: float, decimals: int, least: float, most: float) -> str:
     """A number; near a limit, it is not rounded to it, but shown as `> 99.99` or `< 0.01`."""
     text, step = f"{value * scale:,.{decimals}f}", 10.0**-decimals
     if least == 0 and value > 0 and not text.strip("0."):
@@ -137,9 +111,3 @@ def _format_number(
     if value < most and text == f"{most * scale:.{decimals}f}":
         return f"> {most * scale - step:.{decimals}f}"
     return text
-
-
-def _decimals(seconds: float) -> int:
-    if seconds < 1:
-        return 3
-    return 2 if seconds < 100 else 1

@@ -13,12 +13,11 @@ from scipy import stats as reference
 from mnist_cli.comparison.best import find_contenders, seeds_needed
 from mnist_cli.comparison.merging import merge
 from mnist_cli.errors import UsageError
-from mnist_cli.report import best, cautions, export, phrases
+from mnist_cli.report import cautions, export, phrases
 from mnist_cli.report.command import repeating
 from mnist_cli.report.comparison_tables import comparison_tables
 from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.html.document import page
-from mnist_cli.report.latex import to_latex
 from mnist_cli.report.pictures.style import point_label, title
 from mnist_cli.schema.comparison import LOOKS, CompareResult, Settling
 from mnist_cli.schema.record import from_json, to_json
@@ -50,7 +49,7 @@ def test_nothing_is_said_before_all_have_the_first_look() -> None:
     assert result.contenders == ()
     assert seeds_needed("ab", result) == {"a": 4, "b": 4}
     assert conclusion(result) == "No network is ranked yet: more finished runs are needed."
-    assert phrases.verdicts(result) == best.describe_contenders(result) == []
+    assert phrases.verdicts(result) == phrases.describe_contenders(result) == []
 
 
 def test_a_network_far_behind_is_dropped_and_gets_no_further_seeds() -> None:
@@ -189,7 +188,7 @@ DECIDED = search(level(0.98, 4), level(0.9805, 4, -1), level(0.90, 4))
 
 
 def test_each_output_has_the_contenders_and_no_pair() -> None:
-    head, first, second, third = best.describe_contenders(DECIDED)
+    head, first, second, third = phrases.describe_contenders(DECIDED)
     assert "tested after 4, 5, 7, 10, 14, 20, 28 or 40 seeds (with 95 % confidence" in head
     assert [each.model for each in DECIDED.remaining] == ["b", "a"]
     gap = math.ceil((DECIDED.contenders[1].gap or 0) * 10_000) / 100
@@ -199,7 +198,7 @@ def test_each_output_has_the_contenders_and_no_pair() -> None:
     for text in (
         "\n".join(map(str, comparison_tables(DECIDED))),
         export.to_markdown(DECIDED),
-        to_latex(DECIDED),
+        export.to_latex(DECIDED),
         page(DECIDED, None).partition("<body>")[2],
     ):
         plain = text.replace("\N{NO-BREAK SPACE}", " ")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mnist_cli.comparison.analysis import analyse
-from mnist_cli.report.choice import describe_choice
+from mnist_cli.report.command import describe_choice
 from mnist_cli.schema.comparison import CompareResult, ModelRuns, Settling
 from mnist_cli.schema.protocol import Protocol
 from tests.made_up import comparison, network
@@ -67,7 +67,9 @@ def test_a_setting_without_an_option_stays_in_the_command() -> None:
     assert "--vary dropout=0 " in test
 
 
-@pytest.mark.parametrize("case", ["test images", "nothing varied", "unfinished", "no runs"])
+@pytest.mark.parametrize(
+    "case", ["test images", "nothing varied", "unfinished", "no runs", "circle"]
+)
 def test_nothing_is_chosen(case: str) -> None:
     rows = [rate(0.001, 0.9), rate(0.003, 0.95)]
     if case == "nothing varied":
@@ -79,4 +81,10 @@ def test_nothing_is_chosen(case: str) -> None:
     result = held_out(rows)
     if case == "test images":
         result = replace(result, dataset=replace(result.dataset, hold_out=0))
+    if case == "circle":  # one beats two, two beats three, three beats one
+        rows.append(rate(0.01, 0.9))
+        result = held_out(rows)
+        pairs = zip(result.verdicts, (True, False, True), strict=True)
+        verdicts = [replace(pair, better=pair.first if one else pair.second) for pair, one in pairs]
+        result = replace(result, verdicts=tuple(verdicts))
     assert describe_choice(result) == []

@@ -26,7 +26,7 @@ def estimate(mean: float, half_width: float | None = None) -> Estimate:
     ],
 )
 def test_accuracy(value: Estimate, text: str) -> None:
-    assert formatting.format_accuracy(value) == text
+    assert formatting.format_percent(value) == text
 
 
 @pytest.mark.parametrize(
@@ -68,15 +68,19 @@ def test_parameters(trainable: int | None, total: int | None, text: str) -> None
 
 
 def test_differences_have_a_sign() -> None:
-    assert formatting.format_signed_points(estimate(0.0031, 0.0009)) == "+0.31 ± 0.09 points"
-    assert formatting.format_signed_points(estimate(-0.0031, 0.0009)) == "-0.31 ± 0.09 points"
-    assert formatting.format_points(estimate(0.05, 4.4)) == "5.00 (-100 to 100) points"
-    assert formatting.format_points(estimate(-0.5, 0.6)) == "-50.00 (-100 to 10.00) points"
+    def points(mean: float, half_width: float) -> str:
+        return formatting.format_points(estimate(mean, half_width))
+
+    assert formatting.add_sign(points(0.0031, 0.0009)) == "+0.31 ± 0.09 points"
+    assert formatting.add_sign(points(-0.0031, 0.0009)) == "-0.31 ± 0.09 points"
+    assert points(0.05, 4.4) == "5.00 (-100 to 100) points"
+    assert points(-0.5, 0.6) == "-50.00 (-100 to 10.00) points"
     for nothing in (0.0, 0.00004, -0.00004):
-        assert formatting.format_signed_points(estimate(nothing, 0.001)) == "0.00 ± 0.10 points"
-    assert formatting.format_signed_points(estimate(-1.0, 0.5)) == "-100.00 (-100 to -50.00) points"
-    assert formatting.format_signed_duration(estimate(1.5, 0.25)) == "+1.50 ± 0.25 s"
-    assert formatting.format_signed_duration(estimate(-0.5, 0.25)) == "-0.500 ± 0.250 s"
+        assert formatting.add_sign(points(nothing, 0.001)) == "0.00 ± 0.10 points"
+    assert formatting.add_sign(points(-1.0, 0.5)) == "-100.00 (-100 to -50.00) points"
+    assert formatting.add_sign(formatting.format_seconds(estimate(1.5, 0.25))) == "+1.50 ± 0.25 s"
+    slower = formatting.format_seconds(estimate(-0.5, 0.25))
+    assert formatting.add_sign(slower) == "-0.500 ± 0.250 s"
 
 
 @pytest.mark.parametrize(
@@ -100,17 +104,16 @@ def test_only_all_is_100_percent_and_only_none_is_0(fraction: float, percent: st
 )
 def test_a_loss_is_zero_only_if_it_is(loss: float, text: str) -> None:
     assert formatting.format_loss(loss) == text
-    assert formatting.format_loss_estimate(estimate(loss)) == text
+    assert formatting.format_loss(estimate(loss)) == text
 
 
 def test_the_rest() -> None:
     assert formatting.format_percent(None) == "-"
     assert formatting.format_percent(0.98765) == "98.77 %"
-    assert formatting.format_loss_estimate(estimate(0.05081, 0.0021)) == "0.0508 ± 0.0021"
-    assert formatting.format_loss_estimate(estimate(0.25, 0.4)) == "0.2500 (0 to 0.6500)"
-    assert formatting.format_loss_estimate(estimate(2.5, 0.4)) == "2.5000 ± 0.4000"
-    assert formatting.format_duration(estimate(8.349, 0.12)) == "8.35 ± 0.12 s"
-    assert formatting.format_seconds_range(8.206, 8.9) == "(8.21-8.90)"
+    assert formatting.format_loss(estimate(0.05081, 0.0021)) == "0.0508 ± 0.0021"
+    assert formatting.format_loss(estimate(0.25, 0.4)) == "0.2500 (0 to 0.6500)"
+    assert formatting.format_loss(estimate(2.5, 0.4)) == "2.5000 ± 0.4000"
+    assert formatting.format_seconds(estimate(8.349, 0.12)) == "8.35 ± 0.12 s"
     assert [formatting.format_bytes(n) for n in (4500, 9_912_422)] == ["4.5 kB", "9.9 MB"]
     assert [formatting.plural(n, "seed") for n in (1, 2, 1000)] == [
         "1 seed",

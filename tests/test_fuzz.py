@@ -24,7 +24,6 @@ from mnist_cli.data.idx import read_idx
 from mnist_cli.data.pictures import read_picture
 from mnist_cli.errors import ExitCode, MnistCliError
 from mnist_cli.report import export
-from mnist_cli.report.latex import to_latex
 from mnist_cli.schema.comparison import Run, Settling
 from mnist_cli.schema.options import GateOptions
 from mnist_cli.schema.record import seal, to_json
@@ -264,7 +263,7 @@ def test_exports_of_somebody_who_knows_the_checksum() -> None:
         taken += 1
         result = load_baseline(path)
         again = compare(merge({path: result}), path, result)
-        for form in (to_json, export.to_csv, export.to_markdown, to_latex):
+        for form in (to_json, export.to_csv, export.to_markdown, export.to_latex):
             assert form(again), seed
         judge_gates(again, GateOptions(0.9, 3, fail_on_regression=True))
     assert 0 < taken < COUNT

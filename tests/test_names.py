@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from mnist_cli.comparison.baseline import add_changes
-from mnist_cli.report import console, export, latex
+from mnist_cli.report import console, export
 from mnist_cli.report.comparison_tables import comparison_tables
 from mnist_cli.report.console import json_document
 from mnist_cli.report.html.document import page
@@ -84,7 +84,7 @@ OUTPUTS: dict[str, Callable[[CompareResult], str]] = {
     "terminal": terminal,
     "Markdown": export.to_markdown,
     "CSV": export.to_csv,
-    "LaTeX": latex.to_latex,
+    "LaTeX": export.to_latex,
     "page": lambda result: page(result, None),
     "JSON": json_document,
 }
@@ -132,7 +132,7 @@ def test_markdown_has_it_in_one_cell(name: str, shown: str) -> None:
 
 @each_name
 def test_latex_has_it_in_one_row_or_comment(name: str, shown: str) -> None:
-    lines = latex.to_latex(named(name)).split("\n")
+    lines = export.to_latex(named(name)).split("\n")
     code = [re.sub(r"\\[{}$&#_%]", "", line) for line in lines if not line.startswith("%")]
     bare = "".join(code)
     commands = set(re.findall(r"\\([a-z]+)", bare))

@@ -113,12 +113,12 @@ def bars_after(*shown: Event) -> tuple[list[Any], str]:
     return rows, output.getvalue()
 
 
-def test_bars_count_steps_of_all_epochs() -> None:
+def test_bars_count_epochs_and_parts_of_them() -> None:
     rows, _ = bars_after(
         events.TrainingProgress("mlp", None, 1, 5, 10, 100),
         events.TrainingProgress("mlp", None, 3, 5, 50, 100),
     )
-    assert rows == [("mlp epoch 3/5", 250, 500)]
+    assert rows == [("mlp epoch 3/5", 2.5, 5)]
 
 
 def test_a_bar_ends_full_though_it_was_never_drawn() -> None:
@@ -142,7 +142,7 @@ def test_a_row_begins_anew_with_each_run() -> None:
         assert (row.fields["status"], row.elapsed) == ("accuracy 97.50 %", 60.0)
         show(events.TrainingProgress("mlp", 1, 1, 2, 1, 10))
         now = 61.0
-        assert (row.fields["status"], row.elapsed, row.completed) == ("", 1.0, 1)
+        assert (row.fields["status"], row.elapsed, row.completed) == ("", 1.0, 0.1)
         show(RunFinished("mlp", 2, 2, RUN, left))  # which was too fast to be drawn
         assert (row.fields["status"], row.elapsed) == ("accuracy 97.50 %", 0.0)
 
@@ -202,7 +202,7 @@ def test_a_run_that_stopped_at_its_target_fills_its_share() -> None:
         events.TrainingProgress("mlp", 3, 2, 10, 5, 100),
         RunFinished("mlp", 3, 10, RUN, RunsLeft(1, 0, 0, at_least=False)),
     )
-    assert rows == [("mlp seed 3 epoch 2/10", 200, 1000)]
+    assert rows == [("mlp seed 3 epoch 2/10", 2, 10)]
 
 
 def test_one_run_alone_has_no_bar_of_all_runs_and_notices_stand_above() -> None:

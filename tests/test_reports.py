@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from mnist_cli.comparison.baseline import add_changes
-from mnist_cli.report import export, latex, layout, phrases
+from mnist_cli.report import export, layout, phrases
 from mnist_cli.report.comparison_tables import checkpoint_tables, comparison_tables
 from mnist_cli.report.console import json_document
 from mnist_cli.report.html import charts
@@ -427,7 +427,7 @@ def test_markdown_has_each_figure_in_its_column(result: CompareResult, expected:
 def test_latex_is_a_table_whose_names_are_text() -> None:
     names = (r"a_b\c{d}$&#^~%<>|[" + '"', "größe")
     result = comparison(network(names[0], GOOD), network(names[1], BAD, 3.0))
-    text = latex.to_latex(result)
+    text = export.to_latex(result)
     lines = [line.strip() for line in text.splitlines()]
     assert r"\usepackage{booktabs}" in lines[0] and lines[0].startswith("% ")
     rules = [lines.index(rf"\{rule}rule") for rule in ("top", "mid", "bottom")]
@@ -451,7 +451,7 @@ def test_latex_is_a_table_whose_names_are_text() -> None:
 
 
 def test_a_reason_of_two_lines_stays_a_comment_in_latex() -> None:
-    text = latex.to_latex(comparison(network("a", (), parameters=None, failure="no\n\\luck")))
+    text = export.to_latex(comparison(network("a", (), parameters=None, failure="no\n\\luck")))
     [line] = [line for line in text.splitlines() if "luck" in line]
     assert text.splitlines()[1] == "% a failed: there is nothing to rank."
     assert line == r"% a failed: no \luck"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mnist_cli.errors import UsageError
 from mnist_cli.networks.identity import code_files
+from mnist_cli.report.export import LATEX_START
 from mnist_cli.report.html import GENERATOR
-from mnist_cli.report.latex import FIRST_LINE
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import STDOUT, ExportOptions
 from mnist_cli.system.files import absolute, open_regular
@@ -42,7 +42,7 @@ KINDS: dict[str, Callable[[bytes], bool]] = {
     "JSON export": lambda head: head.startswith(b'{\n  "checksum": "'),
     "CSV export": lambda head: head.startswith(b"model,parameters,total_parameters,mult_adds,"),
     "Markdown export": lambda head: head.startswith(b"**") and b"\n| network |" in head,
-    "LaTeX export": lambda head: head.startswith(FIRST_LINE.encode()),
+    "LaTeX export": lambda head: head.startswith(LATEX_START.encode()),
     "report": lambda head: head.startswith(b"<!doctype html>") and GENERATOR.encode() in head[:999],
     "ONNX export": lambda head: head.startswith(b"\x08") and b"mnist-cli-export-" in head[:99],
     "PT2 export": lambda head: head.startswith(b"PK") and b"extra/mnist-cli.json" in head,

@@ -1,11 +1,11 @@
 """Cautions about a comparison: odd runs, and reasons why the 5 % error rate may not hold."""
 
-from collections.abc import Sequence
+from collections import defaultdict
 from statistics import median
 
 from mnist_cli.formatting import format_percent, format_runs, format_seconds
 from mnist_cli.report.layout import listed
-from mnist_cli.schema.comparison import CompareResult, Run
+from mnist_cli.schema.comparison import CompareResult
 
 SEEDS_ADDED = (
     "Seeds were added after results could be seen, so false verdicts are likelier than 5 %; use "
@@ -16,6 +16,11 @@ UNFINISHED = "Incomplete: the 5 % error rate applies once all runs are finished.
 CHOSEN_ON_TEST = (
     "A setting that is chosen by its test accuracy looks better than it is on new images: "
     "give --hold-out 0.1, which chooses on validation images."
+)
+NARROWED = (
+    "These networks were part of a comparison of {networks} on the same seeds. If they were chosen "
+    "by its results, this finds a difference between equal networks in up to 37 % of cases, not "
+    "5 %: give other seeds, --seed {seed}."
 )
 RARE_SLOW_RUNS = "Other seeds may have slower runs, which this mean time does not show."
 
@@ -28,21 +33,18 @@ def is_incomplete(result: CompareResult) -> bool:
 
 def doubts(result: CompareResult) -> list[str]:
     """Why verdicts and gates may be false in more than 5 % of cases."""
-    lines = [UNFINISHED] if result.verdicts and is_incomplete(result) else []
-    lines += [TWO_SEEDS] if result.verdicts and len(result.seeds) == 2 else []
-    lines += [SEEDS_ADDED] if result.seeds_changed and len(result.seeds) > 1 else []
-    lines += [RARE_SLOW_RUNS] if result.target is not None and result.verdicts else []
     judged = result.verdicts or result.contenders
-    if result.narrowed_from and judged:
-        fresh = max(1000, result.seeds[-1] + 1)
-        lines.append(
-            f"These networks were part of a comparison of {result.narrowed_from} on the same "
-            "seeds. If they were chosen by its results, this finds a difference between equal "
-            f"networks in up to 37 % of cases, not 5 %: give other seeds, --seed {fresh}."
-        )
-    if judged and not result.dataset.hold_out and any(m.varied for m in result.models):
-        lines.append(CHOSEN_ON_TEST)
-    return lines
+    varied = any(model.varied for model in result.models)
+    narrowed = NARROWED.format(networks=result.narrowed_from, seed=max(1000, result.seeds[-1] + 1))
+    possible = (
+        (UNFINISHED, result.verdicts and is_incomplete(result)),
+        (TWO_SEEDS, result.verdicts and len(result.seeds) == 2),
+        (SEEDS_ADDED, result.seeds_changed and len(result.seeds) > 1),
+        (RARE_SLOW_RUNS, result.verdicts and result.target is not None),
+        (narrowed, judged and result.narrowed_from),
+        (CHOSEN_ON_TEST, judged and varied and not result.dataset.hold_out),
+    )
+    return [text for text, applies in possible if applies]
 
 
 def collapsed(result: CompareResult) -> list[str]:
@@ -60,7 +62,11 @@ def collapsed(result: CompareResult) -> list[str]:
             )
         if far:
             middle = format_percent(median(run.test_accuracy for run in model.runs))
-            lines.append(f"{model.model} {_describe_runs(far)}, far below its median of {middle}")
+            seeds, accuracies = format_runs(far)
+            have = "has" if len(far) == 1 else "have"
+            lines.append(
+                f"{model.model} {seeds} {have} {accuracies}, far below its median of {middle}"
+            )
     return lines
 
 
@@ -77,18 +83,12 @@ def slow_runs(result: CompareResult) -> list[str]:
     ]
 
 
-def _describe_runs(runs: Sequence[Run]) -> str:
-    """`seed 4 has 11.35 %`, `seeds 1, 4 have 9.80-11.35 %`."""
-    seeds, accuracies = format_runs(runs)
-    return f"{seeds} {'has' if len(runs) == 1 else 'have'} {accuracies}"
-
-
 def alike(result: CompareResult) -> list[str]:
     """A line for each group of networks with equal results."""
-    names: dict[tuple[tuple[int, float, float], ...], list[str]] = {}
+    names = defaultdict(list)
     for model in result.models:
         figures = tuple((run.seed, run.test_accuracy, run.test_loss) for run in model.runs)
-        names.setdefault(figures, []).append(model.model)
+        names[figures].append(model.model)
     return [
         f"{listed(equal)} have the same accuracy and loss with each seed: they do the same"
         for figures, equal in names.items()

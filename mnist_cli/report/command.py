@@ -1,12 +1,17 @@
-"""The commands that repeat a comparison."""
+"""The commands that repeat a comparison, or test the setting that it chose."""
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 
-from mnist_cli.schema.comparison import CompareResult
+from mnist_cli.report.cautions import is_incomplete
+from mnist_cli.report.layout import join
+from mnist_cli.schema.comparison import CompareResult, ModelRuns
 from mnist_cli.schema.networks import ModelSpec
-from mnist_cli.schema.options import written
+from mnist_cli.schema.options import LEAST_RUNS, written
 from mnist_cli.training.recipes import settings_of
+
+NOT_OPTIONS = {"dropout"}  # settings that only --vary changes
 
 
 def repeating(result: CompareResult) -> list[str]:
@@ -32,18 +37,65 @@ def repeating(result: CompareResult) -> list[str]:
         "device": result.environment.device,
         "threads": result.environment.threads,
     }
-    words = [word for key in varied for word in ("--vary", f"{key}={','.join(varied[key])}")]
-    words = ["mnist-cli", "compare", *networks, *words, *_to_words(options)]
+    words = ["mnist-cli", "compare", *networks]
+    for key, values in varied.items():
+        words += ["--vary", f"{key}={','.join(values)}"]
+    words += _to_words(options)
     if settling or len(ranges) == 1:
         count = "auto" if settling else len(result.seeds) if len(result.seeds) > 1 else None
-        words += _to_words({"seed": result.seeds[0] or None, "seeds": count})
-        return [shlex.join([*words, *(["--find-best"] if settling and settling.find_best else [])])]
+        best = settling is not None and settling.find_best
+        seeds = {"seed": result.seeds[0] or None, "seeds": count, "find-best": best}
+        return [shlex.join([*words, *_to_words(seeds)])]
     files = [f"seeds-{part[0]}-to-{part[-1]}.json" for part in ranges]
     parts = [
         [*words, *_to_words({"seed": part[0], "seeds": len(part), "export-json": file})]
         for part, file in zip(ranges, files, strict=True)
     ]
     return list(map(shlex.join, [*parts, ["mnist-cli", "compare", *files]]))
+
+
+def describe_choice(result: CompareResult) -> list[str]:
+    """The setting with the highest accuracy, those that may be as good, and how to test it.
+
+    Empty unless settings were varied on held-out images, and all runs are finished.
+    """
+    varied = any(model.varied for model in result.models)
+    if not (result.dataset.hold_out and varied) or result.target is not None:
+        return []
+    models = {model.model: model for model in result.models}
+    means = {
+        name: model.figures.test_accuracy.mean for name, model in models.items() if model.figures
+    }
+    beaten = {worse for _, worse in result.beaten}
+    candidates = [each.model for each in result.remaining]
+    candidates = candidates or [name for name in means if name not in beaten]
+    if not candidates or is_incomplete(result):
+        return []
+    chosen, *others = sorted(candidates, key=means.__getitem__, reverse=True)
+    rest = ""
+    if len(result.seeds) == 1:
+        rest = ", with one seed"
+    elif others:
+        rest = f"; {join(others)} may be as good"
+    return [
+        f"Chosen on {result.dataset.num_test:,} validation images: {chosen}{rest}.",
+        f"To train it with all images and test it once: {_make_test(result, models[chosen])}",
+    ]
+
+
+def _make_test(result: CompareResult, chosen: ModelRuns) -> str:
+    """The command that trains with all images and new seeds, and evaluates on the test images."""
+    varied = {key: value for key, value in chosen.varied.items() if key in NOT_OPTIONS}
+    first = max(result.seeds) + 1
+    test = replace(
+        result,
+        models=(replace(chosen, varied=varied),),
+        dataset=replace(result.dataset, hold_out=0),
+        seeds=tuple(range(first, first + LEAST_RUNS)),
+        settling=None,
+        margin=None,
+    )
+    return repeating(test)[0]
 
 
 def _list_settings(result: CompareResult) -> dict[str, object]:
@@ -59,9 +111,10 @@ def _list_settings(result: CompareResult) -> dict[str, object]:
 
 
 def _to_words(options: Mapping[str, object]) -> list[str]:
-    return [
-        word
-        for key, given in options.items()
-        if given is not None and given is not False
-        for word in ((f"--{key}",) if given is True else (f"--{key}", str(given)))
-    ]
+    words = []
+    for key, given in options.items():
+        if given is True:
+            words.append(f"--{key}")
+        elif given is not None and given is not False:
+            words += [f"--{key}", str(given)]
+    return words

@@ -10,7 +10,7 @@ from rich.table import Table
 from mnist_cli.formatting import format_loss, format_parameters, format_percent
 from mnist_cli.report import layout, phrases
 from mnist_cli.report.conclusion import conclusion
-from mnist_cli.report.rows import ONE_TIME, TIME, rows
+from mnist_cli.report.rows import ONE_TIME, TIME, known_times, rows
 from mnist_cli.schema.comparison import CheckpointComparison, CompareResult, ModelRuns
 
 INTERVAL_WIDTH = 24
@@ -21,12 +21,11 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 
 def comparison_tables(result: CompareResult) -> list[RenderableType]:
     """The tables of accuracies and costs, then the findings."""
-    tables: list[RenderableType] = []
     if result.target is not None:
-        tables = [_make_time_table(result)]
+        tables: list[RenderableType] = [_make_time_table(result)]
     else:
-        accuracies, costs = _make_accuracy_table(result), _make_cost_table(result)
-        tables = [accuracies, *phrases.accuracy_legend(result), costs]
+        legend = phrases.accuracy_legend(result)
+        tables = [_make_accuracy_table(result), *legend, _make_cost_table(result)]
     return [
         layout.title(conclusion(result)),
         *phrases.headline(result),
@@ -70,29 +69,25 @@ def checkpoint_tables(
 
 
 def _make_accuracy_table(result: CompareResult) -> Table:
-    figures = [model.figures for model in result.models]
-    known = [each.test_accuracy for each in figures if each]
+    accuracies = [each.figures.test_accuracy if each.figures else None for each in result.models]
+    known = [value for value in accuracies if value]
     ends = [value.mean + side * (value.half_width or 0) for value in known for side in (-1, 1)]
-    ends = [min(max(end, 0), 1) for end in ends]  # a t-interval may exceed 0 or 1
-    low, high, digits = nice_scale(min(ends, default=0) * 100, max(ends, default=1) * 100)
+    least, most = min(ends, default=0), max(ends, default=1)
+    # A t-interval may exceed 0 or 1.
+    low, high, digits = nice_scale(max(least, 0) * 100, min(most, 1) * 100)
     drawn = [
-        interval(
-            each.test_accuracy.mean * 100,
-            (each.test_accuracy.half_width or 0) * 100,
-            *(low, high, INTERVAL_WIDTH),
-        )
-        if each
+        interval(value.mean * 100, (value.half_width or 0) * 100, low, high, INTERVAL_WIDTH)
+        if value
         else ""
-        for each in figures
+        for value in accuracies
     ]
-    table = rows(result)
     names = ("network", "accuracy", "balanced", "std", "n", "loss")
-    return _make_table(table, names, f"axis {low:.{digits}f} to {high:.{digits}f} %", drawn)
+    return _make_table(result, names, drawn, f"axis {low:.{digits}f} to {high:.{digits}f} %")
 
 
 def _make_cost_table(result: CompareResult) -> Table:
     names = ("network", "parameters", "mult-adds", TIME, ONE_TIME, "images/s")
-    return _make_table(rows(result), names, "", _draw_bars(result.models, BAR_WIDTH))
+    return _make_table(result, names, _draw_bars(result, BAR_WIDTH))
 
 
 def _make_time_table(result: CompareResult) -> Table:
@@ -102,39 +97,30 @@ def _make_time_table(result: CompareResult) -> Table:
         times = model.figures.times if model.figures else None
         return not (model.figures and model.always_reached_target), times[0] if times else math.inf
 
-    models = tuple(sorted(result.models, key=order))
+    result = replace(result, models=tuple(sorted(result.models, key=order)))
     names = ("network", "reached", TIME, ONE_TIME, "epochs", "parameters", "mult-adds")
-    return _make_table(
-        rows(replace(result, models=models)),
-        names,
-        "",
-        _draw_bars(models, SHORT_BAR_WIDTH, all_runs=True),
-    )
+    return _make_table(result, names, _draw_bars(result, SHORT_BAR_WIDTH))
 
 
 def _make_table(
-    table: Sequence[dict[str, str]], names: Sequence[str], head: str, drawn: Sequence[str]
+    result: CompareResult, names: Sequence[str], drawn: Sequence[str], head: str = ""
 ) -> Table:
     """A table of those columns `names` that exist, and of bars or intervals if there are any."""
-    names = [name for name in names if name in table[0]]
-    result = layout.table(*(name if len(name) < 3 else name.capitalize() for name in names))
+    cells = rows(result)
+    names = [name for name in names if name in cells[0]]
+    table = layout.table(*(name if len(name) < 3 else name.capitalize() for name in names))
     if any(drawn):
-        result.add_column(head, no_wrap=True)
-    for row, cell in zip(table, drawn, strict=True):
-        result.add_row(*[row[name] for name in names], *([cell] if any(drawn) else []))
-    return result
+        table.add_column(head, no_wrap=True)
+    for row, cell in zip(cells, drawn, strict=True):
+        table.add_row(*[row[name] for name in names], *([cell] if any(drawn) else []))
+    return table
 
 
-def _draw_bars(models: Sequence[ModelRuns], width: int, *, all_runs: bool = False) -> list[str]:
-    """A bar for each median time; with `all_runs` only if each run reached the target."""
-    medians = [
-        model.figures.times[0]
-        if model.figures and model.figures.times and (model.always_reached_target or not all_runs)
-        else None
-        for model in models
-    ]
-    most = max((median for median in medians if median), default=1.0)
-    return [bar(median, most, width) if median else "" for median in medians]
+def _draw_bars(result: CompareResult, width: int) -> list[str]:
+    times = [known_times(model, result) for model in result.models]
+    medians = [each[0] if each else 0.0 for each in times]
+    most = max(medians) or 1.0
+    return [bar(median, most, width) for median in medians]
 
 
 def bar(value: float, most: float, width: int) -> str:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -14,8 +14,6 @@ from mnist_cli.system.streams import visible
 
 WIDTH_OF_A_FILE = 200  # wide enough for every sentence
 LEAST_WIDTH = 80  # for the tables: a narrower terminal breaks lines, but cuts no number
-
-Result = TypeVar("Result")
 
 
 def stdout_console(width_of_a_file: int = LEAST_WIDTH) -> Console:
@@ -55,9 +53,7 @@ def show_json(result: Any) -> None:
     sys.stdout.write(json_document(result))
 
 
-def emit(
-    result: Result, render: Callable[[Result], list[RenderableType]], *, as_json: bool
-) -> None:
+def emit(result: Any, render: Callable[[Any], list[RenderableType]], *, as_json: bool) -> None:
     """Print a result as JSON, or as `render` draws it."""
     if as_json:
         show_json(result)

@@ -4,14 +4,13 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from mnist_cli.report import phrases
 from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.console import json_document
-from mnist_cli.report.latex import to_latex
 from mnist_cli.report.rows import rows, run_rows
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.options import STDOUT, ExportOptions
@@ -19,6 +18,21 @@ from mnist_cli.system.files import absolute, write
 from mnist_cli.system.streams import visible
 
 NOT_IN_CSV = {"history", "mistakes", "classes", "class_sizes"}  # they are no single figures
+LATEX_START = "% A comparison by mnist-cli. It needs \\usepackage{booktabs}."
+IN_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': "''",  # \textquotedbl is not in every font encoding
+        "[": "{[}",  # at the start of a row, it would be an option of the line break before it
+        "±": r"$\pm$",
+        **{char: f"\\{char}" for char in "{}$&#_%"},
+    }
+)
 
 
 class Exports:
@@ -85,21 +99,21 @@ def to_markdown(result: CompareResult) -> str:
     """A table of the networks, the findings as a list, and a table of all runs."""
     environment = result.environment
     lines = [
-        f"**{_escape(conclusion(result))}**",
+        f"**{_escape_markdown(conclusion(result))}**",
         "",
-        *[f"{_escape(line)}  " for line in phrases.headline(result)],
+        *[f"{_escape_markdown(line)}  " for line in phrases.headline(result)],
         "",
         *_render_table(rows(result)),
         "",
-        _escape(phrases.legend(result)),
+        _escape_markdown(phrases.legend(result)),
         "",
         *_render_findings(result),
         *_render_table(run_rows(result)),
         "",
-        _escape(phrases.trained_on(result)),
-        *map(_escape, phrases.machines(result)),
+        _escape_markdown(phrases.trained_on(result)),
+        *map(_escape_markdown, phrases.machines(result)),
         *phrases.duration(result),
-        _escape(
+        _escape_markdown(
             f"mnist-cli {environment.mnist_cli}, Python {environment.python}, "
             f"{environment.platform}, {environment.cpu_capability}."
         ),
@@ -113,22 +127,51 @@ def _render_table(table: Sequence[dict[str, str]]) -> list[str]:
     if not table:
         return []
     cells = [list(table[0]), ["---", *["---:"] * (len(table[0]) - 1)]]
-    cells += [list(map(_escape, row.values())) for row in table]
+    cells += [list(map(_escape_markdown, row.values())) for row in table]
     return [f"| {' | '.join(row)} |" for row in cells]
 
 
 def _render_findings(result: CompareResult) -> list[str]:
     lines: list[str] = []
     for section in phrases.sections(result):
-        lines += [_escape(section.head), ""] if section.head else []
-        lines += [*[f"- {_escape(line)}" for line in section.lines], ""]
-    apart = [_escape(line) for line in phrases.sampling(result)]
+        lines += [_escape_markdown(section.head), ""] if section.head else []
+        lines += [*[f"- {_escape_markdown(line)}" for line in section.lines], ""]
+    apart = [_escape_markdown(line) for line in phrases.sampling(result)]
     return [*lines, *apart, ""] if apart else lines
 
 
-def _escape(text: str) -> str:
-    """Escape the characters that Markdown interprets."""
+def _escape_markdown(text: str) -> str:
     return re.sub(r"^[-+=#](?=.)|[\\`*_<>|\[\]$&~]", r"\\\g<0>", visible(text))
+
+
+def to_latex(result: CompareResult) -> str:
+    """A table of the networks for the booktabs package; the findings are comments."""
+    table = rows(result)
+    headline = "; ".join(phrases.headline(result))
+    lines = [
+        LATEX_START,
+        *[f"% {visible(line)}" for line in (conclusion(result), *phrases.findings(result))],
+        r"\begin{table}",
+        r"  \centering",
+        f"  \\caption{{{_escape_latex(headline)}. {_escape_latex(phrases.legend(result))}}}",
+        f"  \\begin{{tabular}}{{l{'r' * (len(table[0]) - 1)}}}",
+        r"    \toprule",
+        f"    {_render_row(table[0])}",
+        r"    \midrule",
+        *[f"    {_render_row(row.values())}" for row in table],
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _render_row(cells: Iterable[str]) -> str:
+    return f"{' & '.join(map(_escape_latex, cells))} \\\\"
+
+
+def _escape_latex(text: str) -> str:
+    return visible(text).translate(IN_LATEX)
 
 
 def _clean_cell(value: object) -> object:

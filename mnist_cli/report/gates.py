@@ -1,9 +1,8 @@
 """The sentence about a gate: its outcome, and the figures behind it."""
 
-from dataclasses import replace
 from math import inf
 
-from mnist_cli.formatting import format_accuracy, format_duration, format_signed_points, plural
+from mnist_cli.formatting import add_sign, format_percent, format_points, format_seconds, plural
 from mnist_cli.schema.comparison import Estimate
 from mnist_cli.schema.gates import Gate, GateVerdict
 
@@ -31,20 +30,21 @@ def _describe_value(gate: Gate, value: Estimate) -> str:
     if gate.limit is None:
         fall = "prove a fall" if value.mean < 0 else "rule a fall out"
         doubt = f", but {seeds} do not {fall}" if open_ended else ""
-        change = f"changed by {format_signed_points(value)} since {gate.since}"
+        change = f"changed by {add_sign(format_points(value))} since {gate.since}"
         return f"{gate.evaluated_on} accuracy {change}{doubt}"
     by_time = gate.option == "--max-seconds"
-    show = format_duration if by_time else format_accuracy
+    show = format_seconds if by_time else format_percent
     name = "training time" if by_time else f"{gate.evaluated_on} accuracy"
     level = ""
     if value.half_width is not None:
         bound = value.mean + (1 if value.mean < gate.limit else -1) * value.half_width
-        end = replace(value, mean=min(max(bound, 0), inf if by_time else 1), half_width=None)
-        level = f", one-sided {(1 + value.confidence) / 2 * 100:.4g} % bound {show(end)}"
+        bound = min(max(bound, 0), inf if by_time else 1)
+        level = f", one-sided {(1 + value.confidence) / 2 * 100:.4g} % bound {show(bound)}"
     side = _describe_side(value.mean - gate.limit, 5e-3 if by_time else 5e-5)
     doubt = f", but {seeds} do not prove it" if open_ended else ""
-    mean = show(replace(value, half_width=None))
-    return f"{name} {mean} ({seeds}{level}) {side} {gate.option} {gate.limit:.10g}{doubt}"
+    return (
+        f"{name} {show(value.mean)} ({seeds}{level}) {side} {gate.option} {gate.limit:.10g}{doubt}"
+    )
 
 
 def _describe_side(above: float, rounding: float) -> str:

@@ -28,18 +28,15 @@ class _Table(Table):
     """A table that measures its cells as standard output shows them."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
-        shown = (as_shown(visible(cell)) if isinstance(cell, str) else cell for cell in cells)
-        super().add_row(*shown, **options)
+        super().add_row(*(as_shown(visible(str(cell))) for cell in cells), **options)
 
 
-def table(*headers: str) -> Table:
+def table(first: str, *others: str) -> Table:
     """Make a table with names in the first column, which may fold, and numbers in the others."""
     table = _Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for position, header in enumerate(headers):
-        if position:
-            table.add_column(header, justify="right", no_wrap=True)
-        else:
-            table.add_column(header, overflow="fold", min_width=len(header))
+    table.add_column(first, overflow="fold", min_width=len(first))
+    for header in others:
+        table.add_column(header, justify="right", no_wrap=True)
     return table
 
 
@@ -55,8 +52,8 @@ def protocol_line(protocol: Protocol) -> str:
     return ", ".join(protocol_parts(protocol))
 
 
-def protocol_parts(protocol: Protocol) -> list[str]:
-    """How a network is trained: `5 epochs`, `batch size 64`, and so on."""
+def protocol_parts(protocol: Protocol, *, at_most: bool = False) -> list[str]:
+    """How a network is trained: `5 epochs` or `at most 5 epochs`, `batch size 64`, and so on."""
     constant = protocol.schedule == Schedule.CONSTANT
     rate = "learning rate" if constant else f"{protocol.schedule} rate up to"
     nesterov = "Nesterov " if protocol.nesterov else ""
@@ -70,7 +67,7 @@ def protocol_parts(protocol: Protocol) -> list[str]:
         ("shuffled pixels", protocol.shuffle_pixels),
     )
     return [
-        plural(protocol.epochs, "epoch"),
+        f"{'at most ' if at_most else ''}{plural(protocol.epochs, 'epoch')}",
         f"batch size {protocol.batch_size}",
         OPTIMIZERS[protocol.optimizer],
         f"{rate} {protocol.lr:g}",
@@ -84,9 +81,9 @@ def seeds_line(ranges: Sequence[range]) -> str:
     return f"seed{'s' if sum(map(len, ranges)) > 1 else ''} {listed(texts)}"
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], word: str = "and") -> str:
     """`a`, `a and b`, `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return f" {word} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def join(names: Sequence[str]) -> str:
@@ -96,11 +93,10 @@ def join(names: Sequence[str]) -> str:
 
 def looks(settling: Settling) -> str:
     """The numbers of seeds at which networks may be compared: `4, 5, 7 or 10`."""
-    *others, last = map(str, settling.allowed_looks)
-    return f"{', '.join(others)} or {last}" if others else last
+    return listed(list(map(str, settling.allowed_looks)), "or")
 
 
 def machine_line(environment: Environment) -> str:
     """The device with its processor and threads, and the version of torch."""
-    threads = "1 thread" if environment.threads == 1 else f"{environment.threads} threads"
+    threads = plural(environment.threads, "thread")
     return f"{environment.device} ({environment.processor}, {threads}), torch {environment.torch}"

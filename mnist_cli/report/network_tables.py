@@ -1,5 +1,7 @@
 """The tables of one network, and of images."""
 
+from collections import Counter
+
 from rich.console import RenderableType
 
 from mnist_cli.formatting import (
@@ -47,8 +49,7 @@ def training_table(result: TrainResult) -> list[RenderableType]:
         f"{layout.protocol_line(result.protocol)}, seed {result.seed}, "
         f"{result.parameters:,} trainable parameters",
         table,
-        f"{evaluated} accuracy {format_percent(result.test_accuracy)}, {_balanced(result)}"
-        f"loss {format_loss(result.test_loss)}, trained in {format_seconds(result.train_seconds)} "
+        f"{evaluated} {_figures(result)}, trained in {format_seconds(result.train_seconds)} "
         f"on {layout.machine_line(result.environment)}, in {result.precision}{because}.",
         f"Saved as {result.checkpoint}.",
     ]
@@ -65,41 +66,40 @@ def evaluation_tables(result: EvalResult) -> list[RenderableType]:
         layout.title(f"{result.checkpoint} on {layout.dataset_line(result.dataset)}"),
         f"{result.model}, trained on {result.trained_on}: {layout.protocol_line(result.protocol)}, "
         f"{result.precision}, seed {result.seed}",
-        f"Test accuracy {format_percent(result.test_accuracy)}, {_balanced(result)}"
-        f"loss {format_loss(result.test_loss)}, over {result.num_samples:,} images"
+        f"Test {_figures(result)}, over {result.num_samples:,} images"
         f"{uncertain if result.num_samples < FEW_TEST_IMAGES else ''}.",
         classes,
         *_confusions(result),
     ]
 
 
-def _balanced(result: TrainResult) -> str:
-    """The balanced accuracy, to stand after the accuracy; empty if the classes are of like size."""
-    if not result.dataset.is_unbalanced:
-        return ""
-    return f"balanced accuracy {format_percent(result.balanced_accuracy)}, "
+def _figures(result: TrainResult) -> str:
+    """Accuracy and loss; the balanced accuracy too if the classes are of unlike size."""
+    figures = [f"accuracy {format_percent(result.test_accuracy)}"]
+    if result.dataset.is_unbalanced:
+        figures.append(f"balanced accuracy {format_percent(result.balanced_accuracy)}")
+    return ", ".join([*figures, f"loss {format_loss(result.test_loss)}"])
 
 
 def _confusions(result: EvalResult) -> list[RenderableType]:
     """The confusion matrix, or if it is too wide the pairs of classes that are confused most."""
     names = [result.dataset.classes[row.label] for row in result.per_class]
     matrix = result.confusion_matrix
-    confusion = layout.table("Truth", *names)
-    for name, counts in zip(names, matrix, strict=True):
-        confusion.add_row(name, *(str(number) if number else "." for number in counts))
     if sum(max(len(name), 4) + 1 for name in names) <= MATRIX_WIDTH:
-        head = "Confusion matrix: rows are the true classes, columns the predicted ones."
-        return [head, confusion]
+        table = layout.table("Truth", *names)
+        for name, counts in zip(names, matrix, strict=True):
+            table.add_row(name, *(str(number) if number else "." for number in counts))
+        return ["Confusion matrix: rows are the true classes, columns the predicted ones.", table]
     errors = [
         (count, truth, answer)
         for truth, counts in enumerate(matrix)
         for answer, count in enumerate(counts)
         if count and truth != answer
     ]
-    confusion = layout.table("Truth", "Predicted", "Images")
+    table = layout.table("Truth", "Predicted", "Images")
     for count, truth, answer in sorted(errors, key=lambda error: -error[0])[:MOST_PAIRS]:
-        confusion.add_row(names[truth], names[answer], f"{count:,}")
-    return ["The most frequent errors; --json has the confusion matrix.", confusion]
+        table.add_row(names[truth], names[answer], f"{count:,}")
+    return ["The most frequent errors; --json has the confusion matrix.", table]
 
 
 def summary_table(result: SummaryResult) -> list[RenderableType]:
@@ -107,11 +107,10 @@ def summary_table(result: SummaryResult) -> list[RenderableType]:
     models = result.models
     table = layout.table("Network", "Layers", "Parameters", "Mult-adds", "Weights", "Total")
     for model in models:
-        weighted = [layer.type for layer in model.layers if layer.parameters]
-        kinds = dict.fromkeys(weighted)
+        kinds = Counter(layer.type for layer in model.layers if layer.parameters)
         table.add_row(
             model.model,
-            ", ".join(f"{weighted.count(kind)} {kind}" for kind in kinds),
+            ", ".join(f"{count} {kind}" for kind, count in kinds.items()),
             format_parameters(model.parameters, model.total_parameters),
             format_count(model.mult_adds),
             format_megabytes(model.parameter_megabytes),
@@ -137,8 +136,8 @@ def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[Rend
     """The drawn pictures as the network sees them, and a row for each."""
     judged = [picture for picture in result.pictures if not picture.failure]
     names = result.classes
-    kind = "Digit" if names == DIGITS else "Class"
-    table = layout.table("Picture", kind, "Probability", "Next")
+    digits = names == DIGITS
+    table = layout.table("Picture", "Digit" if digits else "Class", "Probability", "Next")
     for picture in judged:
         ranked = sorted(enumerate(picture.probabilities), key=lambda pair: -pair[1])
         (digit, most), *others = ranked[:3]
@@ -154,7 +153,7 @@ def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[Rend
         drawn,
         table,
         "Every picture gets one digit, even a picture of a letter or of two digits."
-        if names == DIGITS
+        if digits
         else "Every picture gets one of the classes, whatever it shows.",
     ]
     if any(picture.low_confidence for picture in judged):
@@ -164,9 +163,8 @@ def prediction_tables(result: PredictResult, drawn: RenderableType) -> list[Rend
 
 def export_lines(result: ExportResult) -> list[RenderableType]:
     """The written file, and how it was checked."""
-    if result.num_samples is None:
-        checked = "Not checked, as onnxruntime is not installed."
-    else:
+    checked = "Not checked, as onnxruntime is not installed."
+    if result.num_samples is not None:
         apart = f"logits within {result.max_difference:.1g}" if result.max_difference else "logits"
         checked = (
             f"Checked on {result.num_samples:,} test images of {result.dataset.name}: the same "

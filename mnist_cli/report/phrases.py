@@ -3,22 +3,17 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import comb
+from math import ceil, comb
 
-from mnist_cli.formatting import (
-    format_duration,
-    format_points,
-    format_seconds,
-    format_signed_duration,
-    format_signed_points,
-    plural,
-)
-from mnist_cli.report import best, cautions, choice, layout
+from mnist_cli.formatting import add_sign, format_points, format_seconds, plural
+from mnist_cli.report import cautions, layout
+from mnist_cli.report.command import describe_choice
 from mnist_cli.schema.comparison import (
     ALPHA,
     CONFIDENCE,
     Change,
     CompareResult,
+    Contender,
     Disagreement,
     Measure,
     ModelRuns,
@@ -52,11 +47,10 @@ def headline(result: CompareResult) -> list[str]:
 
     If only what --vary sets is different, the names of the networks say it.
     """
-    most = "at most " if result.target is not None else ""
-    parts = {}
-    for model in result.models:
-        epochs, *others = layout.protocol_parts(model.protocol)
-        parts[model.model] = [f"{most}{epochs}", *others]
+    parts = {
+        model.model: layout.protocol_parts(model.protocol, at_most=result.target is not None)
+        for model in result.models
+    }
     shared = [part for part in next(iter(parts.values())) if all(part in p for p in parts.values())]
     own = {name: [part for part in those if part not in shared] for name, those in parts.items()}
     named = all(len(own[model.model]) <= len(model.varied) for model in result.models)
@@ -78,7 +72,7 @@ def question(result: CompareResult) -> str:
     predicate = f"gets to {target} first" if target else "is better, and at what cost"
     if len(names) > MOST_NAMED:
         return f"Which of {len(names)} networks {predicate}?"
-    return f"Which {predicate}: {', '.join(names[:-1])} or {names[-1]}?"
+    return f"Which {predicate}: {layout.listed(names, 'or')}?"
 
 
 def legend(result: CompareResult) -> str:
@@ -100,11 +94,8 @@ def cost_legend(result: CompareResult) -> list[str]:
             f"Training time to a {result.dataset.evaluated_on} accuracy of "
             f"{result.target * 100:g} %, which is measured after each epoch."
         )
-    if any(
-        model.figures.pareto_parameters or model.figures.pareto_seconds
-        for model in result.models
-        if model.figures
-    ):
+    figures = [model.figures for model in result.models if model.figures]
+    if any(each.pareto_parameters or each.pareto_seconds for each in figures):
         lines.append(f"* {PARETO}")
     return [*lines, MULT_ADDS]
 
@@ -126,7 +117,7 @@ def findings(result: CompareResult) -> list[str]:
 def sections(result: CompareResult) -> list[Section]:
     """Failures, targets missed, verdicts or contenders, changes, doubts and odd runs."""
     # The first line of these sections is the head.
-    head, *pairs = verdicts(result) or best.describe_contenders(result) or [""]
+    head, *pairs = verdicts(result) or describe_contenders(result) or [""]
     since, *changes = _describe_baseline(result) or [""]
     found = [
         Section("", [*failures(result), *cautions.collapsed(result), *_describe_missed(result)]),
@@ -134,13 +125,12 @@ def sections(result: CompareResult) -> list[Section]:
         Section("", cautions.alike(result)),
         Section(since, changes),
         Section("", [*cautions.doubts(result), *cautions.slow_runs(result)]),
-        Section("", choice.describe_choice(result)),
+        Section("", describe_choice(result)),
     ]
     return [section for section in found if section.head or section.lines]
 
 
 def _describe_missed(result: CompareResult) -> list[str]:
-    """A line for each network that did not reach the target with each seed."""
     if result.target is None:
         return []
     target = f"{result.target * 100:g} %"
@@ -194,6 +184,35 @@ def verdicts(result: CompareResult) -> list[str]:
     ]
 
 
+def describe_contenders(result: CompareResult) -> list[str]:
+    """A head with the guarantee, and a line for each contender; empty before the first look."""
+    if not (result.settling and result.contenders):
+        return []
+    dropped = [each for each in result.contenders if each.dropped_by]
+    return [
+        f"The best on these {result.dataset.evaluated_on} images, paired by seed, tested after "
+        f"{layout.looks(result.settling)} seeds (with {CONFIDENCE * 100:g} % confidence, it was "
+        "not dropped and all these bounds hold):",
+        *map(describe_contender, [*result.remaining, *dropped]),
+    ]
+
+
+def describe_contender(contender: Contender) -> str:
+    """`cnn is at most 0.12 points below the best (7 seeds)`, or when a network was dropped."""
+    name, seeds = contender.model, plural(contender.n, "seed")
+    if contender.dropped_by:
+        return f"{name} was dropped after {seeds}, behind {contender.dropped_by}"
+    place = f"{format_gap(contender)} below the best" if contender.gap else "the best"
+    return f"{name} is {place} ({seeds})"
+
+
+def format_gap(contender: Contender) -> str:
+    """`at most 0.12 points`, rounded up; or `dropped`."""
+    if contender.gap is None:
+        return "dropped"
+    return f"at most {ceil(contender.gap * 10_000) / 100:.2f} points"
+
+
 def sampling(result: CompareResult) -> list[str]:
     """The uncertainty due to the test images, which more seeds do not reduce."""
     errors = {
@@ -201,8 +220,6 @@ def sampling(result: CompareResult) -> list[str]:
     }
     if not errors or result.target is not None:
         return []
-    # If the mistakes of the runs are unknown, the errors of both networks add up at worst.
-    pair = f"at most ±{sum(sorted(errors.values())[-2:]):.2f}"
     pairs = {
         f"{each.first} and {each.second}": each.sampling_error * 100
         for each in result.verdicts
@@ -210,6 +227,8 @@ def sampling(result: CompareResult) -> list[str]:
     }
     if pairs and len(pairs) == len(result.verdicts):
         pair = _format_range(pairs)
+    else:  # the mistakes of the runs are unknown: the errors of both networks add up at worst
+        pair = f"at most ±{sum(sorted(errors.values())[-2:]):.2f}"
     difference = f", differences {pair} points" if len(errors) > 1 and result.pairs else ""
     return [
         f"The finite {result.dataset.evaluated_on} set of {result.dataset.num_test:,} images adds "
@@ -231,34 +250,29 @@ def trained_on(result: CompareResult) -> str:
         if model.precision:
             because = f" ({model.precision_reason})" if model.precision_reason else ""
             names.setdefault(f"in {model.precision}{because}", []).append(model.model)
-    formats = [
-        kind if len(names) == 1 else f"{layout.listed(those)} {kind}"
-        for kind, those in names.items()
-    ]
-    suffix = f", {', '.join(formats)}" if formats else ""
-    return f"Trained on {layout.machine_line(result.environment)}{suffix}."
+    formats = list(names)
+    if len(names) > 1:
+        formats = [f"{layout.listed(those)} {kind}" for kind, those in names.items()]
+    return f"Trained on {', '.join([layout.machine_line(result.environment), *formats])}."
 
 
 def machines(result: CompareResult) -> list[str]:
     """The processors if they differ, and why there are no times."""
     runs = [run for model in result.models for run in model.runs]
-    kinds = Counter(run.processor for run in runs)
+    kinds = Counter(run.processor or "unknown" for run in runs)
     lines = []
     if len(kinds) > 1:
-        processors = ", ".join(
-            f"{name or 'unknown'} ({plural(count, 'run')})" for name, count in kinds.items()
-        )
+        counts = [f"{name} ({plural(count, 'run')})" for name, count in kinds.items()]
         lines.append(
-            f"Different processors trained: {processors}. The last bits may depend on the kind."
+            f"Different processors trained: {', '.join(counts)}. The last bits may depend on the "
+            "kind."
         )
-    if runs and not any(model.figures and model.figures.times for model in result.models):
-        hosts = len({run.host for run in runs})
-        why = "the runs shared their machine"
-        if hosts > 1 or len(kinds) > 1:
-            why = f"the runs are of {plural(max(hosts, len(kinds)), 'machine')}"
-        failed = all(model.failure for model in result.models)
-        if not failed:
-            lines.append(f"No times, as {why}: --jobs 1 measures them.")
+    timed = any(model.figures and model.figures.times for model in result.models)
+    failed = all(model.failure for model in result.models)
+    if runs and not timed and not failed:
+        count = max(len({run.host for run in runs}), len(kinds))
+        why = f"the runs are of {count} machines" if count > 1 else "the runs shared their machine"
+        lines.append(f"No times, as {why}: --jobs 1 measures them.")
     return lines
 
 
@@ -276,58 +290,55 @@ def reached(model: ModelRuns) -> str:
 
 def verdict(pair: Verdict, margin: float | None, settling: Settling | None) -> str:
     """The verdict on a pair; if seeds are added, with their number and the confidence level."""
-    by_time = pair.measure == Measure.TRAIN_SECONDS
     difference, first, second = pair.difference, pair.first, pair.second
-    caution = ""
+    by_time = pair.measure == Measure.TRAIN_SECONDS
+    show = format_seconds if by_time else format_points
+    basis = caution = ""
+    if settling:
+        basis = f"{difference.n} seeds, {difference.confidence * 100:.4g} % interval"
     if pair.near_chance:
         have = "has runs" if len(pair.near_chance) == 1 else "have runs"
         caution = f"; do not trust the ±: {' and '.join(pair.near_chance)} {have} near chance"
-    basis = (
-        f"{difference.n} seeds, {difference.confidence * 100:.4g} % interval" if settling else ""
-    )
-    within = "" if margin is None else f" within {margin * 100:g} points"
     if pair.better:
-        size = replace(difference, mean=abs(difference.mean))
-        amount = format_duration(size) if by_time else format_points(size)
         other = second if pair.better == first else first
         does = "is faster than" if by_time else "beats"
+        amount = show(replace(difference, mean=abs(difference.mean)))
         basis = f" ({basis})" if basis else ""
         return f"{pair.better} {does} {other} by {amount}{basis}{caution}"
+    amount = f"{first} - {second}: {add_sign(show(difference))}"
     if by_time:  # positive if the first is ahead, as with accuracies
         ahead = replace(difference, mean=-difference.mean)
-        amount = f"{second} - {first}: {format_signed_duration(ahead)}"
-    else:
-        amount = f"{first} - {second}: {format_signed_points(difference)}"
-    if pair.outcome == Outcome.EQUIVALENT:
-        state = f"are equivalent{within}"
-    elif pair.outcome == Outcome.SET_ASIDE and settling:
-        state = (
-            f"are not distinguishable: {plural(settling.max_seeds, 'seed')} are unlikely to decide"
-        )
-    elif settling:
-        state = "have no verdict yet"
-    else:
-        also = f" or equivalent{within}" if within else ""
-        state = f"are not distinguishable{also} with n = {difference.n}"
+        amount = f"{second} - {first}: {add_sign(show(ahead))}"
     basis = f"; {basis}" if basis else ""
+    state = _describe_tie(pair, margin, settling)
     return f"{first} and {second} {state} ({amount}{basis}){caution}"
 
 
+def _describe_tie(pair: Verdict, margin: float | None, settling: Settling | None) -> str:
+    within = "" if margin is None else f" within {margin * 100:g} points"
+    if pair.outcome == Outcome.EQUIVALENT:
+        return f"are equivalent{within}"
+    if not settling:
+        also = f" or equivalent{within}" if within else ""
+        return f"are not distinguishable{also} with n = {pair.difference.n}"
+    if pair.outcome == Outcome.SET_ASIDE:
+        seeds = plural(settling.max_seeds, "seed")
+        return f"are not distinguishable: {seeds} are unlikely to decide"
+    return "have no verdict yet"
+
+
 def _describe_undecided(result: CompareResult) -> list[str]:
-    """If seeds are added, a line for each pair before its first look."""
     decided = {(pair.first, pair.second) for pair in result.verdicts}
     lines = []
-    for pair in result.pairs if result.settling else ():
-        names = tuple(model.model for model in pair)
-        if names not in decided:
-            failed = " and ".join(model.model for model in pair if model.failure)
+    for first, second in result.pairs:
+        if result.settling and (first.model, second.model) not in decided:
+            failed = " and ".join(each.model for each in (first, second) if each.failure)
             why = f"{failed} failed" if failed else "too few seeds yet"
-            lines.append(f"{' and '.join(names)} have no verdict: {why}")
+            lines.append(f"{first.model} and {second.model} have no verdict: {why}")
     return lines
 
 
 def _describe_level(count: int) -> str:
-    """The kind of interval that `count` differences have."""
     return f"simultaneous {INTERVAL}s" if count > 1 else INTERVAL
 
 
@@ -345,15 +356,15 @@ def _describe_baseline(result: CompareResult) -> list[str]:
 def _describe_change(change: Change) -> str:
     if change.difference is None:
         return f"{change.model}: no change known; it has no runs there, or failed here"
+    seeds = change.difference.n
     if change.identical:
-        seeds = plural(change.difference.n, "seed")
-        return f"{change.model}: the same accuracy with each of {seeds}"
-    clear = change.adjusted_p is not None and change.adjusted_p < ALPHA
-    doubt = "" if clear else ", not distinguishable from no change"
+        return f"{change.model}: the same accuracy with each of {plural(seeds, 'seed')}"
+    how = f"paired by seed, n = {seeds}" if change.paired else "seeds unpaired"
+    if change.adjusted_p is None or change.adjusted_p >= ALPHA:
+        how += ", not distinguishable from no change"
     if change.near_chance:
-        doubt += "; do not trust the ±: it has runs near chance"
-    how = f"paired by seed, n = {change.difference.n}" if change.paired else "seeds unpaired"
-    return f"{change.model}: {format_signed_points(change.difference)}, {how}{doubt}"
+        how += "; do not trust the ±: it has runs near chance"
+    return f"{change.model}: {add_sign(format_points(change.difference))}, {how}"
 
 
 def disagreement(pair: Disagreement) -> str:
@@ -362,12 +373,12 @@ def disagreement(pair: Disagreement) -> str:
         f"{pair.first} alone is right on {plural(pair.only_first_right, 'image')}, "
         f"{pair.second} alone on {plural(pair.only_second_right, 'image')}"
     )
+    p = f"p = {pair.adjusted_p:.2g}"
     if pair.better is None:
-        names = f"{pair.first} and {pair.second}"
-        return f"{names} are not distinguishable (p = {pair.adjusted_p:.2g}): {counts}"
+        return f"{pair.first} and {pair.second} are not distinguishable ({p}): {counts}"
     low, high = sorted((abs(pair.low), abs(pair.high)))
     other = pair.second if pair.better == pair.first else pair.first
     return (
         f"{pair.better} beats {other} by {abs(pair.difference) * 100:.2f} points "
-        f"({low * 100:.2f} to {high * 100:.2f}, p = {pair.adjusted_p:.2g}): {counts}"
+        f"({low * 100:.2f} to {high * 100:.2f}, {p}): {counts}"
     )

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -23,9 +24,11 @@ from mnist_cli.formatting import (
     format_wait,
     plural,
 )
-from mnist_cli.report import best, phrases
+from mnist_cli.report import phrases
 from mnist_cli.schema import events
+from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.events import Event, OnEvent
+from mnist_cli.schema.results import EpochResult
 from mnist_cli.system.streams import say, visible
 
 STARTING = "starting"
@@ -77,8 +80,6 @@ class _Lines:
 
     def __call__(self, event: Event) -> None:
         match event:
-            case events.Notice(text):
-                say(f"notice: {text}")
             case events.Waiting(text):
                 say(text)
             case events.DownloadProgress(file, _, total) if file not in self._announced:
@@ -91,16 +92,15 @@ class _Lines:
                 say(
                     f"{model}: epoch {result.epoch}/{epochs}, "
                     f"train loss {format_loss(result.train_loss)}, "
-                    f"{evaluated_on} loss {format_loss(result.test_loss)}, "
-                    f"{evaluated_on} accuracy {format_percent(result.test_accuracy)}, "
-                    f"{format_seconds(result.train_seconds)}"
+                    f"{_describe_figures(result, evaluated_on)}"
                 )
-            case events.RunFinished():
-                say(f"{_describe_run(event)} {_bracket_left(event.remaining)}")
-            case events.RunFailed():
-                say(f"{_describe_failure(event)} {_bracket_left(event.remaining)}")
-            case events.PairsLookedAt() | events.NetworksDropped():
-                for line in _describe_looks(event):
+            case events.RunFinished() | events.RunFailed():
+                left = event.remaining
+                to_look = "" if left.look is None else f" to the look at {left.look} seeds"
+                [line] = _describe(event)
+                say(f"{line} ({_describe_left(left)}{to_look})")
+            case _:
+                for line in _describe(event):
                     say(line)
 
 
@@ -110,14 +110,12 @@ class _Bars:
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._rows: dict[str, TaskID] = {}
-        self._runs: dict[str, tuple[str, int | None]] = {}  # the run that a row shows
+        self._runs: dict[str, str] = {}  # the run that a row shows
         self._has_workers = False
 
     def __call__(self, event: Event) -> None:
         self._hide(WAITING)
         match event:
-            case events.Notice(text):
-                self._print(f"notice: {text}")
             case events.Waiting(text):
                 self._show(WAITING, text, 0, None)
             case events.DownloadProgress(file, done, total):
@@ -126,32 +124,32 @@ class _Bars:
                 self._show(path, f"reading pictures of {path}", done, total)
             case events.TrainingProgress():
                 self._train(event)
-            case events.EpochFinished(model, epochs, result, _):
+            case events.EpochFinished(model, epochs, result):
                 self._finish(model, None, result.epoch, epochs, result.test_accuracy)
             case events.RunsLeft():
                 self._count(event)
-            case events.RunFinished(model, seed, epochs, run, left, _):
+            case events.RunFinished(model, seed, epochs, run, left):
                 if self._has_workers or run.runs_at_once > 1:
-                    self._print(_describe_run(event))
-                    self._hide_run((model, seed))
+                    self._print(event)
+                    self._hide_run(_name_run(model, seed))
                 else:
                     self._finish(model, seed, run.epochs, epochs, run.test_accuracy)
                 self._count(left)
             case events.RunFailed(model, seed, _, left):
-                self._print(_describe_failure(event))
-                self._hide_run((model, seed), (model, None))
+                self._print(event)
+                self._hide_run(_name_run(model, seed), model)
                 self._count(left)
-            case events.PairsLookedAt() | events.NetworksDropped():
-                for line in _describe_looks(event):
-                    self._print(line)
+            case _:
+                self._print(event)
 
-    def _print(self, line: str) -> None:
-        self._bars.console.print(visible(line), markup=False, highlight=False)
+    def _print(self, event: Event) -> None:
+        for line in _describe(event):
+            self._bars.console.print(visible(line), markup=False, highlight=False)
 
     def _train(self, event: events.TrainingProgress) -> None:
-        run, total = (event.model, event.seed), event.epochs * event.steps
-        done = (event.epoch - 1) * event.steps + event.step
-        label = f"{_name_run(*run)} epoch {event.epoch}/{event.epochs}"
+        run = _name_run(event.model, event.seed)
+        done = event.epoch - 1 + event.step / event.steps
+        label = f"{run} epoch {event.epoch}/{event.epochs}"
         key = event.model
         if event.worker:  # a row for each, as several may train the same network
             self._has_workers = True
@@ -159,7 +157,7 @@ class _Bars:
             label = f"{key}: {label}"
             if self._runs.get(key) != run:
                 self._hide_run(run)  # in the row of a lost worker
-        self._show(key, label, done, total, run=run)
+        self._show(key, label, done, event.epochs, run)
 
     def _count(self, left: events.RunsLeft) -> None:
         if left.total > 1:
@@ -169,76 +167,64 @@ class _Bars:
     def _finish(
         self, model: str, seed: int | None, epoch: int, epochs: int, accuracy: float
     ) -> None:
-        row = self._rows.get(model)  # a fast network may have no row yet, which then counts epochs
-        total = (row is not None and self._bars.tasks[row].total) or epochs
-        label = f"{_name_run(model, seed)} epoch {epoch}/{epochs}"
-        status = f"accuracy {format_percent(accuracy)}"
-        self._show(model, label, total * epoch / epochs, total, status=status, run=(model, seed))
+        run, status = _name_run(model, seed), f"accuracy {format_percent(accuracy)}"
+        self._show(model, f"{run} epoch {epoch}/{epochs}", epoch, epochs, run, status=status)
 
     def _show(
-        self,
-        key: str,
-        label: str,
-        done: float,
-        total: float | None,
-        *,
-        status: str | None = None,
-        run: tuple[str, int | None] | None = None,
+        self, key: str, label: str, done: float, total: float | None, run: str = "", **status: Any
     ) -> None:
         """Draw the row `key`; reset its clock and status if it shows another run."""
+        label = visible(label)
         if key not in self._rows:
-            self._rows[key] = self._bars.add_task(visible(label), total=total, status="")
-        elif run and self._runs.get(key) != run:
+            self._rows[key] = self._bars.add_task(label, total=total, status="")
+        elif self._runs[key] != run:
             self._bars.reset(self._rows[key], status="")
-        if run:
-            self._runs[key] = run
-        self._bars.update(
-            self._rows[key], description=visible(label), completed=done, total=total, visible=True
-        )
-        if status is not None:
-            self._bars.update(self._rows[key], status=status)
+        self._runs[key] = run
+        fields = {"description": label, "completed": done, "total": total, **status}
+        self._bars.update(self._rows[key], visible=True, **fields)
         self._bars.refresh()
 
     def _hide(self, key: str) -> None:
         if key in self._rows:
             self._bars.update(self._rows[key], visible=False)
 
-    def _hide_run(self, *runs: tuple[str, int | None]) -> None:
-        for key in [key for key, run in self._runs.items() if run in runs]:
-            self._hide(key)
-            del self._runs[key]
+    def _hide_run(self, *names: str) -> None:
+        for key, run in self._runs.items():
+            if run in names:
+                self._hide(key)
+                self._runs[key] = ""
+
+
+def _describe(event: Event) -> list[str]:
+    """The lines about what happened; none for progress."""
+    match event:
+        case events.Notice(text):
+            return [f"notice: {text}"]
+        case events.PairsLookedAt(verdicts, margin, settling):
+            return [phrases.verdict(pair, margin, settling) for pair in verdicts]
+        case events.NetworksDropped(dropped):
+            return list(map(phrases.describe_contender, dropped))
+        case events.RunFailed(model, seed, reason):
+            return [f"{model} failed: seed {seed}: {reason}"]
+        case events.RunFinished(model, seed, _, run, _, evaluated_on):
+            target = ""
+            if run.reached_target is not None:
+                reached = "reached" if run.reached_target else "not reached"
+                target = f", {reached} in {plural(run.epochs, 'epoch')}"
+            return [f"{_name_run(model, seed)}: {_describe_figures(run, evaluated_on)}{target}"]
+    return []
+
+
+def _describe_figures(result: Run | EpochResult, evaluated_on: str) -> str:
+    return (
+        f"{evaluated_on} loss {format_loss(result.test_loss)}, "
+        f"{evaluated_on} accuracy {format_percent(result.test_accuracy)}, "
+        f"{format_seconds(result.train_seconds)}"
+    )
 
 
 def _name_run(model: str, seed: int | None) -> str:
     return model if seed is None else f"{model} seed {seed}"
-
-
-def _describe_run(event: events.RunFinished) -> str:
-    run, target = event.run, ""
-    if run.reached_target is not None:
-        reached = "reached" if run.reached_target else "not reached"
-        target = f", {reached} in {plural(run.epochs, 'epoch')}"
-    return (
-        f"{_name_run(event.model, event.seed)}: "
-        f"{event.evaluated_on} loss {format_loss(run.test_loss)}, "
-        f"{event.evaluated_on} accuracy {format_percent(run.test_accuracy)}, "
-        f"{format_seconds(run.train_seconds)}{target}"
-    )
-
-
-def _describe_failure(event: events.RunFailed) -> str:
-    return f"{event.model} failed: seed {event.seed}: {event.reason}"
-
-
-def _describe_looks(event: events.PairsLookedAt | events.NetworksDropped) -> list[str]:
-    if isinstance(event, events.NetworksDropped):
-        return list(map(best.describe_contender, event.dropped))
-    return [phrases.verdict(pair, event.margin, event.settling) for pair in event.verdicts]
-
-
-def _bracket_left(left: events.RunsLeft) -> str:
-    to_look = "" if left.look is None else f" to the look at {left.look} seeds"
-    return f"({_describe_left(left)}{to_look})"
 
 
 def _describe_left(left: events.RunsLeft) -> str:

@@ -3,17 +3,13 @@
 from statistics import median
 
 from mnist_cli.formatting import (
-    format_accuracy,
     format_count,
     format_loss,
-    format_loss_estimate,
     format_parameters,
     format_percent,
     format_seconds,
-    format_seconds_range,
 )
 from mnist_cli.report import phrases
-from mnist_cli.report.best import format_gap
 from mnist_cli.schema.comparison import CompareResult, ModelRuns
 
 TIME, ONE_TIME = "median time (min-max)", "time"  # headers for several runs and for one
@@ -40,35 +36,41 @@ def run_rows(result: CompareResult) -> list[dict[str, str]]:
     ]
 
 
+def known_times(model: ModelRuns, result: CompareResult) -> tuple[float, float, float] | None:
+    """Median, least and most seconds; None if unknown, or if a run missed the target."""
+    if result.target is not None and not model.always_reached_target:
+        return None
+    return model.figures.times if model.figures else None
+
+
 def _make_row(model: ModelRuns, result: CompareResult) -> dict[str, str]:
     figures = model.figures
-    state = "failed" if model.failure else "-"
+    failed = "failed" if model.failure else "-"
     row = {
         "network": model.model,
-        "accuracy": format_accuracy(figures.test_accuracy) if figures else state,
+        "accuracy": format_percent(figures.test_accuracy) if figures else failed,
     }
     if result.dataset.is_unbalanced:
-        balanced = figures.balanced_accuracy if figures else None
-        row["balanced"] = format_accuracy(balanced) if balanced else "-"
+        row["balanced"] = format_percent(figures.balanced_accuracy if figures else None)
     if result.settling:
         row["std"] = format_percent(figures.accuracy_deviation if figures else None)
         if result.settling.find_best:
             known = [each for each in result.contenders if each.model == model.model]
-            row["below the best"] = format_gap(known[0]) if known else "-"
+            row["below the best"] = phrases.format_gap(known[0]) if known else "-"
         else:
             row["settled"] = "yes" if model.settled else "no"
     row["n"] = str(len(model.runs))
-    row["loss"] = format_loss_estimate(figures.test_loss) if figures else "-"
+    row["loss"] = format_loss(figures.test_loss if figures else None)
+    times = known_times(model, result)
     if result.target is not None:
         row["reached"] = "failed" if model.failure else phrases.reached(model)
         is_known = figures and model.always_reached_target
         row["epochs"] = f"{median(run.epochs for run in model.runs):g}" if is_known else "-"
-    time = "-"  # unknown if a run did not reach the target
-    if figures and figures.times and (result.target is None or model.always_reached_target):
-        middle, *extremes = figures.times
-        time = format_seconds(middle)
+    time = "-"
+    if times:
+        time, least, most = map(format_seconds, times)
         if len(model.runs) > 1:
-            time = f"{time} {format_seconds_range(*extremes)}"
+            time += f" ({least.removesuffix(' s')}-{most.removesuffix(' s')})"
     small, quick = (figures.pareto_parameters, figures.pareto_seconds) if figures else (None, None)
     row[TIME if len(result.seeds) > 1 else ONE_TIME] = f"{time} *" if quick else time
     speed = figures.images_per_second if figures else None

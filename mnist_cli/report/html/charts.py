@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Literal
 
 from mnist_cli.comparison.statistics import pareto
-from mnist_cli.formatting import format_accuracy
+from mnist_cli.formatting import format_percent
 from mnist_cli.report.pictures.style import accuracy_ends, is_logarithmic, tick_locator, tick_text
 from mnist_cli.report.pictures.widths import join_widths
 from mnist_cli.schema.comparison import CompareResult, Measure, Verdict
@@ -144,7 +144,7 @@ def cost_panels(result: CompareResult) -> list[Panel]:
             mean, low, high = accuracy_ends(figures)
             lines.append(Line("mean", place, [(cost, mean)]))
             bars += [((cost, low), (cost, high)), ((least, mean), (most, mean))]
-            words.append(f"{model.model}: {format_accuracy(figures.test_accuracy)}, {cost:,.4g}")
+            words.append(f"{model.model}: {format_percent(figures.test_accuracy)}, {cost:,.4g}")
             points.append((mean, cost))
         if len(lines) > 1:
             best = [line for line, is_best in zip(lines, pareto(points), strict=True) if is_best]
