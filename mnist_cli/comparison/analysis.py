@@ -5,7 +5,7 @@ from dataclasses import replace
 from statistics import median, stdev
 
 from mnist_cli.comparison import statistics
-from mnist_cli.comparison.best import find_contenders, find_decided
+from mnist_cli.comparison.best import find_contenders
 from mnist_cli.comparison.verdicts import find_settled, judge_pairs, select_timed
 from mnist_cli.schema.comparison import Aggregate, CompareResult, Estimate, ModelRuns, Run
 
@@ -30,7 +30,8 @@ def analyse(result: CompareResult) -> CompareResult:
         return result
     if result.settling.find_best:
         result = replace(result, contenders=find_contenders(result))
-        settled = find_decided(result)
+        is_found = result.best is not None
+        settled = {each.model for each in result.contenders if each.dropped_by or is_found}
     else:
         settled = find_settled(result)
     models = [replace(model, settled=model.model in settled) for model in models]

@@ -44,15 +44,11 @@ def check_comparable(
 ) -> None:
     """Raise UsageError if `baseline` has other images, a target, none of `models` or few runs."""
     if baseline.dataset.hold_out != dataset.hold_out:
-        held = baseline.dataset.hold_out
-        raise UsageError(
-            f"{file} was measured on "
-            + (
-                f"{held:,} images held out; give --hold-out {baseline.dataset.hold_out_option}"
-                if held
-                else "test images; drop --hold-out"
-            )
-        )
+        advice = "test images; drop --hold-out"
+        if held := baseline.dataset.hold_out:
+            option = baseline.dataset.hold_out_option
+            advice = f"{held:,} images held out; give --hold-out {option}"
+        raise UsageError(f"{file} was measured on {advice}")
     if baseline.dataset.sha256 != dataset.sha256:
         raise UsageError(
             f"{file} was measured on other images, those of {baseline.dataset.name}; "

@@ -26,20 +26,14 @@ def find_contenders(result: CompareResult) -> tuple[Contender, ...]:
     A look waits until all networks that need further seeds have them. So only the results decide
     who gets seeds, not the order in which runs finish.
     """
-    assert result.settling is not None
     leads = _Leads(result)
     contenders = [Contender(name, 0, None, needs_seeds=True) for name in leads.runs]
-    for look in result.settling.allowed_looks:
+    for look in leads.settling.allowed_looks:
         places = [place for place, each in enumerate(contenders) if each.needs_seeds]
         if len(places) < 2 or not leads.measure(places, look):
             break
         contenders = _drop(contenders, places, leads, look)
     return tuple(contenders) if contenders and contenders[0].n else ()
-
-
-def find_decided(result: CompareResult) -> set[str]:
-    """The networks that were dropped; all contenders if the best is found."""
-    return {each.model for each in result.contenders if each.dropped_by or result.best}
 
 
 def seeds_needed(names: Iterable[str], result: CompareResult) -> dict[str, int]:

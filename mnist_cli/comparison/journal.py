@@ -108,9 +108,8 @@ class Journal:
         self.requests[seeds] = True
         order = {name: index for index, name in enumerate(self.header.conditions[NETWORKS])}
         keys = sorted(self.runs, key=lambda key: (key[1], order.get(key[0], len(order))))
-        is_sorted = keys == list(self.runs)
-        self.runs = {key: self.runs[key] for key in keys}
-        if not is_sorted:
+        if keys != list(self.runs):
+            self.runs = {key: self.runs[key] for key in keys}
             self.write()
         elif not was_finished:
             self._append(SeedsEntry(seeds, finished=True))
