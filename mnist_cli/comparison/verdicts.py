@@ -78,13 +78,14 @@ def _judge_pair(
     first, second = pair
     one, other = runs[first], runs[second]
     by_time = result.target is not None
-    measure = Measure.TRAIN_SECONDS if by_time else Measure.TEST_ACCURACY
     seeds = [seed for seed in one if seed in other]
-    differences = [getattr(one[seed], measure) - getattr(other[seed], measure) for seed in seeds]
     # Accuracies differ by whole images, and times to a target by whole epochs.
-    resolution = 1 / result.dataset.num_test
     if by_time:
+        differences = [one[seed].train_seconds - other[seed].train_seconds for seed in seeds]
         resolution = hypot(_epoch_seconds(one), _epoch_seconds(other))
+    else:
+        differences = [one[seed].test_accuracy - other[seed].test_accuracy for seed in seeds]
+        resolution = 1 / result.dataset.num_test
     decision = judge_at_looks(differences, comparisons, result.settling, result.margin, resolution)
     if decision is None:
         return None
@@ -95,7 +96,7 @@ def _judge_pair(
     return Verdict(
         first=first,
         second=second,
-        measure=measure,
+        measure=Measure.TRAIN_SECONDS if by_time else Measure.TEST_ACCURACY,
         difference=decision.estimate,
         adjusted_p=decision.adjusted_p,
         better=better if decision.outcome == Outcome.BETTER else None,
