@@ -102,11 +102,11 @@ def _compare_network(
     dataset: DatasetInfo,
 ) -> Change:
     """Test the change from `then` to `now`, accuracies by seed, as one of several `comparisons`."""
-    differences = [now[seed] - then[seed] for seed in now if seed in then]
-    paired = len(differences) >= LEAST_RUNS
+    changes = [now[seed] - then[seed] for seed in now if seed in then]
+    paired = len(changes) >= LEAST_RUNS
     resolution = 1 / dataset.num_test
     if paired:
-        sample = statistics.sample_mean(differences, resolution)
+        sample = statistics.sample_mean(changes, resolution)
     else:
         sample = statistics.welch(list(now.values()), list(then.values()), resolution)
     decision = statistics.judge(sample, comparisons)
@@ -117,7 +117,7 @@ def _compare_network(
         adjusted_p=decision.adjusted_p,
         paired=paired,
         regressed=fell,
-        identical=paired and not any(differences),
+        identical=paired and not any(changes),
         near_chance=min(*then.values(), *_map_accuracies(model.runs).values())
         <= dataset.near_chance,
     )
