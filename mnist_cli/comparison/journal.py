@@ -12,7 +12,7 @@ import secrets
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -75,7 +75,6 @@ class Journal:
         """All requested sets of seeds, the current one last, with whether each is finished."""
         self.narrowed_from: int | None = None
         """The number of networks of a previous comparison that had these and others."""
-        self.lock: FileLock | None = None
         self.identity: tuple[int, ...] = ()
         """Device, inode and size of the file after the last write."""
 
@@ -166,21 +165,19 @@ def opened(
     """
     as_in_a_file = json.loads(json.dumps(conditions))  # no tuples or enums
     header = Header(FORMAT, tuple(seeds), as_in_a_file)
-    try:
-        journal = _open(path, header) if path else _open_own(header)
-    except MnistCliError as error:
-        if path:
-            raise
-        on_event(Notice(f"{error}; without a journal, an interrupted comparison starts again"))
-        journal = Journal(None, header)
-    try:
+    with ExitStack() as lock:
+        try:
+            journal = _open(path, header, lock) if path else _open_own(header, lock)
+        except MnistCliError as error:
+            if path:
+                raise
+            on_event(Notice(f"{error}; without a journal, an interrupted comparison starts again"))
+            journal = Journal(None, header)
         journal.narrowed_from = _find_larger(header)
         yield journal
-    finally:
-        _release(journal.lock)
 
 
-def _open_own(header: Header) -> Journal:
+def _open_own(header: Header, lock: ExitStack) -> Journal:
     """Open an unfinished journal in the state folder, or create one."""
     folder = _state_folder()
     with _explaining(folder, f"name another folder in {folders.STATE_VARIABLE}"):
@@ -191,15 +188,15 @@ def _open_own(header: Header) -> Journal:
     previous: list[Seeds] = []
     for path in _list_own(folder, prefix):
         with suppress(MnistCliError):  # another process uses it, or it is damaged and stays
-            journal = _open(path, header)
+            journal = _open(path, header, lock)
             if not journal.requests[header.seeds]:
                 return journal
             previous += journal.requests
-            _release(journal.lock)
+        lock.close()
     _remove_old(folder)
     now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = folder / f"{prefix}-{now}-{secrets.token_hex(2)}.jsonl"
-    return _open(path, header, previous)
+    return _open(path, header, lock, previous)
 
 
 def _state_folder() -> Path:
@@ -259,7 +256,8 @@ def _count_if_larger(path: Path, header: Header) -> int:
     return 0
 
 
-def _lock(path: Path) -> FileLock:
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
     file = Path(f"{absolute(path).resolve()}.lock")
     if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
         raise MnistCliError(f"{file} is not a regular file; remove it or {CHOOSE}")
@@ -268,37 +266,33 @@ def _lock(path: Path) -> FileLock:
         lock.acquire()
     except Timeout as error:
         raise MnistCliError(f"another process has {path} open; wait for it or {CHOOSE}") from error
-    return lock
-
-
-def _release(lock: FileLock | None) -> None:
-    if lock:
+    try:
+        yield
+    finally:
         with suppress(OSError):  # Windows does not remove an open file
-            Path(lock.lock_file).unlink()
+            file.unlink()
         lock.release()
 
 
-def _open(path: Path, header: Header, previous: Iterable[Seeds] = ()) -> Journal:
-    """Lock the journal at `path`, and read it, or create it with the `previous` requests."""
+def _open(path: Path, header: Header, lock: ExitStack, previous: Iterable[Seeds] = ()) -> Journal:
+    """Lock the journal at `path`, and read it, or create it with the `previous` requests.
+
+    Closing `lock` unlocks it.
+    """
     with _explaining(path):
-        lock = _lock(path)
-        try:
-            full = absolute(path)
-            if not full.exists() or (full.is_file() and not full.stat().st_size):
-                journal = Journal(path, header, previous)
-                journal.write()
-            else:
-                journal, size = _read(path)
-                _check_conditions(path, journal.header.conditions, header.conditions)
-                with open(full, "r+b") as file:  # fails if the file is read-only
-                    file.truncate(size)
-                journal.identity = _identify(path)
-                journal.request(header.seeds)
-        except BaseException:
-            _release(lock)
-            raise
-    journal.lock = lock
-    return journal
+        lock.enter_context(_locked(path))
+        full = absolute(path)
+        if not full.exists() or (full.is_file() and not full.stat().st_size):
+            journal = Journal(path, header, previous)
+            journal.write()
+            return journal
+        journal, size = _read(path)
+        _check_conditions(path, journal.header.conditions, header.conditions)
+        with open(full, "r+b") as file:  # fails if the file is read-only
+            file.truncate(size)
+        journal.identity = _identify(path)
+        journal.request(header.seeds)
+        return journal
 
 
 def _read(path: Path) -> tuple[Journal, int]:
