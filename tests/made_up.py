@@ -4,11 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mnist_cli.comparison.analysis import analyse
+from mnist_cli.comparison.baseline import compare
 from mnist_cli.comparison.mistakes import encode
 from mnist_cli.schema.comparison import SCHEMA_VERSION, CompareResult, ModelRuns, Run, Settling
 from mnist_cli.schema.datasets import DatasetInfo
@@ -104,6 +106,21 @@ def comparison(
             margin=margin,
         )
     )
+
+
+def since(
+    result: CompareResult,
+    then: Mapping[str, Mapping[int, float]],
+    environment: Environment | None = None,
+) -> CompareResult:
+    """The comparison with its changes since one with these accuracies, by network and seed."""
+    rows = []
+    for name, accuracies in then.items():
+        row = network(name, list(accuracies.values()))
+        runs = zip(accuracies, row.runs, strict=True)
+        rows.append(replace(row, runs=tuple(replace(run, seed=seed) for seed, run in runs)))
+    earlier = replace(result, environment=environment or result.environment, models=tuple(rows))
+    return compare(result, Path("base.json"), earlier)
 
 
 def resealed(document: Mapping[str, Any]) -> str:

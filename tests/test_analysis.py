@@ -2,19 +2,20 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mnist_cli.comparison import statistics
-from mnist_cli.comparison.baseline import accuracies, add_changes, training_note
+from mnist_cli.comparison.baseline import accuracies, compare
 from mnist_cli.comparison.gates import judge_gates
 from mnist_cli.report import cautions, gates, phrases
-from mnist_cli.schema.comparison import Aggregate, CompareResult, Measure, Settling
+from mnist_cli.schema.comparison import Aggregate, CompareResult, Measure, Outcome, Settling
 from mnist_cli.schema.gates import GateVerdict
 from mnist_cli.schema.options import GateOptions
-from tests.made_up import MACHINE, comparison, learned, network
+from tests.made_up import MACHINE, comparison, learned, network, since
 
 GOOD = (0.980, 0.981, 0.979, 0.982, 0.980)
 BAD = (0.950, 0.952, 0.949, 0.951, 0.950)
@@ -210,7 +211,7 @@ def test_runs_that_never_arrived_enter_no_mean_and_have_no_verdict() -> None:
 
 
 def changed(then: dict[int, float]) -> CompareResult:
-    return add_changes(comparison(network("a", GOOD)), "base.json", {"a": then}, None)
+    return since(comparison(network("a", GOOD)), {"a": then})
 
 
 def test_a_drop_is_a_regression_and_a_rise_is_none() -> None:
@@ -254,9 +255,9 @@ def test_other_seeds_are_not_paired() -> None:
 
 
 def test_a_network_that_the_baseline_lacks_has_no_change() -> None:
-    result = add_changes(comparison(network("a", GOOD)), "base.json", {}, "trained otherwise")
+    result = since(comparison(network("a", GOOD)), {}, replace(MACHINE, threads=1))
     assert phrases.findings(result) == [
-        "Since base.json (trained otherwise):",
+        "Since base.json (different settings: threads 1, now 2):",
         "a: no change known; it has no runs there, or failed here",
     ]
 
@@ -267,7 +268,7 @@ def test_seeds_in_common_are_paired_and_their_intervals_are_counted() -> None:
         "a": {seed + 3: accuracy for seed, accuracy in enumerate(GOOD)},  # two seeds in common
         "b": {**dict(enumerate(BAD, 2)), 90: 0.2},  # five, of which two are other runs
     }
-    baseline = add_changes(now, "base.json", then, None).baseline
+    baseline = since(now, then).baseline
     assert baseline is not None
     a, b, c = baseline.changes
     assert (a.paired, b.paired, c.difference) == (False, True, None)
@@ -278,9 +279,10 @@ def test_seeds_in_common_are_paired_and_their_intervals_are_counted() -> None:
     # Two networks of three are in the baseline: two tests, at 5 % together.
     assert a.difference.confidence == b.difference.confidence == 1 - 0.05 / 2
     assert b.adjusted_p == pytest.approx(min(1, 2 * statistics.sample_mean(differences).p_value()))
-    lines = phrases.findings(add_changes(now, "base.json", then, "threads 2, now 1"))
+    lines = phrases.findings(since(now, then, replace(MACHINE, threads=1)))
     start = lines.index(
-        "Since base.json (threads 2, now 1), simultaneous 95 % confidence intervals:"
+        "Since base.json (different settings: threads 1, now 2), simultaneous 95 % confidence "
+        "intervals:"
     )
     assert "seeds unpaired" in lines[start + 1]
     assert "paired by seed, n = 5" in lines[start + 2]
@@ -298,7 +300,7 @@ def test_a_change_of_runs_near_chance_is_not_to_be_trusted() -> None:
     learned_then, dead_then = dict(enumerate(GOOD)), dict(enumerate((*GOOD[:4], 0.2)))
     dead = comparison(network("a", (*GOOD[:4], 0.1135)))
     for now, then in ((comparison(network("a", GOOD)), dead_then), (dead, learned_then)):
-        [line] = phrases.findings(add_changes(now, "base.json", {"a": then}, None))[-2:-1]
+        [line] = phrases.findings(since(now, {"a": then}))[-2:-1]
         assert line.endswith("; do not trust the ±: it has runs near chance")
     assert "near chance" not in str(phrases.findings(changed(learned_then)))
 
@@ -313,7 +315,7 @@ def test_a_baseline_that_is_as_good_fails_at_most_5_of_100_builds() -> None:
             now, then = (random.normal(0.97, 0.002, count).tolist() for count in seeds)
             sample = statistics.welch(now, then, 1e-4)
             decision = statistics.judge(sample, 4)
-            regressed += decision.differs and decision.estimate.mean < 0
+            regressed += decision.outcome == Outcome.BETTER and decision.estimate.mean < 0
         assert 4 * regressed / trials < 0.025 + 2 * math.sqrt(0.025 / trials)
 
 
@@ -325,12 +327,18 @@ def test_without_two_runs_now_and_then_no_change_is_known() -> None:
         (network("a", GOOD), {0: 0.98}),
         (network("a", ()), enough),
     ):
-        baseline = add_changes(comparison(row), "base.json", {"a": then}, None).baseline
+        baseline = since(comparison(row), {"a": then}).baseline
         assert baseline is not None
         [change] = baseline.changes
         assert (change.difference, change.regressed) == (None, False)
-    two = add_changes(comparison(network("a", GOOD[:2])), "base.json", {"a": enough}, None)
+    two = since(comparison(network("a", GOOD[:2])), {"a": enough})
     assert two.baseline and two.baseline.changes[0].difference
+
+
+def note_of(then: CompareResult, now: CompareResult) -> str | None:
+    baseline = compare(now, Path("base.json"), then).baseline
+    assert baseline is not None
+    return baseline.note
 
 
 @pytest.mark.parametrize(
@@ -347,7 +355,7 @@ def test_without_two_runs_now_and_then_no_change_is_known() -> None:
 def test_a_note_tells_what_trained_otherwise(change: Any, note: str | None) -> None:
     then = comparison(network("a", GOOD), network("b", GOOD))
     now = replace(then, environment=replace(MACHINE, **change))
-    assert training_note(then, now) == (note and f"different settings: {note}")
+    assert note_of(then, now) == (note and f"different settings: {note}")
 
 
 def test_a_note_tells_protocols_but_not_the_network_itself() -> None:
@@ -355,7 +363,7 @@ def test_a_note_tells_protocols_but_not_the_network_itself() -> None:
     a, b = then.models
     other = replace(a, protocol=replace(a.protocol, epochs=1, lr=0.1), precision="bf16")
     now = replace(then, models=(other, network("c", GOOD)))
-    found = training_note(then, now)
+    found = note_of(then, now)
     assert (
         found
         == "different settings: a epochs 5, now 1; a lr 0.001, now 0.1; a precision fp32, now bf16"
@@ -363,15 +371,15 @@ def test_a_note_tells_protocols_but_not_the_network_itself() -> None:
     five = replace(
         a, protocol=replace(a.protocol, epochs=1, lr=1.0, batch_size=1, beta2=0.9, dropout=0.0)
     )
-    found = training_note(then, replace(then, models=(five, b)))
+    found = note_of(then, replace(then, models=(five, b)))
     assert found is not None and found.count("; ") == 4 and "more" not in found
     changed = replace(b, code={"n.py": "ab"}, parameters=3, mult_adds=None)
-    assert training_note(then, replace(then, models=(a, changed), target=0.9)) is None
+    assert note_of(then, replace(then, models=(a, changed), target=0.9)) is None
     slow = [
         replace(row, protocol=replace(row.protocol, epochs=1, lr=1.0, batch_size=1))
         for row in (a, b)
     ]
-    many = training_note(then, replace(then, models=tuple(slow)))
+    many = note_of(then, replace(then, models=tuple(slow)))
     assert many is not None and many.endswith("; b batch_size 64, now 1; and 1 more")
 
 
@@ -431,7 +439,7 @@ def test_gates_fail_at_most_5_of_100_builds_that_meet_them(networks: int, regres
             for number in range(networks)
         ]
         then = {row.model: dict(enumerate(random.normal(0.97, 0.002, 5).tolist())) for row in rows}
-        result = add_changes(comparison(*rows), "base.json", then, None)
+        result = since(comparison(*rows), then)
         failed += bool(failed_gates(result, gates))
     assert 0.02 < failed / trials < 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
 
@@ -761,7 +769,7 @@ def test_a_regression_gate_says_what_it_concluded() -> None:
         [line] = said(changed(then), gate)
         assert line.endswith(sentence)
         assert line.startswith("gate not proven: ") == ("but" in sentence)
-    unknown = add_changes(comparison(network("a", GOOD)), "base.json", {}, None)
+    unknown = since(comparison(network("a", GOOD)), {})
     assert said(unknown, gate) == [
         "gate not proven: a: no change since base.json is known, so nothing is known of "
         "--fail-on-regression"

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from mnist_cli.comparison.baseline import add_changes
 from mnist_cli.report.cautions import SEEDS_ADDED
 from mnist_cli.report.comparison_tables import comparison_tables
 from mnist_cli.report.conclusion import conclusion
@@ -21,7 +20,7 @@ from mnist_cli.schema.comparison import (
     Settling,
     Verdict,
 )
-from tests.made_up import comparison, network
+from tests.made_up import comparison, network, since
 from tests.test_reports import GOOD
 
 FIND_OUT = ": --seeds auto adds seeds to find out."
@@ -223,8 +222,8 @@ def test_a_section_has_only_what_its_head_says() -> None:
         network("a", GOOD), network("c", [each - 0.1 for each in GOOD]), failed, seeds_changed=True
     )
     then = {"a": dict(enumerate(GOOD))}
-    text = to_markdown(add_changes(result, "base.json", then, None))
+    text = to_markdown(since(result, then))
     assert "- b failed: it ends in a colon:" in text
-    since = text.partition("Since base.json")[2].split("\n\n")
-    assert [line[:4] for line in since[1].splitlines()] == ["- a:", "- c:", "- b:", "- Th"]
-    assert since[2] == f"- {SEEDS_ADDED}"
+    parts = text.partition("Since base.json")[2].split("\n\n")
+    assert [line[:4] for line in parts[1].splitlines()] == ["- a:", "- c:", "- b:", "- Th"]
+    assert parts[2] == f"- {SEEDS_ADDED}"

@@ -200,6 +200,20 @@ def test_seeds_after_a_gap_count_where_exports_stopped_early() -> None:
         assert verdict.difference.n == 7  # 0 to 3 and 10 to 12, as there were looks at 4, 5 and 7
 
 
+def test_a_run_that_is_not_judged_says_nothing_of_a_merged_pair() -> None:
+    """Seed 3 was trained without seed 2, so the pair is judged with seeds 0, 1, 10 and 11."""
+    one, other = (
+        replace(comparison(*rows, settling=Settling(4)), seeds=seeds)
+        for rows, seeds in (
+            ([network(name, (0.95, 0.96, 0.97, 0.1)) for name in ("mlp", "cnn")], (0, 1, 2, 3)),
+            ([network(name, (0.95, 0.96), first_seed=10) for name in ("mlp", "cnn")], (10, 11)),
+        )
+    )
+    late = replace(one.models[0], runs=one.models[0].runs[:2] + one.models[0].runs[3:])
+    [verdict] = merge({A: replace(one, models=(late, one.models[1])), B: other}).verdicts
+    assert (verdict.difference.n, verdict.near_chance) == (4, ())
+
+
 def test_a_run_that_came_out_of_turn_waits_for_those_before_it() -> None:
     rows = [network(name, (0.95, 0.96, 0.95, 0.97, 0.96)) for name in ("mlp", "cnn")]
     late = replace(rows[0], runs=rows[0].runs[:2] + rows[0].runs[3:])

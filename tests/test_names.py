@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mnist_cli.comparison.baseline import add_changes
 from mnist_cli.report import console, export
 from mnist_cli.report.comparison_tables import comparison_tables
 from mnist_cli.report.console import json_document
@@ -26,7 +25,7 @@ from mnist_cli.schema.events import Notice
 from mnist_cli.schema.record import check_seal, from_json
 from mnist_cli.schema.results import PictureResult, PredictResult
 from mnist_cli.system.streams import say, visible
-from tests.made_up import comparison, learned, network
+from tests.made_up import comparison, learned, network, since
 from tests.test_reports import BAD, GOOD, TRAINED
 
 NAMES = {
@@ -65,7 +64,9 @@ def named(name: str) -> CompareResult:
     machine = replace(made.environment, processor=name, platform=name, device=name, torch=name)
     dataset = replace(made.dataset, name=name, note=name)
     result = replace(made, environment=machine, dataset=dataset, journal=name)
-    return add_changes(result, name, {name: dict(enumerate(BAD))}, name)
+    result = since(result, {name: dict(enumerate(BAD))})
+    assert result.baseline
+    return replace(result, baseline=replace(result.baseline, file=name, note=name))
 
 
 def terminal(result: CompareResult) -> str:

@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from mnist_cli.comparison.baseline import add_changes
 from mnist_cli.report import export, layout, phrases
 from mnist_cli.report.comparison_tables import checkpoint_tables, comparison_tables
 from mnist_cli.report.console import json_document
@@ -40,7 +39,7 @@ from mnist_cli.schema.results import (
     TrainResult,
 )
 from mnist_cli.training.evaluation import per_class
-from tests.made_up import MACHINE, comparison, learned, network
+from tests.made_up import MACHINE, comparison, learned, network, since
 
 GOOD = (0.980, 0.981, 0.979, 0.982, 0.980)
 BAD = (0.950, 0.952, 0.949, 0.951, 0.950)
@@ -174,9 +173,7 @@ def test_the_scale_of_accuracies_ends_at_what_is_possible() -> None:
     ("p", "doubt"), [(0.0499, ""), (0.05, ", not distinguishable from no change")]
 )
 def test_a_change_is_distinguishable_below_five_percent(p: float, doubt: str) -> None:
-    result = add_changes(
-        comparison(network("a", GOOD)), "a.json", {"a": dict(enumerate(BAD))}, None
-    )
+    result = since(comparison(network("a", GOOD)), {"a": dict(enumerate(BAD))})
     assert result.baseline
     [change] = result.baseline.changes
     baseline = replace(result.baseline, changes=(replace(change, adjusted_p=p),))

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy import stats as reference
 
 from mnist_cli.comparison import sequential
-from mnist_cli.comparison.baseline import add_changes
 from mnist_cli.comparison.gates import judge_gates
 from mnist_cli.comparison.sequential import expected_half_width, judge_at_looks, seeds_needed
 from mnist_cli.report import cautions, export, phrases
@@ -24,7 +23,7 @@ from mnist_cli.schema.comparison import (
 )
 from mnist_cli.schema.gates import GateVerdict
 from mnist_cli.schema.options import GateOptions
-from tests.made_up import comparison, network
+from tests.made_up import comparison, network, since
 
 FORTY = Settling(40)
 # A mean of 0 and a standard deviation of 1 for every look: pairs of opposite values.
@@ -221,7 +220,7 @@ def test_gates_and_baselines_allow_for_the_looks() -> None:
     assert (gate.verdict, gate.reason) == (GateVerdict.NOT_PROVEN, "it has too few seeds yet")
 
     before = {"a": dict(enumerate(around(0.97, 0.001, 6)))}  # with the sixth seed too
-    changed = add_changes(result, "before.json", before, None).baseline
+    changed = since(result, before).baseline
     assert changed is not None
     assert changed.changes[0].difference is not None
     assert changed.changes[0].difference.n == 5

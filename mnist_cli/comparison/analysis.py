@@ -5,7 +5,7 @@ from dataclasses import replace
 from statistics import median, stdev
 
 from mnist_cli.comparison import statistics
-from mnist_cli.comparison.best import find_contenders, find_decided
+from mnist_cli.comparison.best import find_contenders
 from mnist_cli.comparison.verdicts import find_settled, judge_pairs, select_timed
 from mnist_cli.schema.comparison import Aggregate, CompareResult, Estimate, ModelRuns, Run
 
@@ -16,24 +16,25 @@ def analyse(result: CompareResult) -> CompareResult:
     A failed network gets neither, because its missing seeds may be its worst ones.
     """
     timed = select_timed(result.models)
-    models = [
-        replace(model, figures=_summarise(model, timed[model.model], result))
-        if model.runs and not model.failure
-        else model
+    figures = {
+        model.model: _summarise(model, timed[model.model], result)
         for model in result.models
-    ]
+        if model.runs and not model.failure
+    }
     if result.target is None:  # else all networks are trained up to the same accuracy
-        models = _mark_pareto(models)
+        _mark_pareto(figures, result)
+    models = [replace(model, figures=figures.get(model.model)) for model in result.models]
     result = replace(result, models=tuple(models))
+    result = replace(result, verdicts=judge_pairs(result))
     if result.settling is None:
-        return replace(result, verdicts=judge_pairs(result))
+        return result
     if result.settling.find_best:
         result = replace(result, contenders=find_contenders(result))
-        settled = find_decided(result)
+        is_found = result.best is not None
+        settled = {each.model for each in result.contenders if each.dropped_by or is_found}
     else:
-        result = replace(result, verdicts=judge_pairs(result))
         settled = find_settled(result)
-    models = [replace(model, settled=model.model in settled) for model in result.models]
+    models = [replace(model, settled=model.model in settled) for model in models]
     return replace(result, models=tuple(models))
 
 
@@ -75,21 +76,20 @@ def _estimate_mean(
     return replace(estimate, half_width=None) if result.settling else estimate
 
 
-def _mark_pareto(models: Sequence[ModelRuns]) -> list[ModelRuns]:
+def _mark_pareto(figures: dict[str, Aggregate], result: CompareResult) -> None:
     """Mark Pareto-optimal networks: by parameters, and by time if all times are known.
 
     Without a second network that has figures, there is no mark.
     """
-    rows = [(model, model.figures) for model in models if model.figures]
-    if len(rows) < 2:
-        return list(models)
-    small = statistics.pareto([(f.test_accuracy.mean, m.total_parameters or 0) for m, f in rows])
-    quick: Sequence[bool | None] = [None] * len(rows)
-    if all(f.times for _, f in rows):
-        times = [(f.test_accuracy.mean, f.train_seconds_median or 0) for _, f in rows]
-        quick = statistics.pareto(times)
-    marked = {
-        model.model: replace(figures, pareto_parameters=is_small, pareto_seconds=is_quick)
-        for (model, figures), is_small, is_quick in zip(rows, small, quick, strict=True)
-    }
-    return [replace(model, figures=marked.get(model.model)) for model in models]
+    if len(figures) < 2:
+        return
+    accuracies = [each.test_accuracy.mean for each in figures.values()]
+    parameters = {model.model: model.total_parameters or 0 for model in result.models}
+    sizes = [parameters[name] for name in figures]
+    times = [each.train_seconds_median for each in figures.values() if each.train_seconds_median]
+    small = statistics.pareto(list(zip(accuracies, sizes, strict=True)))
+    quick: Sequence[bool | None] = [None] * len(figures)
+    if len(times) == len(figures):
+        quick = statistics.pareto(list(zip(accuracies, times, strict=True)))
+    for name, is_small, is_quick in zip(figures, small, quick, strict=True):
+        figures[name] = replace(figures[name], pareto_parameters=is_small, pareto_seconds=is_quick)

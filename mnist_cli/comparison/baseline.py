@@ -9,7 +9,7 @@ from mnist_cli.comparison import statistics
 from mnist_cli.comparison.conditions import NETWORKS, Conditions, differences
 from mnist_cli.comparison.sequential import at_last_look
 from mnist_cli.errors import MnistCliError, UsageError
-from mnist_cli.schema.comparison import Baseline, Change, CompareResult, ModelRuns, Run
+from mnist_cli.schema.comparison import Baseline, Change, CompareResult, ModelRuns, Outcome, Run
 from mnist_cli.schema.datasets import DatasetInfo
 from mnist_cli.schema.options import LEAST_RUNS
 from mnist_cli.schema.record import check_seal, from_json
@@ -44,15 +44,11 @@ def check_comparable(
 ) -> None:
     """Raise UsageError if `baseline` has other images, a target, none of `models` or few runs."""
     if baseline.dataset.hold_out != dataset.hold_out:
-        held = baseline.dataset.hold_out
-        raise UsageError(
-            f"{file} was measured on "
-            + (
-                f"{held:,} images held out; give --hold-out {baseline.dataset.hold_out_option}"
-                if held
-                else "test images; drop --hold-out"
-            )
-        )
+        advice = "test images; drop --hold-out"
+        if held := baseline.dataset.hold_out:
+            option = baseline.dataset.hold_out_option
+            advice = f"{held:,} images held out; give --hold-out {option}"
+        raise UsageError(f"{file} was measured on {advice}")
     if baseline.dataset.sha256 != dataset.sha256:
         raise UsageError(
             f"{file} was measured on other images, those of {baseline.dataset.name}; "
@@ -75,28 +71,16 @@ def check_comparable(
 
 
 def compare(result: CompareResult, file: Path, baseline: CompareResult) -> CompareResult:
-    """Add the changes since `baseline`, which was read from `file`, to `result`."""
-    note = training_note(baseline, result)
-    return add_changes(result, str(file), accuracies(baseline), note)
-
-
-def add_changes(
-    result: CompareResult,
-    file: str,
-    accuracies: Mapping[str, Mapping[int, float]],
-    note: str | None,
-) -> CompareResult:
-    """Add the change of each network's accuracy since the runs in `file` to `result`.
+    """Add the change of each network's accuracy since `baseline`, read from `file`, to `result`.
 
     The test is a paired t-test of five or more common seeds, else Welch's test of all seeds. The
     intervals are simultaneous 95 % confidence intervals (Bonferroni) over the networks, and over
-    the looks if seeds are added. `accuracies` are those in `file`, by network and seed; `note` says
-    how the training differed.
+    the looks if seeds are added.
     """
-    known = {}
+    before, known = accuracies(baseline), {}
     for model in result.models:
         now = _map_accuracies(at_last_look(model.runs, result.settling))
-        then = accuracies.get(model.model, {})
+        then = before.get(model.model, {})
         if model.figures and len(now) > 1 and len(then) > 1:
             known[model.model] = now, then
     comparisons = len(known) * result.number_of_looks
@@ -106,7 +90,8 @@ def add_changes(
         else Change(model.model, None, None, paired=False, regressed=False)
         for model in result.models
     ]
-    return replace(result, baseline=Baseline(file, note, tuple(changes)))
+    note = _describe_training(baseline, result)
+    return replace(result, baseline=Baseline(str(file), note, tuple(changes)))
 
 
 def _compare_network(
@@ -117,22 +102,22 @@ def _compare_network(
     dataset: DatasetInfo,
 ) -> Change:
     """Test the change from `then` to `now`, accuracies by seed, as one of several `comparisons`."""
-    common = sorted(now.keys() & then.keys())
-    one, other = [now[seed] for seed in common], [then[seed] for seed in common]
-    paired = len(common) >= LEAST_RUNS
+    changes = [now[seed] - then[seed] for seed in now if seed in then]
+    paired = len(changes) >= LEAST_RUNS
     resolution = 1 / dataset.num_test
     if paired:
-        sample = statistics.paired(one, other, resolution)
+        sample = statistics.sample_mean(changes, resolution)
     else:
         sample = statistics.welch(list(now.values()), list(then.values()), resolution)
     decision = statistics.judge(sample, comparisons)
+    fell = decision.outcome == Outcome.BETTER and decision.estimate.mean < 0
     return Change(
         model.model,
         difference=decision.estimate,
         adjusted_p=decision.adjusted_p,
         paired=paired,
-        regressed=decision.differs and decision.estimate.mean < 0,
-        identical=paired and one == other,
+        regressed=fell,
+        identical=paired and not any(changes),
         near_chance=min(*then.values(), *_map_accuracies(model.runs).values())
         <= dataset.near_chance,
     )
@@ -149,7 +134,7 @@ def _map_accuracies(runs: Sequence[Run]) -> dict[int, float]:
     return {run.seed: run.test_accuracy for run in runs}
 
 
-def training_note(baseline: CompareResult, result: CompareResult) -> str | None:
+def _describe_training(baseline: CompareResult, result: CompareResult) -> str | None:
     """How the training differed, such as `mlp epochs 5, now 1`; None if it did not.
 
     A network's code and size are not compared, because the baseline measures their effect.

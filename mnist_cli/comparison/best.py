@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 import scipy
 
-from mnist_cli.comparison.sequential import forecast, usable_accuracies
+from mnist_cli.comparison.sequential import forecast, select_usable
 from mnist_cli.comparison.statistics import SampleMean
 from mnist_cli.schema.comparison import ALPHA, CompareResult, Contender
 
@@ -26,20 +26,14 @@ def find_contenders(result: CompareResult) -> tuple[Contender, ...]:
     A look waits until all networks that need further seeds have them. So only the results decide
     who gets seeds, not the order in which runs finish.
     """
-    assert result.settling is not None
     leads = _Leads(result)
-    contenders = [Contender(name, 0, None, needs_seeds=True) for name in leads.accuracies]
-    for look in result.settling.allowed_looks:
+    contenders = [Contender(name, 0, None, needs_seeds=True) for name in leads.runs]
+    for look in leads.settling.allowed_looks:
         places = [place for place, each in enumerate(contenders) if each.needs_seeds]
-        if not leads.measure(places, look):
+        if len(places) < 2 or not leads.measure(places, look):
             break
         contenders = _drop(contenders, places, leads, look)
     return tuple(contenders) if contenders and contenders[0].n else ()
-
-
-def find_decided(result: CompareResult) -> set[str]:
-    """The networks that were dropped; all contenders if the best is found."""
-    return {each.model for each in result.contenders if each.dropped_by or result.best}
 
 
 def seeds_needed(names: Iterable[str], result: CompareResult) -> dict[str, int]:
@@ -71,24 +65,24 @@ class _Leads:
         self.settling = result.settling
         self.margin = result.margin or 0.0
         self.comparisons = number_of_comparisons(len(result.models), result.number_of_looks)
-        self.accuracies = {
-            model.model: usable_accuracies(model.runs, result.seed_ranges)
+        self.runs = {
+            model.model: select_usable(model.runs, result)
             for model in result.models
             if not model.failure
         }
-        shape = len(self.accuracies), len(self.accuracies)
+        shape = len(self.runs), len(self.runs)
         self.mean, self.error, self.most = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.seeds = np.zeros(shape, np.int64)
         self._least_variance = result.dataset.num_test**-2 / 12  # as in statistics.sample_mean
 
     def measure(self, places: Sequence[int], look: int) -> bool:
         """Compare the networks at `places` with `look` seeds; False if one lacks seeds."""
-        runs = list(self.accuracies.values())
-        common = set.intersection(*(set(runs[place]) for place in places)) if places else set()
-        if len(places) < 2 or len(common) < look:
+        every = list(self.runs.values())
+        runs = [every[place] for place in places]
+        seeds = [seed for seed in runs[0] if all(seed in each for each in runs)][:look]
+        if len(seeds) < look:
             return False
-        used = sorted(common)[:look]
-        table = np.array([[runs[place][seed] for seed in used] for place in places])
+        table = np.array([[each[seed].test_accuracy for seed in seeds] for each in runs])
         differences = table[:, None] - table[None, :]
         variance = np.maximum(differences.var(axis=2, ddof=1), self._least_variance)
         quantile = scipy.special.stdtrit(look - 1, 1 - ALPHA / self.comparisons / 2)
@@ -99,10 +93,6 @@ class _Leads:
         self.seeds[block] = look
         np.fill_diagonal(self.most, 0)
         return True
-
-    def find_leader(self, places: Sequence[int]) -> int:
-        """The network at `places` with the highest mean accuracy; they have the same seeds."""
-        return max(places, key=lambda place: self.mean[place, places[0]])
 
     def may_decide(self, place: int, leader: int) -> bool:
         """Whether further seeds are likely to drop the network, or to settle it by the margin."""
@@ -126,7 +116,9 @@ def _drop(
     }
     left = [place for place in left if place not in dropped]
     gaps = {place: min(1.0, float(leads.most[left, place].max())) for place in left}
-    leader = leads.find_leader([place for place in places if place not in dropped])
+    # The leads over one network rank those with the same seeds by their mean accuracies.
+    staying = [place for place in places if place not in dropped]
+    leader = max(staying, key=lambda place: leads.mean[place, places[0]])
     needing = set()
     if look < leads.settling.allowed_looks[-1] and min(gaps.values()) >= leads.margin:
         needing = {each for each in left if each != leader and leads.may_decide(each, leader)}

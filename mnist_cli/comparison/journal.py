@@ -12,7 +12,7 @@ import secrets
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -75,7 +75,6 @@ class Journal:
         """All requested sets of seeds, the current one last, with whether each is finished."""
         self.narrowed_from: int | None = None
         """The number of networks of a previous comparison that had these and others."""
-        self.lock: FileLock | None = None
         self.identity: tuple[int, ...] = ()
         """Device, inode and size of the file after the last write."""
 
@@ -108,25 +107,32 @@ class Journal:
         self.requests[seeds] = True
         order = {name: index for index, name in enumerate(self.header.conditions[NETWORKS])}
         keys = sorted(self.runs, key=lambda key: (key[1], order.get(key[0], len(order))))
-        is_sorted = keys == list(self.runs)
-        self.runs = {key: self.runs[key] for key in keys}
-        if not is_sorted:
+        if keys != list(self.runs):
+            self.runs = {key: self.runs[key] for key in keys}
             self.write()
         elif not was_finished:
             self._append(SeedsEntry(seeds, finished=True))
 
     def write(self) -> None:
         """Write the whole file."""
-        lines: list[Header | RunEntry | SeedsEntry] = [self.header]
-        lines += [seal(RunEntry(model, run)) for (model, _), run in self.runs.items()]
+        if self.path is None:
+            return
+        header = _to_line(self.header)
+        entries: list[RunEntry | SeedsEntry] = [
+            seal(RunEntry(model, run)) for (model, _), run in self.runs.items()
+        ]
         if len(self.requests) > 1 or self.requests[self.header.seeds]:
-            lines += [SeedsEntry(seeds, finished) for seeds, finished in self.requests.items()]
-        if self.path:
-            with _explaining(self.path):
-                self._check_not_replaced(self.path)
-                with replacing(self.path) as file:
-                    file.write(b"".join(map(_to_line, lines)))
-                self.identity = _identify(self.path)
+            entries += [SeedsEntry(seeds, finished) for seeds, finished in self.requests.items()]
+        with _explaining(self.path):
+            with suppress(FileNotFoundError), files.open_regular(self.path) as file:
+                if not header.startswith(file.read(len(header))):
+                    raise MnistCliError(
+                        f"{self.path} was replaced by another file while its runs were trained; "
+                        "move that away and run again"
+                    )
+            with replacing(self.path) as file:
+                file.write(b"".join([header, *map(_to_line, entries)]))
+            self.identity = _identify(self.path)
 
     def _append(self, *entries: RunEntry | SeedsEntry) -> None:
         if self.path is None:
@@ -140,15 +146,6 @@ class Journal:
                 file.flush()
                 os.fsync(file.fileno())
             self.identity = _identify(self.path)
-
-    def _check_not_replaced(self, path: Path) -> None:
-        header = _to_line(self.header)
-        with suppress(FileNotFoundError), files.open_regular(path) as file:
-            if not header.startswith(file.read(len(header))):
-                raise MnistCliError(
-                    f"{path} was replaced by another file while its runs were trained; move that "
-                    "away and run again"
-                )
 
 
 @contextmanager
@@ -166,41 +163,40 @@ def opened(
         UsageError: the runs at `path` have other conditions.
         MnistCliError: `path` is no journal, another process uses it, or it cannot be written.
     """
-    conditions = json.loads(json.dumps(conditions))  # as in a file: no tuples or enums
-    requested = tuple(seeds)
-    try:
-        journal = _open(path, conditions, requested) if path else _open_own(conditions, requested)
-    except MnistCliError as error:
-        if path:
-            raise
-        on_event(Notice(f"{error}; without a journal, an interrupted comparison starts again"))
-        journal = Journal(None, Header(FORMAT, requested, dict(conditions)))
-    try:
-        journal.narrowed_from = _find_larger(conditions, requested)
+    as_in_a_file = json.loads(json.dumps(conditions))  # no tuples or enums
+    header = Header(FORMAT, tuple(seeds), as_in_a_file)
+    with ExitStack() as lock:
+        try:
+            journal = _open(path, header, lock) if path else _open_own(header, lock)
+        except MnistCliError as error:
+            if path:
+                raise
+            on_event(Notice(f"{error}; without a journal, an interrupted comparison starts again"))
+            journal = Journal(None, header)
+        journal.narrowed_from = _find_larger(header)
         yield journal
-    finally:
-        _release(journal.lock)
 
 
-def _open_own(conditions: Conditions, seeds: Seeds) -> Journal:
+def _open_own(header: Header, lock: ExitStack) -> Journal:
     """Open an unfinished journal in the state folder, or create one."""
     folder = _state_folder()
     with _explaining(folder, f"name another folder in {folders.STATE_VARIABLE}"):
         folder.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256(json.dumps(conditions, sort_keys=True).encode()).hexdigest()
+    kind = json.dumps(header.conditions, sort_keys=True)
+    digest = hashlib.sha256(kind.encode()).hexdigest()
     prefix = f"compare-{digest[:12]}"
     previous: list[Seeds] = []
     for path in _list_own(folder, prefix):
         with suppress(MnistCliError):  # another process uses it, or it is damaged and stays
-            journal = _open(path, conditions, seeds)
-            if not journal.requests[seeds]:
+            journal = _open(path, header, lock)
+            if not journal.requests[header.seeds]:
                 return journal
             previous += journal.requests
-            _release(journal.lock)
+        lock.close()
     _remove_old(folder)
     now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = folder / f"{prefix}-{now}-{secrets.token_hex(2)}.jsonl"
-    return _open(path, conditions, seeds, previous)
+    return _open(path, header, lock, previous)
 
 
 def _state_folder() -> Path:
@@ -230,83 +226,73 @@ def _remove_old(folder: Path) -> None:
                 path.unlink()
 
 
-def _find_larger(conditions: Conditions, seeds: Seeds) -> int | None:
+def _find_larger(header: Header) -> int | None:
     """The most networks of a previous comparison that had these and others; None if there is none.
 
     The user may have chosen these networks because they were lucky with the same seeds.
     """
     sizes = []
     with suppress(MnistCliError):
-        if len(conditions[NETWORKS]) > 1:
-            journals = _list_own(_state_folder())
-            sizes = [_count_networks_if_larger(path, conditions, seeds) for path in journals]
+        if len(header.conditions[NETWORKS]) > 1:
+            sizes = [_count_if_larger(path, header) for path in _list_own(_state_folder())]
     return max(sizes, default=0) or None
 
 
-def _count_networks_if_larger(path: Path, conditions: Conditions, seeds: Seeds) -> int:
-    """The number of networks in a journal; 0 unless it has those of `conditions` and others.
+def _count_if_larger(path: Path, header: Header) -> int:
+    """The number of networks in a journal; 0 unless it has those of `header` and others.
 
-    The other conditions must be equal, and the other networks need runs of two of the `seeds`.
+    The other conditions must be equal, and the other networks need runs of two of the seeds.
     """
-    names = conditions[NETWORKS].keys()
     with suppress(MnistCliError, OSError):
         with files.open_regular(path) as file:
             known = _parse_header(path, file.readline(files.MOST_BYTES)).conditions
-        if names < known[NETWORKS].keys():
-            part = {**known, NETWORKS: {name: known[NETWORKS][name] for name in names}}
-            if {each.key for each in differences(part, conditions)} <= {("number of seeds",)}:
-                others = {seed for name, seed in _read(path)[0].runs if name not in names}
-                if len(others & set(seeds)) > 1:
-                    return len(known[NETWORKS])
+        others = known[NETWORKS].keys() - header.conditions[NETWORKS].keys()
+        may_differ = {("number of seeds",), *((NETWORKS, name) for name in others)}
+        changed = {each.key for each in differences(known, header.conditions)}
+        if others and changed <= may_differ:
+            seeds = {seed for name, seed in _read(path)[0].runs if name in others}
+            if len(seeds.intersection(header.seeds)) > 1:
+                return len(known[NETWORKS])
     return 0
 
 
-def _lock(path: Path) -> FileLock:
-    with _explaining(path):
-        file = Path(f"{absolute(path).resolve()}.lock")
-        if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
-            raise MnistCliError(f"{file} is not a regular file; remove it or {CHOOSE}")
-        lock = FileLock(file, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise MnistCliError(
-                f"another process has {path} open; wait for it or {CHOOSE}"
-            ) from error
-    return lock
-
-
-def _release(lock: FileLock | None) -> None:
-    if lock:
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    file = Path(f"{absolute(path).resolve()}.lock")
+    if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
+        raise MnistCliError(f"{file} is not a regular file; remove it or {CHOOSE}")
+    lock = FileLock(file, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise MnistCliError(f"another process has {path} open; wait for it or {CHOOSE}") from error
+    try:
+        yield
+    finally:
         with suppress(OSError):  # Windows does not remove an open file
-            Path(lock.lock_file).unlink()
+            file.unlink()
         lock.release()
 
 
-def _open(
-    path: Path, conditions: Conditions, seeds: Seeds, previous: Iterable[Seeds] = ()
-) -> Journal:
-    """Lock the journal at `path`, and read it, or create it with the `previous` requests."""
-    lock = _lock(path)
-    try:
-        with _explaining(path):
-            full = absolute(path)
-            is_new = not full.exists() or (full.is_file() and not full.stat().st_size)
-        if is_new:
-            journal = Journal(path, Header(FORMAT, seeds, dict(conditions)), previous)
+def _open(path: Path, header: Header, lock: ExitStack, previous: Iterable[Seeds] = ()) -> Journal:
+    """Lock the journal at `path`, and read it, or create it with the `previous` requests.
+
+    Closing `lock` unlocks it.
+    """
+    with _explaining(path):
+        lock.enter_context(_locked(path))
+        full = absolute(path)
+        if not full.exists() or (full.is_file() and not full.stat().st_size):
+            journal = Journal(path, header, previous)
             journal.write()
-        else:
-            journal, size = _read(path)
-            _check_conditions(path, journal.header.conditions, conditions)
-            with _explaining(path), open(full, "r+b") as file:  # fails if the file is read-only
-                file.truncate(size)
-            journal.identity = _identify(path)
-            journal.request(seeds)
-    except BaseException:
-        _release(lock)
-        raise
-    journal.lock = lock
-    return journal
+            return journal
+        journal, size = _read(path)
+        _check_conditions(path, journal.header.conditions, header.conditions)
+        with open(full, "r+b") as file:  # fails if the file is read-only
+            file.truncate(size)
+        journal.identity = _identify(path)
+        journal.request(header.seeds)
+        return journal
 
 
 def _read(path: Path) -> tuple[Journal, int]:
@@ -320,15 +306,14 @@ def _read(path: Path) -> tuple[Journal, int]:
             entry: RunEntry | SeedsEntry = from_json(RunEntry | SeedsEntry, line)  # type: ignore[arg-type]
             if isinstance(entry, RunEntry):
                 check_seal(line)
+                journal.runs[entry.model, entry.run.seed] = entry.run
+            else:
+                journal.requests.pop(entry.seeds, None)
+                journal.requests[entry.seeds] = entry.finished
         except ValueError as error:
             raise MnistCliError(
                 f"line {number} of {path} is damaged; remove that line to repeat its run"
             ) from error
-        if isinstance(entry, RunEntry):
-            journal.runs[entry.model, entry.run.seed] = entry.run
-        else:
-            journal.requests.pop(entry.seeds, None)
-            journal.requests[entry.seeds] = entry.finished
     return journal, len(content) - len(incomplete)
 
 
@@ -343,26 +328,27 @@ def _parse_header(path: Path, line: bytes) -> Header:
 
 def _check_conditions(path: Path, was: Conditions, now: Conditions) -> None:
     changed = differences(was, now)
-    if [each.key for each in changed] == [THREADS] and isinstance(changed[0].was, int):
-        threads = changed[0].was
+    if not changed:
+        return
+    before = changed[0].was
+    if [each.key for each in changed] == [THREADS] and isinstance(before, int):
         raise UsageError(
-            f"the runs in {path} used {plural(threads, 'thread')} each: continue with --threads "
-            f"{threads}, or {CHOOSE}"
+            f"the runs in {path} used {plural(before, 'thread')} each: continue with --threads "
+            f"{before}, or {CHOOSE}"
         )
     rows = [row for row in was[NETWORKS].values() if isinstance(row, Mapping)]
-    if changed and all(each.key[-1] == "precision" for each in changed):
-        precision = changed[0].was
-        if all(row.get("precision") in (None, precision) for row in rows):
-            raise UsageError(
-                f"the runs in {path} were trained in {precision}: continue with --precision "
-                f"{precision}, or {CHOOSE}"
-            )
-    if changed:
-        more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
+    if all(each.key[-1] == "precision" for each in changed) and all(
+        row.get("precision") in (None, before) for row in rows
+    ):
         raise UsageError(
-            f"{path} holds runs of another comparison ({'; '.join(map(str, changed[:2]))}{more}); "
+            f"the runs in {path} were trained in {before}: continue with --precision {before}, or "
             f"{CHOOSE}"
         )
+    more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
+    raise UsageError(
+        f"{path} holds runs of another comparison ({'; '.join(map(str, changed[:2]))}{more}); "
+        f"{CHOOSE}"
+    )
 
 
 def _to_line(entry: Header | RunEntry | SeedsEntry) -> bytes:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import reduce
 from pathlib import Path
 
 from mnist_cli.comparison.analysis import analyse
@@ -21,21 +20,17 @@ def merge(exports: Mapping[Path, CompareResult]) -> CompareResult:
     (first_path, first), *others = exports.items()
     for path, other in others:
         _check_same(first_path, first, path, other)
-    rows = {
-        name: [row for export in exports.values() for row in export.models if row.model == name]
-        for name in [row.model for row in first.models]
-    }
-    narrowed = [export.narrowed_from for export in exports.values() if export.narrowed_from]
+    rows: dict[str, ModelRuns] = {}
+    for export in exports.values():
+        for row in export.models:
+            rows[row.model] = _unite(rows.get(row.model, row), row)
     result = replace(
         first,
         seeds=tuple(sorted({seed for export in exports.values() for seed in export.seeds})),
         journal=None,
-        models=tuple(
-            replace(reduce(_unite, parts), figures=None, settled=None) for parts in rows.values()
-        ),
+        models=tuple(rows.values()),
         seeds_changed=any(export.seeds_changed for export in exports.values()),
-        narrowed_from=max(narrowed, default=None),
-        verdicts=(),
+        narrowed_from=max(export.narrowed_from or 0 for export in exports.values()) or None,
         baseline=None,
         wall_seconds=None,
     )

@@ -76,21 +76,16 @@ def sampling_error_of_difference(
     num_test, num_classes = dataset.num_test, len(dataset.classes)
     try:
         shares = [
-            np.mean(
-                [_wrong(run.mistakes, num_test, num_classes) for run in runs if run.mistakes], 0
-            )
+            np.mean([_find_wrong(run.mistakes or "", num_test, num_classes) for run in runs], 0)
             for runs in (first, second)
-            if all(run.mistakes for run in runs)
         ]
     except ValueError:
-        return None
-    if len(shares) < 2:
         return None
     return float(1.96 * np.std(shares[0] - shares[1]) / math.sqrt(num_test))
 
 
 @lru_cache(maxsize=1024)  # a comparison is analysed after each of its runs
-def _wrong(text: str, num_test: int, num_classes: int) -> NDArray[np.bool_]:
+def _find_wrong(text: str, num_test: int, num_classes: int) -> NDArray[np.bool_]:
     return is_wrong(decode(text, num_test, num_classes))
 
 

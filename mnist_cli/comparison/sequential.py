@@ -10,11 +10,11 @@ Bonferroni's levels.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import takewhile
+from itertools import chain, takewhile
 
 from mnist_cli.comparison import statistics
 from mnist_cli.comparison.statistics import Decision, SampleMean, interval_half_width
-from mnist_cli.schema.comparison import SETTLED, Outcome, Run, Settling, Verdict
+from mnist_cli.schema.comparison import SETTLED, CompareResult, Outcome, Run, Settling, Verdict
 
 FUTILE_FROM = 5  # seeds; the standard deviation of fewer is too uncertain to stop a pair
 LIKELY = 1.28  # standard errors; a normal mean is too high by more in one of ten cases
@@ -24,7 +24,7 @@ EXPECTED_ACCURACY = 0.99  # about that of the article's best network
 def judge_at_looks(
     differences: Sequence[float],
     comparisons: int,
-    settling: Settling,
+    settling: Settling | None,
     margin: float | None,
     resolution: float,
 ) -> Decision | None:
@@ -32,30 +32,32 @@ def judge_at_looks(
 
     `differences` are first minus second, in the order of the seeds; `comparisons` is m pairs times
     K looks; `margin` and `resolution` are as in `statistics.judge` and `statistics.sample_mean`.
+    Without `settling`, there is one look at all differences.
     """
     decision = None
-    for look in settling.allowed_looks:
+    for look in settling.allowed_looks if settling else (len(differences),):
         if look > len(differences):
             break
         sample = statistics.sample_mean(differences[:look], resolution)
         decision = statistics.judge(sample, comparisons, margin)
         if decision.outcome in SETTLED:
             break
-        if _is_futile(sample, comparisons, settling, margin):
+        if settling and _is_futile(sample, comparisons, settling, margin):
             decision = replace(decision, outcome=Outcome.SET_ASIDE)
     return decision
 
 
-def usable_accuracies(runs: Sequence[Run], seed_ranges: Iterable[range]) -> dict[int, float]:
-    """The accuracies by seed, without those of a range after a missing seed.
+def select_usable(runs: Iterable[Run], result: CompareResult) -> dict[int, Run]:
+    """The runs by seed; if seeds are added, without those of a range after a missing seed.
 
     A seed after a missing one may have finished early. Merged exports have several ranges of seeds:
     the next one continues the one before, as seeds are independent and identically distributed.
     """
-    known = {run.seed: run.test_accuracy for run in runs}
-    return {
-        seed: known[seed] for seeds in seed_ranges for seed in takewhile(known.__contains__, seeds)
-    }
+    known = {run.seed: run for run in runs}
+    if result.settling is None:
+        return known
+    usable = (takewhile(known.__contains__, seeds) for seeds in result.seed_ranges)
+    return {seed: known[seed] for seed in chain.from_iterable(usable)}
 
 
 def seeds_needed(

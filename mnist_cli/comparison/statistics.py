@@ -50,11 +50,6 @@ class Decision:
     adjusted_p: float
     outcome: Outcome
 
-    @property
-    def differs(self) -> bool:
-        """Whether the interval excludes zero."""
-        return self.outcome == Outcome.BETTER
-
 
 def sample_mean(values: Sequence[float], resolution: float = 0.0) -> SampleMean:
     """The mean of two or more independent values, and its standard error.
@@ -73,12 +68,6 @@ def mean_interval(
     if len(values) == 1:
         return Estimate(values[0], None, 1, confidence)
     return sample_mean(values, resolution).estimate(confidence)
-
-
-def paired(first: Sequence[float], second: Sequence[float], resolution: float = 0.0) -> SampleMean:
-    """The mean of first[i] - second[i], which have the same seed."""
-    differences = [a - b for a, b in zip(first, second, strict=True)]
-    return sample_mean(differences, resolution)
 
 
 def welch(first: Sequence[float], second: Sequence[float], resolution: float = 0.0) -> SampleMean:
@@ -101,7 +90,7 @@ def judge(sample: SampleMean, comparisons: int, margin: float | None = None) -> 
 
     The m intervals are simultaneous 95 % confidence intervals, so the chance of any false verdict
     is at most 5 %. Holm's procedure has more power, but no simultaneous intervals. The outcome is
-    EQUIVALENT if the interval lies between -margin and margin.
+    BETTER if the interval excludes zero, EQUIVALENT if it lies between -margin and margin.
     """
     estimate = sample.estimate(1 - ALPHA / comparisons)
     adjusted_p = min(1.0, comparisons * sample.p_value())
@@ -159,14 +148,11 @@ def sampling_error(accuracy: float, num_samples: int) -> float:
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
     """Whether each (benefit, cost) is Pareto-optimal."""
-
-    def is_dominated(point: tuple[float, float]) -> bool:
-        benefit, cost = point
-        return any(
-            more >= benefit and less <= cost and (more, less) != point for more, less in points
-        )
-
-    return [not is_dominated(point) for point in points]
+    optimal = []
+    for point in points:
+        as_good = [each for each in points if each[0] >= point[0] and each[1] <= point[1]]
+        optimal.append(all(each == point for each in as_good))
+    return optimal
 
 
 def outliers(values: Sequence[float]) -> list[int]:

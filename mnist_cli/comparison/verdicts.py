@@ -7,17 +7,23 @@ one network takes 3 epochs in 80 % of runs and 12 in the others, and the other a
 34 % of comparisons with five seeds call the first one faster.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from math import hypot
 from statistics import median
 
-from mnist_cli.comparison import sequential
 from mnist_cli.comparison.mistakes import sampling_error_of_difference
-from mnist_cli.comparison.statistics import Decision, judge, paired
-from mnist_cli.schema.comparison import SETTLED, CompareResult, Measure, ModelRuns, Run, Verdict
+from mnist_cli.comparison.sequential import judge_at_looks, select_usable
+from mnist_cli.schema.comparison import (
+    SETTLED,
+    CompareResult,
+    Measure,
+    ModelRuns,
+    Outcome,
+    Run,
+    Verdict,
+)
 
-Pair = tuple[ModelRuns, ModelRuns]
+Runs = dict[int, Run]  # by seed
 
 
 def select_timed(models: Sequence[ModelRuns]) -> dict[str, tuple[Run, ...]]:
@@ -35,26 +41,15 @@ def judge_pairs(result: CompareResult) -> tuple[Verdict, ...]:
     The intervals are simultaneous 95 % confidence intervals. If seeds are added, they allow for all
     pairs from the start, also for those of a network that fails.
     """
-    ranked = {model.model: model for model in result.models if model.figures}
-    if result.target is not None:
-        timed = select_timed(result.models)
-        ranked = {
-            name: replace(model, runs=timed[name])
-            for name, model in ranked.items()
-            if model.always_reached_target
-        }
+    runs = _select_judged(result)
     pairs = [
-        (ranked[first.model], ranked[second.model])
+        (first.model, second.model)
         for first, second in result.pairs
-        if first.model in ranked and second.model in ranked
+        if len(runs[first.model].keys() & runs[second.model].keys()) > 1
     ]
-    judge_all = _judge_at_looks if result.settling else _judge_once
-    decisions = judge_all(pairs, result)
-    return tuple(
-        _make_verdict(pair, decision, result)
-        for pair, decision in zip(pairs, decisions, strict=True)
-        if decision
-    )
+    comparisons = len(result.pairs if result.settling else pairs) * result.number_of_looks
+    verdicts = [_judge_pair(pair, runs, comparisons, result) for pair in pairs]
+    return tuple(verdict for verdict in verdicts if verdict)
 
 
 def find_settled(result: CompareResult) -> set[str]:
@@ -65,71 +60,53 @@ def find_settled(result: CompareResult) -> set[str]:
     return {model.model for model in result.models} - unsettled
 
 
-def _judge_once(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None]:
-    """Judge each pair over all common seeds; None if there are fewer than two."""
-    samples = []
-    for first, second in pairs:
-        one, other = _map_values(first, result), _map_values(second, result)
-        seeds = sorted(one.keys() & other.keys())
-        # Accuracies differ by whole images, and times to a target by whole epochs.
-        resolution = 1 / result.dataset.num_test
-        if result.target is not None:
-            resolution = hypot(_epoch_seconds(first), _epoch_seconds(second))
-        values = [one[seed] for seed in seeds], [other[seed] for seed in seeds]
-        samples.append(paired(*values, resolution) if len(seeds) > 1 else None)
-    comparisons = len([sample for sample in samples if sample])
-    return [judge(sample, comparisons, result.margin) if sample else None for sample in samples]
+def _select_judged(result: CompareResult) -> dict[str, Runs]:
+    """The runs of each network that are compared; none if it failed or missed the target."""
+    timed = select_timed(result.models)
+    judged = {}
+    for model in result.models:
+        runs = model.runs if result.target is None else timed[model.model]
+        missed = result.target is not None and not model.always_reached_target
+        judged[model.model] = select_usable(() if model.failure or missed else runs, result)
+    return judged
 
 
-def _judge_at_looks(pairs: Sequence[Pair], result: CompareResult) -> list[Decision | None]:
-    """Judge each pair over the seeds of the look that counts."""
-    assert result.settling is not None
-    comparisons = len(result.pairs) * result.number_of_looks
-    decisions = []
-    for first, second in pairs:
-        one = sequential.usable_accuracies(first.runs, result.seed_ranges)
-        other = sequential.usable_accuracies(second.runs, result.seed_ranges)
-        differences = [one[seed] - other[seed] for seed in one if seed in other]
-        resolution = 1 / result.dataset.num_test
-        decisions.append(
-            sequential.judge_at_looks(
-                differences, comparisons, result.settling, result.margin, resolution
-            )
-        )
-    return decisions
-
-
-def _make_verdict(pair: Pair, decision: Decision, result: CompareResult) -> Verdict:
+def _judge_pair(
+    pair: tuple[str, str], runs: Mapping[str, Runs], comparisons: int, result: CompareResult
+) -> Verdict | None:
+    """Judge two networks by their common seeds; None before the first look."""
     first, second = pair
-    by_accuracy = result.target is None
-    better = first if (decision.estimate.mean > 0) == by_accuracy else second
-    seeds = sorted({run.seed for run in first.runs} & {run.seed for run in second.runs})
-    used = set(seeds[: decision.estimate.n])
-    one, other = ([run for run in model.runs if run.seed in used] for model in pair)
-    sampling_error = sampling_error_of_difference(one, other, result.dataset)
+    one, other = runs[first], runs[second]
+    by_time = result.target is not None
+    seeds = [seed for seed in one if seed in other]
+    # Accuracies differ by whole images, and times to a target by whole epochs.
+    if by_time:
+        differences = [one[seed].train_seconds - other[seed].train_seconds for seed in seeds]
+        resolution = hypot(_epoch_seconds(one), _epoch_seconds(other))
+    else:
+        differences = [one[seed].test_accuracy - other[seed].test_accuracy for seed in seeds]
+        resolution = 1 / result.dataset.num_test
+    decision = judge_at_looks(differences, comparisons, result.settling, result.margin, resolution)
+    if decision is None:
+        return None
+    used = seeds[: decision.estimate.n]
+    judged = [one[seed] for seed in used], [other[seed] for seed in used]
+    ahead, behind = (second, first) if by_time else (first, second)
+    better = ahead if decision.estimate.mean > 0 else behind
     return Verdict(
-        first=first.model,
-        second=second.model,
-        measure=Measure.TEST_ACCURACY if by_accuracy else Measure.TRAIN_SECONDS,
+        first=first,
+        second=second,
+        measure=Measure.TRAIN_SECONDS if by_time else Measure.TEST_ACCURACY,
         difference=decision.estimate,
         adjusted_p=decision.adjusted_p,
-        better=better.model if decision.differs else None,
+        better=better if decision.outcome == Outcome.BETTER else None,
         outcome=decision.outcome,
-        sampling_error=sampling_error if by_accuracy else None,
+        sampling_error=None if by_time else sampling_error_of_difference(*judged, result.dataset),
         near_chance=tuple(
-            model.model
-            for model, runs in ((first, one), (second, other))
-            if result.near_chance(runs)
+            name for name, its in zip(pair, judged, strict=True) if result.near_chance(its)
         ),
     )
 
 
-def _map_values(model: ModelRuns, result: CompareResult) -> dict[int, float]:
-    """The accuracy of each seed, or with a target the time."""
-    if result.target is None:
-        return {run.seed: run.test_accuracy for run in model.runs}
-    return {run.seed: run.train_seconds for run in model.runs}
-
-
-def _epoch_seconds(model: ModelRuns) -> float:
-    return median([run.train_seconds / run.epochs for run in model.runs] or [0.0])
+def _epoch_seconds(runs: Runs) -> float:
+    return median(run.train_seconds / run.epochs for run in runs.values())

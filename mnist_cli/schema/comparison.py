@@ -27,8 +27,6 @@ MAX_NETWORKS = 256
 MAX_RUNS = 2000  # of a network, in merged exports
 
 Duration = Annotated[float, Interval(ge=0, le=1e12)]
-Name = Annotated[str, Len(1, 10_000)]
-Look = Annotated[int, Interval(ge=2, le=MAX_RUNS)]
 
 
 class Measure(StrEnum):
@@ -145,7 +143,7 @@ class Aggregate(Record):
 class ModelRuns(Record):
     """One row of a comparison: a network with all its runs."""
 
-    model: Name
+    model: Annotated[str, Len(1, 10_000)]
     """Name of the network, with the varied settings: `cnn`, or `cnn lr=0.003`."""
     parameters: Count | None
     """Trainable parameters; null if the network could not be built."""
@@ -192,7 +190,7 @@ class Settling(Record):
 
     max_seeds: Annotated[int, Interval(ge=LOOKS[0], le=MAX_RUNS)]
     """The maximum number of seeds of a network."""
-    looks: Annotated[tuple[Look, ...], Len(1, 20)] = LOOKS
+    looks: Annotated[tuple[Annotated[int, Interval(ge=2, le=MAX_RUNS)], ...], Len(1, 20)] = LOOKS
     """The numbers of seeds at which a pair may be looked at. The level of each test is divided by
     how many there are, whether or not a pair reaches them."""
     find_best: bool = False

@@ -7,22 +7,26 @@ from mnist_cli.schema.comparison import Contender, Run, Settling, Verdict
 from mnist_cli.schema.results import EpochResult
 
 
+class Event:
+    """What a command reports."""
+
+
 @dataclass(frozen=True)
-class Notice:
+class Notice(Event):
     """A warning for the user; the work continues."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Waiting:
+class Waiting(Event):
     """What the command waits for until the next event, such as `starting 2 workers`."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class DownloadProgress:
+class DownloadProgress(Event):
     """Bytes of one file so far; `total` is None if the server does not send it."""
 
     file: str
@@ -31,7 +35,7 @@ class DownloadProgress:
 
 
 @dataclass(frozen=True)
-class ReadingProgress:
+class ReadingProgress(Event):
     """How many of the pictures in a folder or file are read."""
 
     path: str
@@ -40,7 +44,7 @@ class ReadingProgress:
 
 
 @dataclass(frozen=True)
-class TrainingProgress:
+class TrainingProgress(Event):
     """Steps done in epoch `epoch` (from 1) of `epochs`; `seed` is None if there is only one."""
 
     model: str
@@ -54,7 +58,7 @@ class TrainingProgress:
 
 
 @dataclass(frozen=True)
-class EpochFinished:
+class EpochFinished(Event):
     """An epoch was trained, evaluated on `test` or `validation` images, and saved."""
 
     model: str
@@ -64,7 +68,7 @@ class EpochFinished:
 
 
 @dataclass(frozen=True)
-class RunsLeft:
+class RunsLeft(Event):
     """The runs that a comparison has left; if `at_least`, `seconds` is a lower bound.
 
     If seeds are added, these are the runs until the next look, at `look` seeds.
@@ -78,7 +82,7 @@ class RunsLeft:
 
 
 @dataclass(frozen=True)
-class PairsLookedAt:
+class PairsLookedAt(Event):
     """Pairs of networks have new verdicts, or are still open with new intervals."""
 
     verdicts: tuple[Verdict, ...]
@@ -87,14 +91,14 @@ class PairsLookedAt:
 
 
 @dataclass(frozen=True)
-class NetworksDropped:
+class NetworksDropped(Event):
     """Networks that are surely not the best get no further seeds."""
 
     dropped: tuple[Contender, ...]
 
 
 @dataclass(frozen=True)
-class RunFinished:
+class RunFinished(Event):
     """A network of a comparison was trained and evaluated; `epochs` is the maximum."""
 
     model: str
@@ -106,7 +110,7 @@ class RunFinished:
 
 
 @dataclass(frozen=True)
-class RunFailed:
+class RunFailed(Event):
     """A network of a comparison failed; it gets no other seeds."""
 
     model: str
@@ -115,17 +119,4 @@ class RunFailed:
     remaining: RunsLeft
 
 
-Event = (
-    Notice
-    | Waiting
-    | DownloadProgress
-    | ReadingProgress
-    | TrainingProgress
-    | EpochFinished
-    | RunsLeft
-    | PairsLookedAt
-    | NetworksDropped
-    | RunFinished
-    | RunFailed
-)
 OnEvent = Callable[[Event], None]
