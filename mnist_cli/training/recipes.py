@@ -5,6 +5,7 @@ images, without the test images; tune.log has the figures.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mnist_cli.errors import UsageError
@@ -12,22 +13,8 @@ from mnist_cli.networks.registry import plain_name
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import Optimizer, Protocol, Recipe, Schedule, Settings
 
-
-def one_cycle(
-    epochs: int, batch_size: int, lr: float, beta2: float, dropout: float = 1.0
-) -> Protocol:
-    """A fast protocol: few epochs, and a learning rate that rises to `lr` and falls to zero."""
-    return Protocol(
-        recipe=Recipe.FAST,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        beta2=beta2,
-        schedule=Schedule.ONE_CYCLE,
-        warmup=0.3,
-        dropout=dropout,
-    )
-
+# A fast protocol: few epochs, and a learning rate that rises to `lr` and falls to zero.
+one_cycle = partial(Protocol, recipe=Recipe.FAST, schedule=Schedule.ONE_CYCLE, warmup=0.3)
 
 FAST = {
     "mlp": one_cycle(epochs=4, batch_size=128, lr=0.02, beta2=0.98),
