@@ -143,7 +143,6 @@ def unpack(spec: ModelSpec, bundle: Bundle, folder: Path) -> ModelSpec:
     above = max(PurePosixPath(name).parts.count("..") for name in (*bundle.files, *bundle.roots))
     base = private.joinpath(*bundle.folder[len(bundle.folder) - above :])  # .. stays in private
     private.mkdir(mode=0o700, parents=True, exist_ok=True)
-    base.mkdir(parents=True, exist_ok=True)
     for name, text in bundle.files.items():
         path = base / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -110,14 +110,9 @@ def list_outputs(traced: Sequence[Traced]) -> list[tuple[Stage, Floats]]:
 
 
 def cover(image: Tensor, side: int) -> Tensor:
-    """Copies of a 1×28×28 image, one for each pixel, with a black square around the pixel.
+    """Copies of a float32 1×28×28 image, one for each pixel, with a black square around the pixel.
 
-    Args:
-        image: float32 1×28×28.
-        side: The pixels along a side of the square, an odd number.
-
-    Returns:
-        784×1×28×28, row by row.
+    `side` is odd. Returns 784×1×28×28, row by row.
     """
     pixels = torch.eye(SIDE**2, device=image.device).view(-1, 1, SIDE, SIDE)
     squares = max_pool2d(pixels, side, stride=1, padding=side // 2)
