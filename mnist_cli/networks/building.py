@@ -140,7 +140,7 @@ def _choose_keywords(
 
 @torch.no_grad()
 def _check(name: str, model: nn.Module, num_classes: int) -> None:
-    output = model.eval()(torch.zeros(2, 1, 28, 28))
+    output = model.eval()(torch.zeros(2, 1, 28, 28, dtype=torch.float32))
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if shape != (2, num_classes):
         hint = "" if num_classes == NUM_CLASSES else "; let it take an argument num_classes"
@@ -161,9 +161,9 @@ def _check(name: str, model: nn.Module, num_classes: int) -> None:
 @torch.no_grad()
 def outputs_probabilities(model: nn.Module) -> bool:
     """Whether the outputs for two random images are positive and sum to 1."""
-    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     with running(model, "the network failed on random images"):
-        output = model.eval()(torch.rand(2, 1, 28, 28, generator=generator)).float()
+        output = model.eval()(images).float()
     return bool((output >= 0).all() and torch.allclose(output.sum(1), torch.ones(2), atol=1e-4))
 
 
