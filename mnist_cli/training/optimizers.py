@@ -62,21 +62,17 @@ class Optimizer:
         gradients = [parameter.grad for parameter in self.parameters]
         columns = (self.parameters, gradients, *self._tensors.values())
         rows = [row for row in zip(*columns, strict=True) if row[1] is not None]
-        if rows:
-            self._apply(rate, *map(list, zip(*rows, strict=True)))
-        self.clear_gradients()
-
-    def _apply(self, rate: float | Tensor, *columns: list[Any]) -> None:
-        """Change parameters; `columns` are these, their gradients, and their state by kind."""
-        if self._is_sgd:
-            parameters, gradients, *velocities = columns
+        used: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
+        if rows and self._is_sgd:
+            parameters, gradients, *velocities = used
             velocity = velocities[0] if velocities else []
             self._kernel(parameters, gradients, velocity, lr=rate, **self._options)
-        else:
-            *others, steps = columns
+        elif rows:
+            *others, steps = used
             torch._foreach_add_(steps, 1)
             maxima: list[Tensor] = []  # of AMSGrad
             self._kernel(*others, maxima, steps, lr=rate, **self._options)
+        self.clear_gradients()
 
     def clear_gradients(self) -> None:
         """Set all gradients to None."""
