@@ -51,10 +51,10 @@ def trace(name: str, model: nn.Module, image: Tensor) -> list[Traced]:
     recorder, batch = _Recorder(model, image), image.repeat(COPIES, 1, 1, 1)
     # Compiled code calls no hooks. If nothing is compiled, _dynamo would take seconds to import.
     is_compiled = "torch._dynamo" in sys.modules
-    uncompiled: Any = torch.compiler.set_stance("force_eager") if is_compiled else nullcontext()
+    set_stance: Any = torch.compiler.set_stance if is_compiled else nullcontext
     with (
         running(model, f"cannot follow an image through {name}"),
-        uncompiled,
+        set_stance("force_eager"),
         warnings.catch_warnings(action="ignore"),  # torch warns of hooks all the same
         # Hooks for all modules, because a scripted module takes none of its own.
         register_module_forward_pre_hook(recorder.enter_module),
