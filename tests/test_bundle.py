@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mnist_cli.networks.building import build, count_parameters
-from mnist_cli.networks.bundle import Bundle, pack, unpack
+from mnist_cli.networks.identity import Bundle, pack, unpack
 from mnist_cli.networks.registry import resolve
 from tests.conftest import write_files
 

@@ -19,7 +19,7 @@ from mnist_cli.schema.record import from_json, to_json
 from mnist_cli.schema.results import Environment, EpochResult, TrainResult
 from mnist_cli.system.files import replacing
 from mnist_cli.training import checkpoint
-from mnist_cli.training.optimizers import Adam
+from mnist_cli.training.optimizers import Optimizer
 from mnist_cli.workflows.shared import warn_of_leak
 
 PATH = Path("net.safetensors")
@@ -46,7 +46,7 @@ def record(tensors: dict[str, Tensor]) -> TrainResult:
 
 def saved(model: nn.Module | None = None) -> dict[str, Tensor]:
     model = model or nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    optimizer = Adam(list(model.parameters()), beta2=0.999)
+    optimizer = Optimizer(list(model.parameters()), Protocol())
     model(torch.rand(4, 3)).sum().backward()
     optimizer.update(0.001)
     tensors = checkpoint.collect(model, optimizer)
@@ -62,7 +62,7 @@ def test_a_checkpoint_is_restored_completely() -> None:
     assert all(torch.equal(loaded.tensors[key], tensors[key]) for key in tensors)
 
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    optimizer = Adam(list(model.parameters()), beta2=0.999)
+    optimizer = Optimizer(list(model.parameters()), Protocol())
     checkpoint.restore_model(loaded, model)
     checkpoint.restore_optimizer(loaded, optimizer)
     again = checkpoint.collect(model, optimizer)
@@ -166,7 +166,7 @@ def test_another_network_is_refused() -> None:
 def test_the_state_of_other_parameters_is_refused(other: nn.Module) -> None:
     """Copying a state of one row into one of two rows would repeat it."""
     saved(nn.Linear(3, 1))
-    optimizer = Adam(list(other.parameters()), beta2=0.999)
+    optimizer = Optimizer(list(other.parameters()), Protocol())
     with pytest.raises(MnistCliError, match="was trained with other trainable parameters; resume"):
         checkpoint.restore_optimizer(checkpoint.load(PATH), optimizer)
 

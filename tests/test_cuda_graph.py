@@ -12,7 +12,7 @@ from mnist_cli.schema.protocol import Precision, Protocol, Schedule
 from mnist_cli.training import cuda_graph, loop
 from mnist_cli.training.cuda_graph import Capture, Work, capture_on, host_state, record
 from mnist_cli.training.examples import Examples
-from mnist_cli.training.state import Step, Training, make_step, set_up
+from mnist_cli.training.state import Step, Training, make_step
 
 # As a float32 it is what it is as a float64: the recording's rate is a tensor.
 PROTOCOL = Protocol(epochs=2, batch_size=8, lr=2**-8)
@@ -29,7 +29,7 @@ def capture_by_repeating(work: Work) -> Work:
 
 
 def begun(model: nn.Module, protocol: Protocol = PROTOCOL) -> Training:
-    training = set_up(model, Examples(IMAGES, LABELS), protocol, 0, Precision.FP32)
+    training = Training(model, Examples(IMAGES, LABELS), protocol, 0, Precision.FP32)
     model.train()
     return training
 
@@ -179,7 +179,7 @@ def test_cuda_replays_each_network_and_waits_for_nothing(name: str) -> None:
     assert capture
     examples = Examples(IMAGES.to(device), LABELS.to(device))
     model = build(registry.resolve(name), seed=0)
-    training = set_up(model, examples, PROTOCOL, 0, Precision.FP32)
+    training = Training(model, examples, PROTOCOL, 0, Precision.FP32)
     model.train()
     step, batch = make_step(training), BATCH.to(device)
     chosen = record(step, training, batch, capture)

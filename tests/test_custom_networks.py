@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mnist_cli.errors import ExitCode, MnistCliError, UsageError
-from mnist_cli.networks.building import build, same_weights, shares_memory
+from mnist_cli.networks.building import build, outputs_probabilities, same_weights, shares_memory
 from mnist_cli.networks.complexity import count_operations
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema.results import ModelSummary
@@ -171,6 +171,24 @@ def test_training_tells_of_softmax_too(run_cli: RunCli) -> None:
     for name in ("softmax", "wide_softmax"):
         assert "seems to end in softmax" in run_cli("train", f"own.py:{name}", *FAST).err
     assert "softmax" not in run_cli("train", "own.py:fine", *FAST).err
+
+
+def test_the_torch_defaults_of_the_code_do_not_reach_the_images(run_cli: RunCli) -> None:
+    code = """
+    import torch
+    from torch import nn
+    torch.set_default_dtype(torch.float64)
+    class Net(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Flatten(), nn.Linear(784, 10, dtype=torch.float32))
+    class Other(Net):
+        def forward(self, images):
+            torch.set_default_device("meta")
+            return super().forward(images)
+    """
+    write_files({"defaults.py": code.replace("\n    ", "\n")})
+    assert run_cli("train", "defaults.py:Net", *FAST).code == ExitCode.OK
+    assert not outputs_probabilities(build(resolve("defaults.py:Other"), 0))
 
 
 @pytest.mark.parametrize(

@@ -207,3 +207,11 @@ def test_a_network_that_would_change_is_left_alone(
     make: Callable[[], nn.Module], faithful: bool
 ) -> None:
     assert is_faithful(make(), IMAGES) is faithful
+
+
+def test_the_default_device_of_a_networks_code_does_not_matter() -> None:
+    layers = (nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.5))
+    model = nn.Sequential(*layers)
+    with torch.device("meta"), exchange_layers(model):
+        assert type(model[0]) is PooledConv and type(model[3]) is ByteDropout
+        assert model(IMAGES).device.type == "cpu"

@@ -15,8 +15,15 @@ from torch import nn
 
 from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.errors import ExitCode
-from mnist_cli.networks.features import Features, cover, find_first_layer, list_outputs, to_images
-from mnist_cli.networks.tracing import Traced, trace
+from mnist_cli.networks.tracing import (
+    Features,
+    Traced,
+    cover,
+    find_first_layer,
+    list_outputs,
+    to_images,
+    trace,
+)
 from mnist_cli.report.features import headline, stage_title, weights_title
 from mnist_cli.report.pictures import features as drawing
 from mnist_cli.report.pictures.small_features import draw_features

@@ -1,7 +1,6 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,8 +23,8 @@ from mnist_cli.training.device import resolve_device
 from mnist_cli.training.evaluation import evaluate, predict, score
 from mnist_cli.training.examples import Examples, prepare, shuffle, to_device
 from mnist_cli.training.loop import fit
-from mnist_cli.training.state import Training, set_up
-from tests.conftest import made_images
+from mnist_cli.training.state import Training
+from tests.conftest import made_images, write_files
 
 CPU = torch.device("cpu")
 
@@ -51,7 +50,7 @@ def trained(
 
 
 def begun(model: nn.Module, examples: Examples, protocol: Protocol, seed: int = 0) -> Training:
-    return set_up(model, examples, protocol, seed, Precision.FP32)
+    return Training(model, examples, protocol, seed, Precision.FP32)
 
 
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
@@ -158,13 +157,56 @@ def test_augmented_images_are_those_of_the_epoch_and_shuffled_after_that(
     protocol = Protocol(epochs=2, augment=augmentation, shuffle_pixels=True)
     model, plain = (build(registry.resolve("mlp"), 0) for _ in range(2))
     training, before = begun(model, examples, protocol, seed=5), examples.images.clone()
-    by_hand = replace(begun(plain, examples, Protocol(epochs=2), seed=5), images=before.clone())
+    by_hand = begun(plain, examples, Protocol(epochs=2), seed=5)
+    by_hand.images = before.clone()
     for epoch, _ in enumerate(fit(training), 1):
         augment(examples.images, augmentation, 5, epoch, by_hand.images)
         by_hand.images.copy_(prepare(by_hand.images, protocol))
         next(fit(by_hand, epoch))
         assert same(model.state_dict(), plain.state_dict())
     assert torch.equal(before, examples.images)
+
+
+OWN = """
+import torch
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self, setting):
+        super().__init__(nn.Flatten(), nn.Linear(784, 10))
+        self.setting = setting
+
+    def forward(self, images):
+        if self.setting == "device":
+            torch.set_default_device("meta")
+        if self.setting == "dtype":
+            torch.set_default_dtype(torch.float64)
+        return super().forward(images)
+"""
+
+
+@pytest.mark.parametrize("setting", ["device", "dtype"])
+def test_the_torch_settings_of_a_networks_code_do_not_change_augmentation(
+    examples: Examples, setting: str
+) -> None:
+    write_files({"own.py": OWN})
+    augmentation = Augmentation(shift=2, rotate=10, elastic=30, erase=0.5)
+    weights = []
+    for chosen in ("none", setting):
+        model = build(registry.resolve(f"own.py:Net({chosen!r})"), 0)
+        protocol = Protocol(epochs=2, augment=augmentation, shuffle_pixels=True)
+        list(fit(begun(model, examples, protocol)))
+        weights.append(model.state_dict())
+    assert same(*weights)
+
+
+def test_the_time_of_augmentation_is_training_time(
+    examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "augment", lambda *arguments: time.sleep(0.5))
+    model = build(registry.resolve("mlp"), 0)
+    [fitted] = fit(begun(model, examples, Protocol(epochs=1, augment=Augmentation(shift=2))))
+    assert fitted.train_seconds >= 0.5
 
 
 def test_shuffled_pixels_are_the_same_pixels_in_one_order(examples: Examples) -> None:
@@ -233,7 +275,7 @@ def test_with_bfloat16_the_loss_is_still_float32(examples: Examples) -> None:
     assert logits.dtype == torch.bfloat16
     expected = F.cross_entropy(logits.float(), examples.labels).item()
     protocol = Protocol(epochs=1, batch_size=150)
-    [fitted] = fit(set_up(model, examples, protocol, 0, Precision.BF16))
+    [fitted] = fit(Training(model, examples, protocol, 0, Precision.BF16))
     assert fitted.train_loss == pytest.approx(expected, rel=1e-6)
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
 

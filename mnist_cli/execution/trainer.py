@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,7 +10,6 @@ from mnist_cli.comparison import mistakes
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks import building
 from mnist_cli.networks.complexity import count_operations
-from mnist_cli.networks.importing import factory
 from mnist_cli.networks.isolation import running
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import NUM_CLASSES
@@ -24,7 +22,7 @@ from mnist_cli.training.evaluation import predict, score
 from mnist_cli.training.examples import Examples, prepare
 from mnist_cli.training.loop import OnStep, fit
 from mnist_cli.training.precision import choose_precision
-from mnist_cli.training.state import set_up
+from mnist_cli.training.state import Training
 
 
 class Trainer:
@@ -34,7 +32,7 @@ class Trainer:
         use_threads(threads)
         self.device = resolve_device(device)
         self._num_classes = num_classes
-        self._factories: dict[str, Callable[[], Any]] = {}
+        self._factories: dict[str, Callable[[int, str], nn.Module]] = {}
         self._previous: dict[str, nn.Module] = {}
 
     @property
@@ -73,7 +71,7 @@ class Trainer:
         history, cpu_seconds = [], 0.0
         try:
             model = self._build(entry, task.seed)
-            training = set_up(model, examples, entry.protocol, task.seed, entry.precision)
+            training = Training(model, examples, entry.protocol, task.seed, entry.precision)
             images = prepare(test.images, entry.protocol)
             for fitted in fit(training, on_step=on_step):
                 cpu_seconds += fitted.cpu_seconds
@@ -103,16 +101,14 @@ class Trainer:
             processor=self.environment.processor,
         )
 
-    def _import_factory(self, model: ModelSpec) -> Callable[[], Any]:
+    def _import_factory(self, model: ModelSpec) -> Callable[[int, str], nn.Module]:
         if model.name not in self._factories:
-            self._factories[model.name] = factory(model, self._num_classes)
+            self._factories[model.name] = building.factory(model, self._num_classes)
         return self._factories[model.name]
 
     def _build(self, entry: Entry, seed: int) -> nn.Module:
         name = entry.name
-        model = building.instantiate(
-            name, self._import_factory(entry.model), seed, self._num_classes
-        )
+        model = self._import_factory(entry.model)(seed, name)
         with running(model, f"{name} failed"):
             if name in self._previous and building.shares_memory(model, self._previous[name]):
                 raise MnistCliError(

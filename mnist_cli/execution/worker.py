@@ -18,7 +18,7 @@ from mnist_cli.data import datasets
 from mnist_cli.data.dataset import Dataset, from_bytes
 from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution.trainer import Trainer
-from mnist_cli.networks.bundle import Bundle, unpack
+from mnist_cli.networks.identity import Bundle, unpack
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import NUM_CLASSES, DatasetInfo, DatasetName
 from mnist_cli.schema.networks import ModelSpec

@@ -24,7 +24,7 @@ from mnist_cli.execution import answers, worker
 from mnist_cli.execution.answers import Question
 from mnist_cli.execution.engine import describe_exit, kill_worker
 from mnist_cli.execution.roster import Roster
-from mnist_cli.networks.bundle import pack
+from mnist_cli.networks.identity import pack
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.events import OnEvent

@@ -1,4 +1,4 @@
-"""The code files of a custom network, and their hashes."""
+"""The code files of a custom network, their hashes, and their copies on another machine."""
 
 import ast
 import errno
@@ -7,9 +7,12 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.machinery import PathFinder
-from pathlib import Path
+from importlib.util import resolve_name
+from pathlib import Path, PurePosixPath
 
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.networks import ModelSpec
@@ -37,7 +40,7 @@ def code_files(spec: ModelSpec) -> dict[str, Path]:
     if not spec.custom:
         return {}
     source, _, _ = spec.target.rpartition(":")
-    roots = own_folders()
+    roots = _own_folders()
     if source.endswith(".py"):
         first = Path(os.path.realpath(source))
         found = {first: ""}
@@ -63,7 +66,7 @@ def changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     return sorted(file for file in {**was, **now} if was.get(file) != now.get(file))
 
 
-def own_folders() -> list[str]:
+def _own_folders() -> list[str]:
     """The folders of sys.path, without the standard library and installed packages."""
     return [
         folder
@@ -97,6 +100,59 @@ def read_source(path: Path) -> bytes:
     return path.read_bytes()
 
 
+@dataclass(frozen=True)
+class Bundle:
+    """The `files` by path, and the `roots` where Python looks for modules.
+
+    Paths are relative to the folder of the first file. `folder` has the parts of its path, from
+    which a package has its name.
+    """
+
+    files: dict[str, bytes]
+    roots: tuple[str, ...] = ()
+    folder: tuple[str, ...] = ()
+
+
+def pack(spec: ModelSpec) -> Bundle:
+    """Bundle the files of a network, without installed packages."""
+    files: dict[str, bytes] = {}
+    with suppress(OSError):  # the import will report the missing file
+        paths = code_files(spec)
+        files = {name: read_source(path) for name, path in paths.items()}
+    if not files:
+        return Bundle({})
+    base = next(path.parent for name, path in paths.items() if "/" not in name)
+    roots = {
+        Path(os.path.relpath(folder, base)).as_posix(): None
+        for folder in (Path(name).resolve() for name in _own_folders())
+        if any(file.is_relative_to(folder) for file in paths.values())
+    }
+    return Bundle(files, tuple(roots), base.parts[1:])
+
+
+def unpack(spec: ModelSpec, bundle: Bundle, folder: Path) -> ModelSpec:
+    """Return the network with a target that this process can import.
+
+    Unless this machine has the same files, this writes them to a private subfolder of `folder`,
+    which their hash names.
+    """
+    if not bundle.files or pack(spec).files == bundle.files:
+        return spec
+    digest = hashlib.sha256(repr(sorted(bundle.files.items())).encode()).hexdigest()
+    private = folder / digest[:16]
+    above = max(PurePosixPath(name).parts.count("..") for name in (*bundle.files, *bundle.roots))
+    base = private.joinpath(*bundle.folder[len(bundle.folder) - above :])  # .. stays in private
+    private.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, text in bundle.files.items():
+        path = base / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text)
+    roots = tuple(os.path.normpath(base / root) for root in bundle.roots)
+    source, _, attribute = spec.target.rpartition(":")
+    source = str(base / Path(source).name) if source.endswith(".py") else source
+    return replace(spec, target=f"{source}:{attribute}", folders=roots)
+
+
 def _find_imports(path: Path, package: str) -> Iterator[str]:
     """The absolute names that a file imports: modules, and names that may be modules."""
     try:
@@ -108,10 +164,10 @@ def _find_imports(path: Path, package: str) -> Iterator[str]:
             case ast.Import(names):
                 yield from (alias.name for alias in names)
             case ast.ImportFrom(module, names, level):
-                parents = package.split(".")[: len(package.split(".")) - (level or 0) + 1]
-                base = ".".join([*(parents if level else []), *filter(None, [module])])
-                yield base
-                yield from (f"{base}.{alias.name}" for alias in names)
+                with suppress(ImportError):  # the package has fewer parents
+                    base = resolve_name("." * level + (module or ""), package)
+                    yield base
+                    yield from (f"{base}.{alias.name}" for alias in names)
             case ast.Call(
                 ast.Name("__import__" | "import_module") | ast.Attribute(_, "import_module"),
                 [ast.Constant(str(name)), *_],

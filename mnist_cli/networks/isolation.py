@@ -58,11 +58,10 @@ class Surroundings:
         except BaseException as error:
             raise MnistCliError(f"{what}: {_describe(error)}") from error
 
-    def adopt(self, model: object) -> None:
+    def adopt(self, model: nn.Module) -> None:
         """Make the function `running` use these surroundings for `model`."""
-        if isinstance(model, nn.Module):
-            _adopted[id(model)] = self
-            weakref.finalize(model, _adopted.pop, id(model), None).atexit = False
+        _adopted[id(model)] = self
+        weakref.finalize(model, _adopted.pop, id(model), None).atexit = False
 
     @contextmanager
     def _activate(self) -> Iterator[None]:
@@ -94,8 +93,11 @@ class Surroundings:
     def _owns(self, package: str, before: dict[str, ModuleType]) -> bool:
         if package in self._modules:
             return True
-        module = sys.modules.get(package)
-        return package not in before and any(map(is_users, _find_paths(module)))
+        # module.__file__ may run the module's own code.
+        names = getattr(sys.modules.get(package), "__dict__", {})
+        paths = [names.get("__file__"), *names.get("__path__", ())]
+        is_own = any(is_users(path) for path in paths if isinstance(path, str))
+        return package not in before and is_own
 
     @contextmanager
     def _use_settings(self) -> Iterator[None]:
@@ -215,13 +217,6 @@ SETTINGS = (
     ),
 )
 _adopted: dict[int, Surroundings] = {}
-
-
-def _find_paths(module: ModuleType | None) -> list[str]:
-    """The file of a module, and the folders of a package."""
-    names = getattr(module, "__dict__", {})  # module.__file__ may run the module's own code
-    paths = (names.get("__file__"), *names.get("__path__", ()))
-    return [path for path in paths if isinstance(path, str)]
 
 
 @contextmanager

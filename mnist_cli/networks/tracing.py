@@ -1,14 +1,18 @@
-"""Follows an image through a network: its operations in their order, and their outputs."""
+"""Follows an image through a network: its operations, and their outputs as arrays to draw."""
 
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
 from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
@@ -16,7 +20,10 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 
 from mnist_cli.networks.isolation import running
+from mnist_cli.schema.datasets import SIDE
 from mnist_cli.schema.results import Stage
+
+Floats = NDArray[np.float32]
 
 COPIES = 7  # of the image in a batch; a function that returns another number works on weights
 SILENT = {"get", "to", "float", "contiguous", "clone", "detach"}  # they compute nothing new
@@ -42,9 +49,79 @@ def trace(name: str, model: nn.Module, image: Tensor) -> list[Traced]:
     TorchFunctionMode. A scripted module is one layer. Raises MnistCliError if the network fails.
     """
     recorder, batch = _Recorder(model, image), image.repeat(COPIES, 1, 1, 1)
-    with running(model, f"cannot follow an image through {name}"), recorder.watching():
+    # Compiled code calls no hooks. If nothing is compiled, _dynamo would take seconds to import.
+    is_compiled = "torch._dynamo" in sys.modules
+    set_stance: Any = torch.compiler.set_stance if is_compiled else nullcontext
+    with (
+        running(model, f"cannot follow an image through {name}"),
+        set_stance("force_eager"),
+        warnings.catch_warnings(action="ignore"),  # torch warns of hooks all the same
+        # Hooks for all modules, because a scripted module takes none of its own.
+        register_module_forward_pre_hook(recorder.enter_module),
+        register_module_forward_hook(recorder.leave_module),
+        recorder,
+    ):
         model.eval()(batch)
     return recorder.traced
+
+
+@dataclass(frozen=True)
+class Features:
+    """The outputs of each stage, maps N×H×W or a vector, and what explains them.
+
+    `image` is uint8 28×28. `weights` are those of the first layer as N×H×W images, or None if they
+    make none. `occlusion` is 28×28, in [-1, 1].
+    """
+
+    image: NDArray[np.uint8]
+    weights: Floats | None
+    outputs: Sequence[tuple[Stage, Floats]]
+    occlusion: Floats
+
+
+def find_first_layer(traced: Sequence[Traced]) -> Traced | None:
+    """The first stage with weights."""
+    stages = (each for each in traced[1:] if each.weight is not None or each.stage.parameters)
+    return next(stages, None)
+
+
+def to_images(weight: Tensor | None) -> Floats | None:
+    """Weights as images N×H×W: of each kernel, or of each unit that sees all pixels."""
+    if weight is None:
+        return None
+    images = weight.detach().float().cpu()
+    if images.dim() == 2:
+        return _to_array(images.view(-1, SIDE, SIDE)) if images.shape[1] == SIDE**2 else None
+    return _to_array(images.flatten(0, -3))
+
+
+def list_outputs(traced: Sequence[Traced]) -> list[tuple[Stage, Floats]]:
+    """The outputs as maps N×H×W or vectors, without the input and stages that only rearrange."""
+    outputs = []
+    for before, each in pairwise(traced):
+        computes = each.stage.kernel_size or each.stage.parameters or each.stage.reuses_weights
+        if not computes and each.output.numel() == before.output.numel():
+            continue
+        values = each.output.float().cpu()
+        is_vector = values.dim() < 2 or values.shape[-2:] == (1, 1)
+        shape = (-1,) if is_vector else (-1, *values.shape[-2:])
+        outputs.append((each.stage, _to_array(values.reshape(shape))))
+    return outputs
+
+
+def cover(image: Tensor, side: int) -> Tensor:
+    """Copies of a float32 1×28×28 image, one for each pixel, with a black square around the pixel.
+
+    `side` is odd. Returns 784×1×28×28, row by row.
+    """
+    pixels = torch.eye(SIDE**2, device=image.device).view(-1, 1, SIDE, SIDE)
+    squares = max_pool2d(pixels, side, stride=1, padding=side // 2)
+    return image * (1 - squares)
+
+
+def _to_array(values: Tensor) -> Floats:
+    array: Floats = torch.nan_to_num(values).numpy()
+    return array
 
 
 class _Recorder(TorchFunctionMode):
@@ -57,19 +134,6 @@ class _Recorder(TorchFunctionMode):
         self._depth = 0  # of the layers that run now
         self._counted: set[int] = set()  # parameters, by identity
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Record until the end of the context."""
-        # Hooks for all modules, because a scripted module takes none of its own.
-        with (
-            _uncompiled(),
-            warnings.catch_warnings(action="ignore"),  # torch warns of hooks all the same
-            register_module_forward_pre_hook(self._enter),
-            register_module_forward_hook(self._leave),
-            self,
-        ):
-            yield
-
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
@@ -80,10 +144,12 @@ class _Recorder(TorchFunctionMode):
             self._add(Stage((name,), tuple(output.shape[1:])), output)
         return output
 
-    def _enter(self, module: nn.Module, _inputs: Any) -> None:
+    def enter_module(self, module: nn.Module, _inputs: Any) -> None:
+        """Take note that a module runs."""
         self._depth += _is_layer(module, self._network)
 
-    def _leave(self, module: nn.Module, _inputs: Any, output: Any) -> None:
+    def leave_module(self, module: nn.Module, _inputs: Any, output: Any) -> None:
+        """Record a module that ran, if it is a layer and no part of another one."""
         if not _is_layer(module, self._network):
             return
         while isinstance(output, tuple | list) and output:  # a recurrent layer returns its state
@@ -127,13 +193,6 @@ class _Recorder(TorchFunctionMode):
             parameters=last.parameters + stage.parameters,
         )
         self.traced[-1] = replace(self.traced[-1], stage=joined, output=output)
-
-
-def _uncompiled() -> AbstractContextManager[object]:
-    """Run compiled networks as they were, because compiled code calls no hooks."""
-    nothing_is_compiled = "torch._dynamo" not in sys.modules  # which takes seconds to import
-    stance = nullcontext() if nothing_is_compiled else torch.compiler.set_stance("force_eager")
-    return cast("AbstractContextManager[object]", stance)
 
 
 def _is_layer(module: nn.Module, network: nn.Module) -> bool:

@@ -22,16 +22,17 @@ TRIES = 10  # for a rectangle that fits; all fail with a probability of 2e-22
 
 
 class Affine(NamedTuple):
-    """Affine transformations about the centre of the image, each field float64 N."""
+    """Affine transformations about the centre of the image, each field float64 N.
+
+    `right` and `down` are whole pixels, as RandomAffine rounds them; `degrees` are clockwise, and
+    `shear` are degrees, parallel to the x-axis.
+    """
 
     right: Tensor
-    """Whole pixels, as RandomAffine rounds them."""
     down: Tensor
     degrees: Tensor
-    """Clockwise."""
     factor: Tensor
     shear: Tensor
-    """Degrees, parallel to the x-axis."""
 
 
 class Rectangles(NamedTuple):

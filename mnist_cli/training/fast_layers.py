@@ -37,7 +37,8 @@ class ByteDropout(nn.Module):
         if not self.training:
             return activations
         # With these limits, random_ fills all 64 bits; by default, it draws no negative numbers.
-        words = torch.empty(-(-activations.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+        words = activations.new_empty(-(-activations.numel() // 8), dtype=torch.int64)
+        words.random_(-(2**63), None)
         dropped = round(self.p * 256)
         # Clamping and subtracting, which are vectorised, turn bytes into 0 (dropped) or 1 (kept).
         keep = words.view(torch.uint8).clamp_(dropped - 1, dropped).sub_(dropped - 1)
@@ -64,7 +65,7 @@ class PooledConv(nn.Module):
         super().__init__()
         self.weight, self.bias, self.padding = conv.weight, conv.bias, conv.padding
         height, width = conv.kernel_size
-        shifts = torch.zeros(height, width, 2, 2, height + 1, width + 1)
+        shifts = conv.weight.new_zeros(height, width, 2, 2, height + 1, width + 1)
         for i, j, down, right in product(range(height), range(width), range(2), range(2)):
             shifts[i, j, down, right, i + down, j + right] = 1
         self.register_buffer("shifts", shifts.flatten(2).flatten(0, 1), persistent=False)

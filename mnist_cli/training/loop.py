@@ -12,7 +12,7 @@ change the weights.
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.building import seed_all
 from mnist_cli.networks.isolation import running
-from mnist_cli.schema.protocol import Precision, Protocol, Schedule
+from mnist_cli.schema.protocol import Protocol, Schedule
 from mnist_cli.schema.results import EpochResult, Evaluation
 from mnist_cli.training.augmentation import augment
 from mnist_cli.training.cuda_graph import capture_on, record
@@ -37,15 +37,26 @@ OnStep = Callable[[int, int, int], None]
 """Called a few times a second with (epoch, steps done, steps of an epoch)."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class FittedEpoch:
     """An epoch, counted from 1, that is trained but not evaluated."""
 
     epoch: int
-    train_loss: float
-    train_seconds: float
-    cpu_seconds: float
+    train_loss: float = math.nan
+    train_seconds: float = 0.0
+    cpu_seconds: float = 0.0
     """The CPU time of all threads of the process."""
+
+    @contextmanager
+    def timing(self, device: torch.device) -> Iterator[None]:
+        """Add the time in the context, until the device has finished the work."""
+        synchronize(device)
+        cpu_started = time.process_time()
+        started = time.perf_counter()
+        yield
+        synchronize(device)
+        self.train_seconds += time.perf_counter() - started
+        self.cpu_seconds += time.process_time() - cpu_started
 
     def judged(self, evaluation: Evaluation) -> EpochResult:
         """Add the evaluation on the test images."""
@@ -63,9 +74,8 @@ def fit(
 ) -> Iterator[FittedEpoch]:
     """Train a network in place from `first_epoch` on; yield after each epoch, for an evaluation.
 
-    The time of an epoch is from its first step until the device has finished the last one. A
-    warm-up step before the first epoch keeps one-time costs out of it. Each epoch sets the global
-    random states.
+    The time of an epoch is that of the augmentation and of the steps. A warm-up step before the
+    first epoch keeps one-time costs out of it. Each epoch sets the global random states.
 
     Raises:
         MnistCliError: the network's code failed, or the loss is infinite or NaN; the message names
@@ -84,11 +94,17 @@ def fit(
         order = shuffle(len(training.examples.labels), training.seed, epoch).to(training.device)
         seed_all(derived_seed(training.seed, epoch, "network"))
         training.optimizer.clear_gradients()
+        fitted = FittedEpoch(epoch)
+        if protocol.augment:
+            with fitted.timing(training.device):
+                _augment(training, epoch)
         isolation = running(model, f"the network failed in epoch {epoch}")
         with isolation, scale_dropout(model, protocol.dropout), layers(model):
             model.train()
-            losses, *seconds = _train_epoch(training, step, order, epoch, report)
-        yield FittedEpoch(epoch, _mean_loss(losses, order, protocol.batch_size, epoch), *seconds)
+            with fitted.timing(training.device):
+                losses = _take_steps(training, step, order, epoch, report)
+        fitted.train_loss = _mean_loss(losses, order, protocol.batch_size, epoch)
+        yield fitted
 
 
 def learning_rate(protocol: Protocol, progress: float) -> float:
@@ -116,31 +132,26 @@ def _make_fastest_step(training: Training) -> Step:
         return record(step, training, batch, capture)
 
 
-def _train_epoch(
-    training: Training, step: Step, order: Tensor, epoch: int, report: OnStep | None
-) -> tuple[Tensor, float, float]:
-    """Augment the images, and take all steps of one epoch.
+def _augment(training: Training, epoch: int) -> None:
+    """Make the images of one epoch; outside of the network's own torch settings."""
+    protocol, images = training.protocol, training.images
+    augment(training.examples.images, protocol.augment, training.seed, epoch, images)
+    images.copy_(prepare(images, protocol))
 
-    Returns the loss of each step, the seconds and the CPU seconds.
-    """
+
+def _take_steps(
+    training: Training, step: Step, order: Tensor, epoch: int, report: OnStep | None
+) -> list[Tensor]:
+    """Take all steps of one epoch, and return their losses."""
     protocol = training.protocol
     batches = order.split(protocol.batch_size)
     losses: list[Tensor] = []
-    synchronize(training.device)
-    cpu_started = time.process_time()
-    started = time.perf_counter()
-    if protocol.augment:
-        images = training.examples.images
-        augment(images, protocol.augment, training.seed, epoch, training.images)
-        training.images.copy_(prepare(training.images, protocol))
     for done, batch in enumerate(batches):
         progress = (epoch - 1 + (done + 0.5) / len(batches)) / protocol.epochs
         losses.append(step(batch, learning_rate(protocol, progress)))
         if report:
             report(epoch, done + 1, len(batches))
-    synchronize(training.device)
-    seconds = time.perf_counter() - started
-    return torch.stack(losses), seconds, time.process_time() - cpu_started
+    return losses
 
 
 def _throttle(on_step: OnStep) -> OnStep:
@@ -161,20 +172,19 @@ def _warm_up(training: Training) -> None:
     model, size = training.model, training.protocol.batch_size
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
         return  # cuDNN has no backward pass for it in eval mode
-    bf16 = training.precision == Precision.BF16
     model.eval()
-    with torch.autocast(training.device.type, torch.bfloat16, enabled=bf16):
+    with training.autocast:
         logits = model(training.images[:size])
         F.cross_entropy(logits, training.examples.labels[:size]).backward()
     model.zero_grad()
 
 
-def _mean_loss(losses: Tensor, order: Tensor, batch_size: int, epoch: int) -> float:
+def _mean_loss(losses: list[Tensor], order: Tensor, batch_size: int, epoch: int) -> float:
     """The mean loss over all images, read once an epoch, because reading waits for the device.
 
     Raises MnistCliError if the loss of a step is infinite or NaN.
     """
-    values = losses.cpu().double()  # .cpu() first, because MPS has no float64
+    values = torch.stack(losses).cpu().double()  # .cpu() first, because MPS has no float64
     bad = (~values.isfinite()).nonzero()
     if len(bad):
         step = int(bad[0]) + 1

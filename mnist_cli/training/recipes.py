@@ -5,6 +5,7 @@ images, without the test images; tune.log has the figures.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mnist_cli.errors import UsageError
@@ -12,22 +13,8 @@ from mnist_cli.networks.registry import plain_name
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.protocol import Optimizer, Protocol, Recipe, Schedule, Settings
 
-
-def one_cycle(
-    epochs: int, batch_size: int, lr: float, beta2: float, dropout: float = 1.0
-) -> Protocol:
-    """A fast protocol: few epochs, and a learning rate that rises to `lr` and falls to zero."""
-    return Protocol(
-        recipe=Recipe.FAST,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        beta2=beta2,
-        schedule=Schedule.ONE_CYCLE,
-        warmup=0.3,
-        dropout=dropout,
-    )
-
+# A fast protocol: few epochs, and a learning rate that rises to `lr` and falls to zero.
+one_cycle = partial(Protocol, recipe=Recipe.FAST, schedule=Schedule.ONE_CYCLE, warmup=0.3)
 
 FAST = {
     "mlp": one_cycle(epochs=4, batch_size=128, lr=0.02, beta2=0.98),
@@ -49,11 +36,9 @@ def protocol_of(settings: Settings, model: ModelSpec) -> Protocol:
 
     Raises UsageError if a setting means nothing with the optimizer, or has no default with it.
     """
-    base = (
-        FAST.get(plain_name(model.name), FAST_CUSTOM)
-        if settings.recipe == Recipe.FAST
-        else Protocol()
-    )
+    base = Protocol()
+    if settings.recipe == Recipe.FAST:
+        base = FAST.get(plain_name(model.name), FAST_CUSTOM)
     given = {key: value for key, value in vars(settings).items() if value is not None}
     del given["precision"]
     optimizer = given.get("optimizer", base.optimizer)
@@ -66,8 +51,7 @@ def protocol_of(settings: Settings, model: ModelSpec) -> Protocol:
         given = {"lr": SGD_LR, "momentum": SGD_MOMENTUM} | given
     if optimizer == Optimizer.ADAMW:
         given = {"weight_decay": ADAMW_DECAY} | given
-    is_cycle = given.get("schedule", base.schedule) == Schedule.ONE_CYCLE
-    if is_cycle and not base.warmup:
+    if given.get("schedule", base.schedule) == Schedule.ONE_CYCLE and not base.warmup:
         given = {"warmup": ONE_CYCLE_WARMUP} | given
     protocol = replace(base, **given)
     if protocol.nesterov and not protocol.momentum:
@@ -81,14 +65,10 @@ def settings_of(protocol: Protocol, model: ModelSpec) -> dict[str, Any]:
     `protocol_of` with these settings returns `protocol`.
     """
     recipe = protocol_of(Settings(protocol.recipe), model)
-    chosen: dict[str, Any] = {
-        "lr": protocol.lr,
-        "optimizer": protocol.optimizer,
-        "schedule": protocol.schedule,
-    }
+    chosen = {key: getattr(protocol, key) for key in ("lr", "optimizer", "schedule")}
     usual = protocol_of(Settings(protocol.recipe, **chosen), model)
-    usual = replace(usual, **{key: getattr(recipe, key) for key in chosen})
+    usual = replace(usual, recipe=Settings.recipe, **{key: getattr(recipe, key) for key in chosen})
     found = {key: value for key, value in vars(protocol).items() if value != getattr(usual, key)}
     if "optimizer" in found:
         found["lr"] = protocol.lr  # the recipe's is of another optimizer
-    return {"recipe": protocol.recipe} | found if protocol.recipe != Recipe.ARTICLE else found
+    return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +14,13 @@ from mnist_cli.schema.protocol import Precision, Protocol
 from mnist_cli.training import linear_chain
 from mnist_cli.training.device import place
 from mnist_cli.training.examples import Examples, prepare
-from mnist_cli.training.optimizers import Optimizer, make_optimizer
+from mnist_cli.training.optimizers import Optimizer
 
 SAMPLE = 64  # images on which a faster step is tried
 Step = Callable[[Tensor, float | Tensor], Tensor]
 """Takes the indices of a batch, int64 B on the device, and a rate; returns the mean loss."""
 
 
-@dataclass(frozen=True)
 class Training:
     """A network with its optimizer, which the steps change, and `examples` on the same device.
 
@@ -30,63 +29,52 @@ class Training:
     decides the order of the images, their augmentation, and the network's own random numbers.
     """
 
-    model: nn.Module
-    optimizer: Optimizer
-    examples: Examples
-    images: Tensor
-    protocol: Protocol
-    seed: int
-    precision: Precision
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the training."""
-        return self.examples.labels.device
-
-
-def set_up(
-    model: nn.Module, examples: Examples, protocol: Protocol, seed: int, precision: Precision
-) -> Training:
-    """Move `model` to the device of `examples`, and make an optimizer for it."""
-    device = examples.labels.device
-    with running(model, f"the network cannot be moved to {device}"):
-        place(model, device)
-        optimizer = make_optimizer(trainable(model), protocol)
-    images = prepare(examples.images, protocol)
-    if protocol.augment:
-        images = images.clone()
-    return Training(model, optimizer, examples, images, protocol, seed, precision)
+    def __init__(
+        self,
+        model: nn.Module,
+        examples: Examples,
+        protocol: Protocol,
+        seed: int,
+        precision: Precision,
+    ) -> None:
+        """Move `model` to the device of `examples`, and make an optimizer for it."""
+        self.model, self.examples, self.protocol = model, examples, protocol
+        self.seed, self.precision = seed, precision
+        self.device = examples.labels.device
+        self.autocast = (
+            torch.autocast(self.device.type, torch.bfloat16)
+            if precision == Precision.BF16
+            else nullcontext()
+        )
+        with running(model, f"the network cannot be moved to {self.device}"):
+            place(model, self.device)
+            self.optimizer = Optimizer(trainable(model), protocol)
+        self.images = prepare(examples.images, protocol)
+        if protocol.augment:
+            self.images = self.images.clone()
 
 
 def make_step(training: Training) -> Step:
     """One step of `training`: forward, loss, backward, update; without autograd if faster."""
     model, optimizer = training.model, training.optimizer
     images, labels = training.images, training.examples.labels
-    autocast = (
-        torch.autocast(training.device.type, torch.bfloat16)
-        if training.precision == Precision.BF16
-        else nullcontext()
-    )
 
+    def autograd(images: Tensor, labels: Tensor) -> Tensor:
+        with training.autocast:
+            logits = model(images)
+        loss = F.cross_entropy(logits.float(), labels)
+        loss.backward()
+        return loss.detach()
+
+    backward: Callable[[Tensor, Tensor], Tensor] = autograd
     plain_cpu = training.device.type == "cpu" and training.precision == Precision.FP32
     chain = linear_chain.find_chain(model) if plain_cpu else []
     if chain and linear_chain.is_faithful(model, chain, images[:SAMPLE], labels[:SAMPLE]):
-
-        def chain_step(batch: Tensor, rate: float | Tensor) -> Tensor:
-            loss = linear_chain.backward(
-                chain, images.index_select(0, batch), labels.index_select(0, batch)
-            )
-            optimizer.update(rate)
-            return loss
-
-        return chain_step
+        backward = partial(linear_chain.backward, chain)
 
     def step(batch: Tensor, rate: float | Tensor) -> Tensor:
-        with autocast:
-            logits = model(images.index_select(0, batch))
-        loss = F.cross_entropy(logits.float(), labels.index_select(0, batch))
-        loss.backward()
+        loss = backward(images.index_select(0, batch), labels.index_select(0, batch))
         optimizer.update(rate)
-        return loss.detach()
+        return loss
 
     return step

@@ -6,15 +6,16 @@ from torch import Tensor, nn
 from mnist_cli.data import datasets
 from mnist_cli.data.pictures import Image28
 from mnist_cli.errors import UsageError
-from mnist_cli.networks.features import (
+from mnist_cli.networks.tracing import (
     Features,
     Floats,
+    Traced,
     cover,
     find_first_layer,
     list_outputs,
     to_images,
+    trace,
 )
-from mnist_cli.networks.tracing import Traced, trace
 from mnist_cli.schema.datasets import SIDE
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import FeaturesOptions

@@ -30,7 +30,7 @@ from mnist_cli.training.examples import Examples, prepare, to_device
 from mnist_cli.training.loop import fit
 from mnist_cli.training.precision import Choice, choose_precision
 from mnist_cli.training.recipes import settings_of
-from mnist_cli.training.state import Training, set_up
+from mnist_cli.training.state import Training
 from mnist_cli.workflows.shared import choose_data, warn_of_busy_cpus
 
 
@@ -57,7 +57,7 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     examples, test = to_device(dataset.train, device), to_device(dataset.test, device)
     test = replace(test, images=prepare(test.images, options.protocol))
     warn_of_busy_cpus(device.type, torch.get_num_threads(), on_event)
-    training = set_up(model, examples, options.protocol, options.seed, choice.precision)
+    training = Training(model, examples, options.protocol, options.seed, choice.precision)
     if resumed:
         _check_same_images(resumed, dataset.info)
         checkpoint.restore_model(resumed, model)

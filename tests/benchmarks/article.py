@@ -8,6 +8,7 @@ torchvision's layout. Nothing of the engine is used: this process is what it wou
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -16,7 +17,7 @@ from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
 from mnist_cli.networks import registry
-from mnist_cli.networks.importing import factory
+from mnist_cli.networks.building import build
 from mnist_cli.schema.protocol import Protocol
 
 EpochTrainer = Callable[[], float]
@@ -26,7 +27,8 @@ def serve(make: Callable[[MNIST, Callable[[], nn.Module], torch.device], EpochTr
     """Train an epoch for each line read; `make` gets images, what makes a network, and a device."""
     folder, name, device = sys.argv[1:]
     images = MNIST(folder, train=True, transform=ToTensor())
-    train_epoch = make(images, factory(registry.resolve(name)), torch.device(device))
+    network = partial(build, registry.resolve(name), seed=0)
+    train_epoch = make(images, network, torch.device(device))
     print("ready", flush=True)  # noqa: T201
     for _ in sys.stdin:
         print(train_epoch(), flush=True)  # noqa: T201

@@ -37,7 +37,11 @@ LOG = Path(__file__).with_name("tune.log")
 
 def grid(*choices: list[Any]) -> list[Protocol]:
     """Every combination of epochs, batch sizes, peak rates, beta2 and dropout factors."""
-    return [one_cycle(*combination) for combination in product(*choices)]
+    names = ("epochs", "batch_size", "lr", "beta2", "dropout")
+    return [
+        one_cycle(**dict(zip(names, combination, strict=False)))
+        for combination in product(*choices)
+    ]
 
 
 CANDIDATES = {

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from mnist_cli.networks.features import Features, Floats
+from mnist_cli.networks.tracing import Features, Floats
 from mnist_cli.report import features as texts
 from mnist_cli.report.pictures.style import COLOURS, as_label, plain, save_figure
 from mnist_cli.schema.results import FeaturesResult

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console, Group, RenderableType
 
-from mnist_cli.networks.features import Features, Floats
+from mnist_cli.networks.tracing import Features, Floats
 from mnist_cli.report import features as texts
 from mnist_cli.report.pictures.terminal import GAP, draw
 from mnist_cli.schema.results import FeaturesResult
