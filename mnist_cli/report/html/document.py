@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +20,7 @@ from mnist_cli.report.command import repeating
 from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.html import GENERATOR, charts
 from mnist_cli.report.html.wrong_images import wrong_images
-from mnist_cli.report.pictures import diagram
+from mnist_cli.report.pictures.charts import join_widths
 from mnist_cli.report.rows import rows, run_rows
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.results import Stage
@@ -67,12 +68,18 @@ def page(
         undefined=jinja2.StrictUndefined,
     )
     style = templates.get_template("style.css").render()
-    accuracy_axis, strips = charts.accuracy_strips(result)
-    ahead_axis, ahead = charts.verdict_strips(result.verdicts)
     try:
         networks, pairs = wrong_images(result, images)
     except ValueError as error:
         raise MnistCliError(f"cannot draw the errors: {error}") from error
+    with warnings.catch_warnings(action="ignore"):  # of letters that only the browser's fonts have
+        pictures = {
+            "accuracies": charts.accuracy_rows(result),
+            "differences": charts.difference_rows(result),
+            "costs": charts.cost_panels(result),
+            "curves": charts.curve_panels(result),
+            "diagrams": charts.diagrams(stages),
+        }
     return templates.get_template("report.html").render(
         generator=GENERATOR,
         style=style,
@@ -83,17 +90,11 @@ def page(
         rows=rows(result),
         runs=run_rows(result),
         day=day,
-        accuracy_axis=accuracy_axis,
-        strips=strips,
-        ahead_axis=ahead_axis,
-        ahead=ahead,
-        costs=charts.cost_panels(result),
-        curves=charts.curve_panels(result),
+        widths=join_widths(result),
+        **pictures,
         networks=networks,
         pairs=pairs,
         images_missing=images is None,
-        stages=stages,
-        diagram=diagram,
         commands=repeating(result),
         facts={
             **{key.replace("_", " "): value for key, value in asdict(result.environment).items()},
