@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
-from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from mnist_cli.comparison.statistics import pareto
@@ -16,6 +15,7 @@ from mnist_cli.report.pictures.style import (
     accuracy_ends,
     as_label,
     look,
+    number_epochs,
     plain,
     point_label,
     reach,
@@ -209,7 +209,7 @@ def label_points(axes: Axes, points: Sequence[Point]) -> None:
 
 def find_curves(result: CompareResult, figure: str) -> dict[int, list[list[Place]]]:
     """For the position of each network that did not fail: (epoch, figure) of each of its runs."""
-    curves = {}
+    curves: dict[int, list[list[Place]]] = {}
     for position, model in enumerate(result.models):
         histories = [run.history for run in model.runs if run.history and model.figures]
         if histories:
@@ -236,10 +236,10 @@ def draw_curves(axes: Axes, result: CompareResult, figure: str) -> None:
                 **look(position),
                 label=as_label(result.models[position].model) if number == 0 else None,
             )
-    axes.set(xlabel="epoch", ylabel=name_figure(figure, result))
+    axes.set(ylabel=name_figure(figure, result))
     if figure != ACCURACY:
         scale(axes, "y")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    number_epochs(axes)
     plain(axes)
 
 
@@ -252,10 +252,10 @@ def _draw_row(
 ) -> None:
     """Draw a mean with the ends of its bar below the last row, and pale points for the seeds."""
     row = len(axes.containers)
-    places = [row + (number * 0.618 % 1 - 0.5) / 2 for number in range(len(seeds))]
+    places = [row + (number * 0.618 % 1 - 0.5) * 0.4 for number in range(len(seeds))]
     axes.plot(seeds, places, "o", color=look(position)["color"], alpha=0.4, markersize=5)
     mark(axes, position, [(ends[0], row)], xerr=reach(ends))
-    text = axes.text(0, row - 0.35, name, transform=axes.get_yaxis_transform())
+    text = axes.text(0, row - 0.4, name, transform=axes.get_yaxis_transform())
     text.set_in_layout(False)
 
 

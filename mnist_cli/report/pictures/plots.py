@@ -4,13 +4,13 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from mnist_cli.report.pictures import charts
 from mnist_cli.report.pictures.style import (
     COLOURS,
     accuracy_ends,
     as_label,
+    number_epochs,
     plain,
     save_figure,
     scale,
@@ -58,13 +58,13 @@ def plot_training(path: Path, result: TrainResult) -> None:
     ):
         losses.plot(epochs, values, marker=marker, color=colour, label=label)
     losses.legend(frameon=False)
-    losses.set(xlabel="epoch", ylabel="cross-entropy (nats)", ylim=(0, None))
+    losses.set(ylabel="cross-entropy (nats)", ylim=(0, None))
     accuracies.plot(
         epochs, [e.test_accuracy * 100 for e in result.epochs], marker="s", color=COLOURS[1]
     )
-    accuracies.set(xlabel="epoch", ylabel=f"{evaluated_on} accuracy (%)")
+    accuracies.set(ylabel=f"{evaluated_on} accuracy (%)")
     for axes in (losses, accuracies):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        number_epochs(axes)
         plain(axes)
     figure.suptitle(
         as_label(f"{result.model} on {result.dataset.name}, seed {result.seed}"), fontsize="medium"

@@ -110,6 +110,12 @@ def scale(axes: Axes, direction: Literal["x", "y"] = "x") -> None:
     axis.set_major_formatter(lambda tick, _: THOUSANDS(tick) if tick >= 1000 else f"{tick:.6g}")
 
 
+def number_epochs(axes: Axes) -> None:
+    """Make the horizontal axis one of epochs, with whole numbers, also if it has only one."""
+    axes.set(xlabel="epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
 def thin(axes: Axes) -> None:
     """Drop ticks of the horizontal axis whose labels overlap; the figure must have been drawn."""
     kept, end = [], -math.inf
