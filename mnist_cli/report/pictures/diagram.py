@@ -22,7 +22,6 @@ PIXEL, LEAST_SIDE, MOST_SIDE = 2.2, 5, 84
 MOST_DRAWN, SHEET = 16, 1.6  # a sheet is that far from the next one
 CELL = 5
 GAP, LINE, MARGIN = 16, 11, 10
-HEAD = 3 * LINE
 FONT, CHARACTER = 8, 4.9  # the size of the text and the width of a character
 MOST_LINES, MOST_CHARACTERS = 5, 24  # of operations, and of each
 # The colours by what a stage does.
@@ -44,9 +43,10 @@ def draw_diagram(stages: Sequence[Stage], title: str = "") -> Figure:
     for row in _split_rows(stages):
         end, bottom = _draw_row(axes, row, bottom)
         right = max(right, end)
-    width, height = right + 2 * MARGIN, bottom + HEAD + MARGIN
+    head = (3 if title else 1.5) * LINE
+    width, height = right + 2 * MARGIN, bottom + head + MARGIN
     figure.set_size_inches(width / 72, height / 72)
-    axes.set(xlim=(-MARGIN, width - MARGIN), ylim=(height - HEAD, -HEAD))
+    axes.set(xlim=(-MARGIN, width - MARGIN), ylim=(height - head, -head))
     return figure
 
 

@@ -144,8 +144,8 @@ def save_figure(figure: Figure, path: Path, words: str = "") -> None:
 
 
 def embed_figure(figure: Figure) -> str:
-    """The SVG of `figure` as a data URI, with its letters in the fonts of the browser."""
-    with matplotlib.rc_context({"svg.fonttype": "none"}):
+    """The SVG of `figure` as a data URI, without background, in the fonts of the browser."""
+    with matplotlib.rc_context({"svg.fonttype": "none", "savefig.transparent": True}):
         return to_uri(_draw(figure, "svg"), "svg+xml")
 
 
