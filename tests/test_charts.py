@@ -8,44 +8,41 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from mnist_cli.report.html import charts as page_charts
-from mnist_cli.report.html.charts import cost_panels, curve_panels, difference_rows
+from mnist_cli.report.html import charts
+from mnist_cli.report.html.charts import draw_accuracies, draw_differences
 from mnist_cli.report.html.document import page
-from mnist_cli.report.pictures import style
-from mnist_cli.report.pictures.charts import (
-    Point,
-    draw_accuracies,
-    draw_costs,
-    draw_curves,
-    draw_differences,
-    label_points,
-)
-from mnist_cli.schema.comparison import Settling
+from mnist_cli.report.pictures import plots, style
+from mnist_cli.report.pictures.plots import Point, label_points
+from mnist_cli.schema.comparison import CompareResult, Settling
 from tests.made_up import comparison, learned, network
 from tests.test_report_page import LABELS, two
-from tests.test_report_pictures import labelled, points, spans
+from tests.test_report_pictures import labelled, spans
 from tests.test_reports import BAD, GOOD
 
 YES = (True,) * 5
 
 
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The axes of each figure of a page."""
-    kept: list[Any] = []
-
-    def keep(figure: Figure) -> str:
-        kept.extend(figure.axes)
-        return "data:,"
-
-    monkeypatch.setattr(page_charts, "embed_figure", keep)
-    return kept
+def draw(chart: Callable[..., str], *data: Any) -> tuple[Any, str]:
+    figure = Figure(layout="constrained")
+    words = chart(figure, *data)
+    return figure.axes[0] if words else None, words
 
 
-def draw(chart: Callable[..., None], *data: Any) -> Any:
-    axes = Figure(layout="constrained").subplots()
-    chart(axes, *data)
+def draw_axes(chart: Callable[..., str], *data: Any) -> Any:
+    axes, _ = draw(chart, *data)
     return axes
+
+
+def cost_panels(result: CompareResult) -> list[tuple[Any, str]]:
+    """The charts of costs that a page has, and what is said of each."""
+    drawn = [draw(charts.draw_costs, result, cost) for cost in plots.COSTS]
+    return [(axes, words) for axes, words in drawn if words]
+
+
+def curve_panels(result: CompareResult) -> list[tuple[Any, str]]:
+    """The learning curves that a page has, and what is said of each."""
+    drawn = [draw(charts.draw_curves, result, figure) for figure in plots.CURVES]
+    return [(axes, words) for axes, words in drawn if words]
 
 
 def bars(axes: Any) -> list[tuple[float, float, float]]:
@@ -74,33 +71,33 @@ def shown(axes: Any) -> list[str]:
     return [label.get_text() for tick, label in ticks if low <= tick <= high]
 
 
-def test_each_seed_and_each_epoch_is_drawn(drawn: list[Any]) -> None:
+def test_each_seed_and_each_epoch_is_drawn() -> None:
     result = two()
-    good, bad = seeds(draw(draw_accuracies, result))
+    good, bad = seeds(draw_axes(draw_accuracies, result))
     assert list(good) == pytest.approx([98.0, 98.1, 97.9, 98.2, 98.0])
     assert list(bad) == pytest.approx([95.0, 95.2, 94.9, 95.1, 95.0])
-    accuracy, test_loss, train_loss = curve_panels(result)
-    lines = drawn[0].lines
+    (axes, said), (_, said_of_test), (_, said_of_training) = curve_panels(result)
+    lines = axes.lines
     assert [line.get_alpha() for line in lines] == [0.7] * 10 + [None] * 2  # seeds and means
     assert rounded(lines[3]) == [(1, 97.2), (2, 98.2)]
     assert rounded(lines[-1]) == [(1, 94.04), (2, 95.04)]
-    assert [text.get_text() for text in drawn[0].get_legend().get_texts()] == ["good", "bad"]
-    assert accuracy.words == (
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["good", "bad"]
+    assert said == (
         "Test accuracy (%) by epoch, means over the seeds: good from 97.04 to 98.04; "
         "bad from 94.04 to 95.04."
     )
-    assert test_loss.words.endswith("bad from 1.1 to 0.1.")
-    assert train_loss.words.endswith("bad from 1.2 to 0.2.")
+    assert said_of_test.endswith("bad from 1.1 to 0.1.")
+    assert said_of_training.endswith("bad from 1.2 to 0.2.")
     once = replace(
         result.models[0],
         runs=tuple(replace(run, history=run.history[:1]) for run in result.models[0].runs),
     )
-    curve_panels(replace(result, models=(once,)))
-    seed = drawn[3].lines[0]
+    (axes, _), *_ = curve_panels(replace(result, models=(once,)))
+    seed = axes.lines[0]
     assert len(seed.get_xdata()) == 1 and seed.get_marker() == "o"  # a line would not be seen
 
 
-def test_the_front_joins_those_that_no_other_beats_at_their_cost(drawn: list[Any]) -> None:
+def test_the_front_joins_those_that_no_other_beats_at_their_cost() -> None:
     result = comparison(
         network("dear", BAD, (9.0, 8.0, 9.5, 9.0, 9.0), parameters=9000),
         network("good", GOOD, 5.0, parameters=9000),
@@ -108,30 +105,31 @@ def test_the_front_joins_those_that_no_other_beats_at_their_cost(drawn: list[Any
     )
     panels = cost_panels(result)
     costs = ((900, 9000), (900 * 64, 9000 * 64), (1.0, 5.0))
-    for axes, panel, (cheap, dear) in zip(drawn, panels, costs, strict=True):
+    for (axes, said), (cheap, dear) in zip(panels, costs, strict=True):
         [front] = [line for line in axes.lines if line.get_linestyle() == "--"]
         assert rounded(front) == [(cheap, 95.04), (dear, 98.04)]
         assert list(labelled(axes)) == ["dear", "good", "cheap"]
-        assert panel.words.endswith("both more accurate and cheaper than good, cheap.")
-    assert panels[0].words.startswith(
+        assert said.endswith("both more accurate and cheaper than good, cheap.")
+    assert panels[0][1].startswith(
         "Accuracy against parameters. dear: 95.04 ± 0.14 %, 9,000; good: 98.04 ± 0.14 %, 9,000; "
     )
     # The first network's bars: the interval of its accuracy, and the range of its times.
-    assert spans(drawn[2], 0, 0) == [[8.0, 9.5]]
-    [[low, high]] = spans(drawn[2], 0, 1)
+    by_time, _ = panels[2]
+    assert spans(by_time, 0, 0) == [[8.0, 9.5]]
+    [[low, high]] = spans(by_time, 0, 1)
     assert (low + high) / 2 == pytest.approx(95.04) and low < 95.03
     assert cost_panels(comparison(network("alone", GOOD))) == []
 
 
-def test_a_line_joins_the_sizes_of_one_network(drawn: list[Any]) -> None:
+def test_a_line_joins_the_sizes_of_one_network() -> None:
     result = comparison(
         network("cnn", GOOD, 9.0, parameters=5000),
         network("mlp(hidden=9)", GOOD, 2.0, parameters=9000),
         network("mlp", BAD, parameters=4000),
     )
-    cost_panels(result)
     [[line], *others] = [
-        [line for line in axes.lines if line.get_linestyle() == "-"] for axes in drawn
+        [line for line in axes.lines if line.get_linestyle() == "-"]
+        for axes, _ in cost_panels(result)
     ]
     assert line.get_color() == style.look(1)["color"]
     assert rounded(line) == [(4000, 95.04), (9000, 98.04)]
@@ -145,26 +143,26 @@ def test_the_better_one_is_ahead_whichever_comes_first() -> None:
         (network("a", GOOD), network("b", BAD)),
         (network("b", BAD), network("a", GOOD)),
     ):
-        axes = draw(draw_differences, comparison(*models).verdicts)
+        axes = draw_axes(draw_differences, comparison(*models).verdicts)
         [(low, mean, high)] = bars(axes)
         assert 0 < low < mean < high
         assert axes.get_xlabel() == "how far the first is ahead (points)"
         assert [text.get_text() for text in axes.texts] == ["a and b"]
     slow = network("slow", GOOD, (8.0, 8.1, 8.2, 8.0, 8.1), epochs=5, reached=YES)
     quick = network("quick", GOOD, (1.0, 1.1, 1.0, 1.2, 1.1), epochs=2, reached=YES)
-    axes = draw(draw_differences, comparison(slow, quick, target=0.97).verdicts)
+    axes = draw_axes(draw_differences, comparison(slow, quick, target=0.97).verdicts)
     [(low, mean, _)] = bars(axes)
     assert axes.get_xlabel().endswith("(s)") and 0 < low < mean
     later = network("later", GOOD, (8.1, 8.3, 8.2, 8.1, 8.1), epochs=5, reached=YES)
     [(low, mean, high)] = bars(
-        draw(draw_differences, comparison(later, slow, target=0.97).verdicts)
+        draw_axes(draw_differences, comparison(later, slow, target=0.97).verdicts)
     )
     assert low < mean < 0 < high  # not distinguishable: the first took longer
 
 
-def test_a_difference_stands_where_the_sentence_says(drawn: list[Any]) -> None:
+def test_a_difference_stands_where_the_sentence_says() -> None:
     result: Any = comparison(network("b", BAD), network("a", GOOD), network("c", GOOD[::-1]))
-    axes = draw(draw_differences, result.verdicts)
+    axes = draw_axes(draw_differences, result.verdicts)
     assert [pair.better for pair in result.verdicts] == ["a", "c", None]
     first, second, third = (pair.difference.mean * 100 for pair in result.verdicts)
     assert [mean for _, mean, _ in bars(axes)] == pytest.approx([-first, -second, third])
@@ -173,19 +171,19 @@ def test_a_difference_stands_where_the_sentence_says(drawn: list[Any]) -> None:
     assert [text.get_text() for text in axes.texts] == ["a and b", "c and b", "a and c"]
     low, high = axes.get_xlim()
     assert all(low < start and end < high for start, _, end in bars(axes)) and low < 0 < high
-    panel = difference_rows(result)
-    assert panel and panel.words.endswith("how far the first is ahead (points).")
-    assert difference_rows(comparison(network("alone", GOOD))) is None
+    picture = charts.draw_all(result, {})["differences"]
+    assert picture.words.endswith("how far the first is ahead (points).")
+    assert charts.draw_all(comparison(network("alone", GOOD)), {})["differences"] is None
 
 
 def test_the_rows_of_accuracies_end_at_what_is_possible() -> None:
-    axes = draw(draw_accuracies, comparison(network("a", (0.5, 0.99)), seeds=2))
+    axes = draw_axes(draw_accuracies, comparison(network("a", (0.5, 0.99)), seeds=2))
     [(low, _, high)] = bars(axes)
     assert (low, high) == (0, 100)
     assert axes.get_xlabel() == "test accuracy (%)"
     never = network("never", BAD, 3.0, reached=(True,) * 4 + (False,))
     quick = network("a", GOOD, (1, 2, 3, 2, 2), reached=YES)
-    axes = draw(draw_accuracies, comparison(quick, never, target=0.97))
+    axes = draw_axes(draw_accuracies, comparison(quick, never, target=0.97))
     assert axes.get_xlabel() == "training time (s)"
     assert [mean for _, mean, _ in bars(axes)] == [2]
     assert [list(row) for row in seeds(axes)] == [[1, 2, 3, 2, 2]]
@@ -194,7 +192,7 @@ def test_the_rows_of_accuracies_end_at_what_is_possible() -> None:
 
 def test_names_of_rows_stand_above_their_bars_and_apart() -> None:
     rows = [network("name" * 30 + str(place), GOOD) for place in range(9)]
-    axes = draw(draw_accuracies, comparison(*rows))
+    axes = draw_axes(draw_accuracies, comparison(*rows))
     axes.figure.set_size_inches(5, 0.45 * 10.5)
     axes.figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in axes.texts]
@@ -205,41 +203,41 @@ def test_names_of_rows_stand_above_their_bars_and_apart() -> None:
 
 def test_until_settled_bars_are_deviations_and_an_interval_goes_before_one() -> None:
     settled: Any = comparison(network("a", GOOD), network("b", BAD), settling=Settling(10))
-    (_, mean, high), _ = bars(draw(draw_accuracies, settled))
+    (_, mean, high), _ = bars(draw_axes(draw_accuracies, settled))
     deviation = settled.models[0].figures.accuracy_deviation
     assert high - mean == pytest.approx(deviation * 100) != 0
     fixed: Any = comparison(network("a", GOOD), network("b", BAD))
     half = fixed.models[0].figures.test_accuracy.half_width
-    (low, mean, _), _ = bars(draw(draw_accuracies, fixed))
+    (low, mean, _), _ = bars(draw_axes(draw_accuracies, fixed))
     assert mean - low == pytest.approx(half * 100)
     assert half != pytest.approx(fixed.models[0].figures.accuracy_deviation)
-    [[low, high]] = spans(draw(draw_costs, settled, "parameters"), 0, 1)
+    [[low, high]] = spans(cost_panels(settled)[0][0], 0, 1)
     assert high - low == pytest.approx(2 * deviation * 100)
     one = comparison(network("a", GOOD[:1]), seeds=1)
-    assert bars(draw(draw_accuracies, one)) == [(98, 98, 98)]
+    assert bars(draw_axes(draw_accuracies, one)) == [(98, 98, 98)]
 
 
-def test_a_curve_has_the_epochs_that_all_seeds_have(drawn: list[Any]) -> None:
+def test_a_curve_has_the_epochs_that_all_seeds_have() -> None:
     labels = LABELS.astype(int).tolist()
     long, short = (learned(network("a", GOOD[:2]), labels, labels, epochs=n) for n in (3, 2))
     both = replace(long, runs=(long.runs[0], replace(short.runs[0], seed=1)))
-    curve_panels(comparison(both, seeds=2))
-    lines = drawn[0].lines
+    (axes, _), *_ = curve_panels(comparison(both, seeds=2))
+    lines = axes.lines
     assert [len(line.get_xdata()) for line in lines] == [3, 2, 2]
     assert rounded(lines[-1])[0] == pytest.approx((1, (96 + 97) / 2), abs=0.1)
     failed = replace(both, failure="no luck")
     assert curve_panels(comparison(failed, seeds=2)) == []
 
 
-def test_no_front_where_nothing_is_known_to_compare(drawn: list[Any]) -> None:
+def test_no_front_where_nothing_is_known_to_compare() -> None:
     unknown = replace(network("b", BAD), mult_adds=None)
-    cost_panels(comparison(network("a", GOOD), unknown))
-    assert [axes.get_xlabel() for axes in drawn] == ["parameters", "training time (s)"]
+    panels = cost_panels(comparison(network("a", GOOD), unknown))
+    assert [axes.get_xlabel() for axes, _ in panels] == ["parameters", "training time (s)"]
     shared = network("b", BAD, runs_at_once=(2,))
-    cost_panels(comparison(network("a", GOOD), shared))
-    assert [axes.get_xlabel() for axes in drawn[2:]] == ["parameters", "mult-adds"]
-    [_, known, _] = cost_panels(comparison(network("a", GOOD), network("c", GOOD), unknown))
-    assert len(points(drawn[5], 0)) == 1 and "cheaper" not in known.words
+    panels = cost_panels(comparison(network("a", GOOD), shared))
+    assert [axes.get_xlabel() for axes, _ in panels] == ["parameters", "mult-adds"]
+    panels = cost_panels(comparison(network("a", GOOD), network("c", GOOD), unknown))
+    assert ["cheaper" in said for _, said in panels] == [True, False, True]
     rows = (network(name, GOOD, reached=YES) for name in "ab")
     assert cost_panels(comparison(*rows, target=0.9)) == []
 
@@ -248,7 +246,7 @@ def test_no_front_where_nothing_is_known_to_compare(drawn: list[Any]) -> None:
 def test_epochs_are_whole(epochs: int) -> None:
     labels = LABELS.astype(int).tolist()
     row = learned(network("a", GOOD), labels, labels, epochs=epochs)
-    axes = draw(draw_curves, comparison(row), "accuracy (%)")
+    axes, _ = curve_panels(comparison(row))[0]
     assert shown(axes) == [str(epoch + 1) for epoch in range(epochs)]
 
 
@@ -292,7 +290,7 @@ def test_an_axis_is_logarithmic_from_more_than_three_times_on(
 def test_losses_that_differ_little_have_several_ticks() -> None:
     labels = LABELS.astype(int).tolist()
     row = learned(network("a", GOOD, loss=2.1), labels, labels)
-    axes = draw(draw_curves, comparison(row), "loss (nats)")
+    axes, _ = curve_panels(comparison(row))[1]
     axes.figure.draw_without_rendering()
     low, high = axes.get_ylim()
     assert sum(low <= tick <= high for tick in axes.get_yticks()) > 2

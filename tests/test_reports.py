@@ -17,8 +17,8 @@ from mnist_cli.comparison.baseline import add_changes
 from mnist_cli.report import export, latex, layout, phrases
 from mnist_cli.report.comparison_tables import checkpoint_tables, comparison_tables
 from mnist_cli.report.console import json_document
+from mnist_cli.report.html.charts import draw_differences
 from mnist_cli.report.network_tables import evaluation_tables, summary_table, training_table
-from mnist_cli.report.pictures import charts
 from mnist_cli.report.pictures.plots import plot_comparison
 from mnist_cli.report.pictures.terminal import caption, disputed_caption
 from mnist_cli.schema.comparison import (
@@ -326,9 +326,9 @@ def test_a_difference_has_the_sign_of_the_chart_beside_it(
         "b": network("b", (np.array(GOOD) - spread).tolist(), 2.0, epochs=1, reached=(True,) * 5),
     }
     result = comparison(rows[first], rows[second], target=target)
-    axes: Any = Figure().subplots()
-    charts.draw_differences(axes, result.verdicts)
-    [mean] = axes.containers[0].lines[0].get_xdata()
+    figure: Any = Figure()
+    draw_differences(figure, result.verdicts)
+    [mean] = figure.axes[0].containers[0].lines[0].get_xdata()
     [line] = phrases.verdicts(result)[1:]
     # By accuracy and by time, a is ahead.
     assert (mean > 0) == (first == "a")

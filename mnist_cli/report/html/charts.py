@@ -1,19 +1,28 @@
-"""The pictures of a page, as data URIs, each with a description in words."""
+"""The charts of a page, as data URIs, each with a description in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mnist_cli.formatting import format_accuracy
-from mnist_cli.report.pictures import charts
+from mnist_cli.report.pictures import plots
 from mnist_cli.report.pictures.diagram import describe, draw_diagram
-from mnist_cli.report.pictures.style import embed_figure, look
-from mnist_cli.schema.comparison import CompareResult
+from mnist_cli.report.pictures.style import (
+    accuracy_ends,
+    as_label,
+    embed_figure,
+    look,
+    plain,
+    point_label,
+    scale,
+)
+from mnist_cli.schema.comparison import CompareResult, Measure, Verdict
 from mnist_cli.schema.results import Stage
 
-WIDTH, ROW, PANEL = 5, 0.45, 3.8  # inches: of all, and the heights of a row and of a panel
+WIDTH, HEIGHT, ROW = 5, 3.8, 0.45  # inches
 
 
 @dataclass(frozen=True)
@@ -24,87 +33,131 @@ class Picture:
     words: str
 
 
-def accuracy_rows(result: CompareResult) -> Picture | None:
-    """The accuracy of each network with its seeds, or with a target the time to it."""
-    figure, axes = _make_axes()
-    charts.draw_accuracies(axes, result)
-    words = (
-        f"{axes.get_xlabel().capitalize()}: a row for each network with a point for each seed, the "
-        "mean and its bar, in figures in the tables below."
-    )
-    return _embed_rows(figure, axes, words)
-
-
-def difference_rows(result: CompareResult) -> Picture | None:
-    """The difference and its interval for each verdict."""
-    figure, axes = _make_axes()
-    charts.draw_differences(axes, result.verdicts)
-    words = f"For each pair above, with its interval: {axes.get_xlabel()}."
-    return _embed_rows(figure, axes, words)
-
-
-def cost_panels(result: CompareResult) -> list[Picture]:
-    """Accuracy against each cost; none with a target, or for one network."""
-    pictures = []
-    for cost in (charts.PARAMETERS, charts.MULT_ADDS, charts.TIME):
-        points = charts.find_points(result, cost)
-        if len(points) < 2 or result.target is not None:
-            continue
-        figure, axes = _make_axes()
-        charts.draw_costs(axes, result, cost)
-        figure.draw_without_rendering()
-        charts.label_points(axes, points)
-        models = result.models
-        places = [
-            f"{models[point.position].model}: {format_accuracy(point.figures.test_accuracy)}, "
-            f"{point.cost[0]:,.4g}"
-            for point in points
-        ]
-        words = f"Accuracy against {cost}. {'; '.join(places)}."
-        if front := charts.find_front(result, points):
-            names = ", ".join(models[place].model for place in sorted(p.position for p in front))
-            words += f" No other network is both more accurate and cheaper than {names}."
-        pictures.append(Picture(embed_figure(figure), words))
-    return pictures
-
-
-def curve_panels(result: CompareResult) -> list[Picture]:
-    """Accuracy and losses by epoch: a curve for each seed, and the mean of each network."""
-    pictures = []
-    for quantity in charts.CURVES:
-        curves = charts.find_curves(result, quantity)
-        if not curves:
-            continue
-        figure, axes = _make_axes()
-        charts.draw_curves(axes, result, quantity)
-        axes.legend(frameon=False)
-        words = []
-        for position, its in curves.items():
-            mean = charts.mean_curve(its)
-            axes.plot(*zip(*mean, strict=True), linewidth=2.5, **look(position))
-            name = result.models[position].model
-            words.append(f"{name} from {mean[0][1]:.4g} to {mean[-1][1]:.4g}")
-        label = axes.get_ylabel().capitalize()
-        said = f"{label} by epoch, means over the seeds: {'; '.join(words)}."
-        pictures.append(Picture(embed_figure(figure), said))
-    return pictures
-
-
-def diagrams(networks: Mapping[str, Sequence[Stage]]) -> dict[str, Picture]:
-    """The diagram of each network."""
+def draw_all(result: CompareResult, stages: Mapping[str, Sequence[Stage]]) -> dict[str, Any]:
+    """The pictures of a page by their names in its template."""
+    costs = (_draw(draw_costs, result, cost) for cost in plots.COSTS)
+    curves = (_draw(draw_curves, result, quantity) for quantity in plots.CURVES)
     return {
-        name: Picture(embed_figure(draw_diagram(stages)), describe(name, stages))
-        for name, stages in networks.items()
+        "accuracies": _draw(draw_accuracies, result),
+        "differences": _draw(draw_differences, result.verdicts),
+        "costs": [picture for picture in costs if picture],
+        "curves": [picture for picture in curves if picture],
+        "diagrams": {
+            name: Picture(embed_figure(draw_diagram(its)), describe(name, its))
+            for name, its in stages.items()
+        },
     }
 
 
-def _make_axes() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, PANEL), layout="constrained")
-    return figure, figure.subplots()
+def _draw(chart: Callable[..., str], *data: Any) -> Picture | None:
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    words = chart(figure, *data)
+    return Picture(embed_figure(figure), words) if words else None
 
 
-def _embed_rows(figure: Figure, axes: Axes, words: str) -> Picture | None:
+# Each draws a chart and returns it in words, which are empty if there is nothing to draw.
+
+
+def draw_accuracies(figure: Figure, result: CompareResult) -> str:
+    """A row for each network that did not fail: each seed, the mean and its bar.
+
+    With a target they are the times to it, of the networks that always reached it.
+    """
+    axes = figure.subplots()
+    for position, model in enumerate(result.models):
+        figures = model.figures
+        if figures and result.target is None:
+            seeds = [run.test_accuracy * 100 for run in model.runs]
+            _draw_row(axes, position, point_label(model), accuracy_ends(figures), seeds)
+        elif figures and figures.train_seconds and model.always_reached_target:
+            mean, half = figures.train_seconds.mean, figures.train_seconds.half_width or 0
+            seeds = [run.train_seconds for run in model.runs]
+            _draw_row(axes, position, point_label(model), (mean, mean - half, mean + half), seeds)
+    accuracy = plots.name_figure(plots.ACCURACY, result)
+    label = plots.TIME if result.target is not None else accuracy
+    _finish_rows(figure, axes, label)
     if not axes.containers:
-        return None
-    figure.set_figheight(ROW * (len(axes.containers) + 1.5))
-    return Picture(embed_figure(figure), words)
+        return ""
+    return (
+        f"{label.capitalize()}: a row for each network with a point for each seed, the mean and "
+        "its bar, in figures in the tables below."
+    )
+
+
+def draw_differences(figure: Figure, verdicts: Sequence[Verdict]) -> str:
+    """A row for each verdict: how far the network that its sentence names first is ahead."""
+    axes = figure.subplots()
+    by_time = any(verdict.measure == Measure.TRAIN_SECONDS for verdict in verdicts)
+    for verdict in verdicts:
+        names = [verdict.first, verdict.second]
+        mean = -verdict.difference.mean if by_time else verdict.difference.mean * 100
+        if verdict.better == verdict.second:
+            names.reverse()
+            mean = -mean
+        half = (verdict.difference.half_width or 0) * (1 if by_time else 100)
+        name = " and ".join(map(as_label, names))
+        _draw_row(axes, 0, name, (mean, mean - half, mean + half))
+    axes.plot((0, 0), (-1, len(verdicts)), color="0.4", linewidth=1)
+    label = f"how far the first is ahead ({'s' if by_time else 'points'})"
+    _finish_rows(figure, axes, label)
+    return f"For each pair of the verdicts, with its interval: {label}." if verdicts else ""
+
+
+def draw_costs(figure: Figure, result: CompareResult, cost: str) -> str:
+    """Accuracy against a cost, as in `--plot`; nothing with a target, or for one network."""
+    points = plots.find_points(result, cost)
+    if len(points) < 2 or result.target is not None:
+        return ""
+    axes = figure.subplots()
+    plots.draw_costs(axes, result, cost)
+    figure.draw_without_rendering()
+    plots.label_points(axes, points)
+    names = [result.models[point.position].model for point in points]
+    places = [
+        f"{name}: {format_accuracy(point.figures.test_accuracy)}, {point.cost[0]:,.4g}"
+        for name, point in zip(names, points, strict=True)
+    ]
+    words = f"Accuracy against {cost}. {'; '.join(places)}."
+    front = plots.find_front(result, points)
+    if front:
+        best = [name for name, point in zip(names, points, strict=True) if point in front]
+        words += f" No other network is both more accurate and cheaper than {', '.join(best)}."
+    return words
+
+
+def draw_curves(figure: Figure, result: CompareResult, quantity: str) -> str:
+    """A quantity by epoch, as in `--plot`, and its mean over the seeds of each network."""
+    axes = figure.subplots()
+    plots.draw_curves(axes, result, quantity)
+    words = []
+    for position, curves in plots.find_curves(result, quantity).items():
+        mean = plots.mean_curve(curves)
+        axes.plot(*zip(*mean, strict=True), linewidth=2.5, **look(position))
+        name = result.models[position].model
+        words.append(f"{name} from {mean[0][1]:.4g} to {mean[-1][1]:.4g}")
+    if not words:
+        return ""
+    axes.legend(frameon=False)
+    label = plots.name_figure(quantity, result).capitalize()
+    return f"{label} by epoch, means over the seeds: {'; '.join(words)}."
+
+
+def _draw_row(
+    axes: Axes, position: int, name: str, ends: plots.Ends, seeds: Sequence[float] = ()
+) -> None:
+    """Draw a mean and its bar below the last row, with a pale point for each seed."""
+    row = len(axes.containers)
+    places = [row + (number * 0.618 % 1 - 0.5) * 0.4 for number in range(len(seeds))]
+    axes.plot(seeds, places, "o", color=look(position)["color"], alpha=0.4, markersize=5)
+    plots.mark(axes, position, [ends[0]], [row], xerr=plots.reach([ends]))
+    text = axes.text(0, row - 0.4, name, transform=axes.get_yaxis_transform())
+    text.set_in_layout(False)
+
+
+def _finish_rows(figure: Figure, axes: Axes, label: str) -> None:
+    rows = len(axes.containers)
+    axes.set(xlabel=label, yticks=[], ylim=(rows - 0.5, -0.9))
+    scale(axes)
+    plain(axes)
+    axes.spines["left"].set_visible(False)
+    figure.set_figheight(ROW * (rows + 1.5))

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import MappingProxyType
 
 import jinja2
 import numpy as np
@@ -20,21 +19,19 @@ from mnist_cli.report.command import repeating
 from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.html import GENERATOR, charts
 from mnist_cli.report.html.wrong_images import wrong_images
-from mnist_cli.report.pictures.charts import join_widths
+from mnist_cli.report.pictures.plots import join_widths
 from mnist_cli.report.rows import rows, run_rows
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.results import Stage
 from mnist_cli.system.files import write
 from mnist_cli.system.streams import visible
 
-NO_STAGES: Mapping[str, Sequence[Stage]] = MappingProxyType({})
-
 
 def write_report(
     path: Path,
     result: CompareResult,
     images: NDArray[np.uint8] | None,
-    stages: Mapping[str, Sequence[Stage]] = NO_STAGES,
+    stages: Mapping[str, Sequence[Stage]] | None = None,
 ) -> None:
     """Write the page of a comparison, as `page` makes it, with the day of its journal's last write.
 
@@ -50,7 +47,7 @@ def page(
     result: CompareResult,
     images: NDArray[np.uint8] | None,
     day: str = "",
-    stages: Mapping[str, Sequence[Stage]] = NO_STAGES,
+    stages: Mapping[str, Sequence[Stage]] | None = None,
 ) -> str:
     """The page of `result`, with the test `images`, uint8 N×28×28, if they are on disk.
 
@@ -73,13 +70,7 @@ def page(
     except ValueError as error:
         raise MnistCliError(f"cannot draw the errors: {error}") from error
     with warnings.catch_warnings(action="ignore"):  # of letters that only the browser's fonts have
-        pictures = {
-            "accuracies": charts.accuracy_rows(result),
-            "differences": charts.difference_rows(result),
-            "costs": charts.cost_panels(result),
-            "curves": charts.curve_panels(result),
-            "diagrams": charts.diagrams(stages),
-        }
+        pictures = charts.draw_all(result, stages or {})
     return templates.get_template("report.html").render(
         generator=GENERATOR,
         style=style,

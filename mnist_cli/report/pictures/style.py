@@ -88,12 +88,6 @@ def accuracy_ends(figures: Aggregate) -> tuple[float, float, float]:
     return mean * 100, max(mean - half, 0) * 100, min(mean + half, 1) * 100
 
 
-def reach(ends: tuple[float, float, float]) -> list[list[float]]:
-    """How far a bar reaches to both sides of its mark, from the mark and the ends of the bar."""
-    mark, low, high = ends
-    return [[mark - low], [high - mark]]
-
-
 def scale(axes: Axes, direction: Literal["x", "y"] = "x") -> None:
     """Give an axis round ticks, and make it logarithmic if its values differ much.
 
