@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -73,7 +74,7 @@ def draw_accuracies(figure: Figure, result: CompareResult) -> str:
             mean, half = figures.train_seconds.mean, figures.train_seconds.half_width or 0
             seeds = [run.train_seconds for run in model.runs]
             _draw_row(axes, position, point_label(model), (mean, mean - half, mean + half), seeds)
-    accuracy = plots.name_figure(plots.ACCURACY, result)
+    accuracy = plots.name_quantity(plots.ACCURACY, result)
     label = plots.TIME if result.target is not None else accuracy
     _finish_rows(figure, axes, label)
     if not axes.containers:
@@ -131,14 +132,15 @@ def draw_curves(figure: Figure, result: CompareResult, quantity: str) -> str:
     plots.draw_curves(axes, result, quantity)
     words = []
     for position, curves in plots.find_curves(result, quantity).items():
-        mean = plots.mean_curve(curves)
+        # Over the epochs that all seeds have, because a run may end early at a target.
+        mean = [(same[0][0], fmean(y for _, y in same)) for same in zip(*curves, strict=False)]
         axes.plot(*zip(*mean, strict=True), linewidth=2.5, **look(position))
         name = result.models[position].model
         words.append(f"{name} from {mean[0][1]:.4g} to {mean[-1][1]:.4g}")
     if not words:
         return ""
     axes.legend(frameon=False)
-    label = plots.name_figure(quantity, result).capitalize()
+    label = plots.name_quantity(quantity, result).capitalize()
     return f"{label} by epoch, means over the seeds: {'; '.join(words)}."
 
 

@@ -5,7 +5,6 @@ Sheets are to scale. The bar of a longer vector is longer, but not in proportion
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,7 @@ GAP, LINE, MARGIN = 16, 11, 10
 FONT, CHARACTER = 8, 4.9  # the size of the text and the width of a character
 MOST_LINES, MOST_CHARACTERS = 5, 24  # of operations, and of each
 # The colours by what a stage does.
-FILLS = {"input": "#999999", "kernel": COLOURS[0], "pool": COLOURS[4], "weights": COLOURS[2]}
-FILLS["other"] = FILLS["input"]
+FILLS = {"kernel": COLOURS[0], "pool": COLOURS[4], "weights": COLOURS[2], "other": "#999999"}
 LEGEND = f"A sheet is a channel, a cell a unit; {MOST_DRAWN} at most are drawn one by one."
 
 Place = tuple[float, float]
@@ -40,7 +38,7 @@ def draw_diagram(stages: Sequence[Stage], title: str = "") -> Figure:
     axes.text(0, -1.6 * LINE, title, fontsize=11)
     axes.text(0, -0.4 * LINE, LEGEND, fontsize=FONT, color="0.35")
     right, bottom = float(LEAST_WIDTH), 0.0
-    for row in _split_rows(stages):
+    for row in _split_rows([_Volume(stage) for stage in stages]):
         end, bottom = _draw_row(axes, row, bottom)
         right = max(right, end)
     head = (3 if title else 1.5) * LINE
@@ -65,68 +63,51 @@ def describe(name: str, stages: Sequence[Stage]) -> str:
     return f"{'; '.join(parts)}."
 
 
-def _draw_row(axes: Axes, row: Sequence[Stage], top: float) -> Place:
-    """Draw stages side by side below `top`; returns where they end on the right and below."""
-    volumes = [_Volume.of(stage) for stage in row]
-    tallest = max(volume.height for volume in volumes)
+def _draw_row(axes: Axes, row: Sequence["_Volume"], top: float) -> Place:
+    """Draw volumes side by side below `top`; returns where they end on the right and below."""
+    tallest = max(volume.height for volume in row)
     middle = top + tallest / 2 + LINE
     baseline = middle + tallest / 2 + 1.5 * LINE
     x, previous = 0.0, None
-    for volume in volumes:
-        column = _column_width(volume.stage)
-        volume.x = x + (column - volume.width) / 2
+    for volume in row:
+        volume.x = x + (volume.column - volume.width) / 2
         volume.y = middle - volume.height / 2
         if previous:
             previous.join(axes, volume)
         volume.draw(axes)
-        for number, (text, style) in enumerate(_texts(volume.stage)):
+        for number, (text, style) in enumerate(volume.texts):
             place = volume.x + volume.width / 2, baseline + number * LINE
-            style |= {"fontsize": FONT, "ha": "center", "zorder": 4}
-            axes.text(*place, text, parse_math=False, **style)
-        previous, x = volume, x + column + GAP
-    return x - GAP, baseline + max(len(_texts(stage)) for stage in row) * LINE
+            axes.text(*place, text, parse_math=False, fontsize=FONT, ha="center", zorder=4, **style)
+        previous, x = volume, x + volume.column + GAP
+    return x - GAP, baseline + max(len(volume.texts) for volume in row) * LINE
 
 
-@dataclass
 class _Volume:
     """A stage as a stack of sheets, or as a column of cells if its output is a vector."""
 
-    stage: Stage
-    side: tuple[float, float]  # width and height of a sheet or cell
-    sheets: int
-    cells: int
-    x: float = 0
-    y: float = 0
-
-    @classmethod
-    def of(cls, stage: Stage) -> "_Volume":
+    def __init__(self, stage: Stage) -> None:
         size = stage.output_size
-        if len(size) < 2:
-            units = math.prod(size)
-            if units <= MOST_DRAWN:
-                return cls(stage, (CELL, CELL), 1, units)
-            length = MOST_DRAWN * CELL * (1 + math.log2(units / MOST_DRAWN) / 12)
-            return cls(stage, (CELL, length), 1, 1)
-        height, width = (min(max(n * PIXEL, LEAST_SIDE), MOST_SIDE) for n in size[-2:])
-        return cls(stage, (width, height), min(math.prod(size[:-2]), MOST_DRAWN), 1)
-
-    @property
-    def depth(self) -> float:
-        return (self.sheets - 1) * SHEET
-
-    @property
-    def width(self) -> float:
-        return self.side[0] + self.depth
-
-    @property
-    def height(self) -> float:
-        return self.side[1] * self.cells + self.depth
+        self.stage, self.texts = stage, _texts(stage)
+        self.x = self.y = 0.0
+        self.sheets = self.cells = 1
+        self.side: Place  # width and height of a sheet or cell
+        if len(size) > 1:
+            height, width = (min(max(n * PIXEL, LEAST_SIDE), MOST_SIDE) for n in size[-2:])
+            self.side = width, height
+            self.sheets = min(math.prod(size[:-2]), MOST_DRAWN)
+        elif (units := math.prod(size)) <= MOST_DRAWN:
+            self.side = CELL, CELL
+            self.cells = units
+        else:
+            self.side = CELL, MOST_DRAWN * CELL * (1 + math.log2(units / MOST_DRAWN) / 12)
+        self.depth = (self.sheets - 1) * SHEET
+        self.width = self.side[0] + self.depth
+        self.height = self.side[1] * self.cells + self.depth
+        self.column = max(self.width, *(len(text) * CHARACTER for text, _ in self.texts))
 
     @property
     def kind(self) -> str:
         stage = self.stage
-        if stage.operations[0] == "input":
-            return "input"
         trained = stage.parameters > 0 or stage.reuses_weights
         if stage.kernel_size and trained:
             return "kernel"
@@ -175,18 +156,14 @@ def _draw_box(axes: Axes, place: Place, side: Place, **style: Any) -> None:
     axes.add_patch(Rectangle(place, *side, **{"linewidth": 0.6, "zorder": order, **style}))
 
 
-def _split_rows(stages: Sequence[Stage]) -> Iterator[list[Stage]]:
-    row: list[Stage] = []
-    for stage in stages:
-        if row and sum(_column_width(each) + GAP for each in (*row, stage)) - GAP > MOST_WIDTH:
+def _split_rows(volumes: Sequence[_Volume]) -> Iterator[list[_Volume]]:
+    row: list[_Volume] = []
+    for volume in volumes:
+        if row and sum(each.column + GAP for each in (*row, volume)) - GAP > MOST_WIDTH:
             yield row
             row = []
-        row.append(stage)
+        row.append(volume)
     yield row
-
-
-def _column_width(stage: Stage) -> float:
-    return max(_Volume.of(stage).width, *(len(t) * CHARACTER for t, _ in _texts(stage)))
 
 
 def _texts(stage: Stage) -> list[tuple[str, dict[str, Any]]]:

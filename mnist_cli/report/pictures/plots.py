@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
@@ -138,7 +137,7 @@ def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
         points.sort(key=lambda point: point[0])
         _draw_line(accuracies, position, network, [(x, accuracy_ends(f)) for x, f in points])
         _draw_line(times, position, network, [(x, f.times) for x, f in points if f.times])
-    accuracies.set(ylabel=name_figure(ACCURACY, result))
+    accuracies.set(ylabel=name_quantity(ACCURACY, result))
     times.set(ylabel=TIME)
     values = sorted({value for points in networks.values() for value, _ in points})
     for axes in (accuracies, times):
@@ -175,9 +174,9 @@ def _with_curves(result: CompareResult) -> tuple[Figure, tuple[Axes, Axes]]:
     return figure, (left, right)
 
 
-def name_figure(figure: str, result: CompareResult) -> str:
-    """A figure with the images it is about: `test accuracy (%)`, `validation loss (nats)`."""
-    return figure if figure == TRAINING_LOSS else f"{result.dataset.evaluated_on} {figure}"
+def name_quantity(quantity: str, result: CompareResult) -> str:
+    """A quantity with the images it is about: `test accuracy (%)`, `validation loss (nats)`."""
+    return quantity if quantity == TRAINING_LOSS else f"{result.dataset.evaluated_on} {quantity}"
 
 
 def find_points(result: CompareResult, cost: str) -> list[Point]:
@@ -253,7 +252,7 @@ def draw_costs(axes: Axes, result: CompareResult, cost: str) -> None:
     plain(axes)
     if len(front) > 1:
         axes.legend(frameon=False, loc="lower right")
-    axes.set(xlabel=cost, ylabel=name_figure(ACCURACY, result))
+    axes.set(xlabel=cost, ylabel=name_quantity(ACCURACY, result))
 
 
 def mark(axes: Axes, position: int, x: Sequence[float], y: Sequence[float], **options: Any) -> None:
@@ -288,26 +287,20 @@ def label_points(axes: Axes, points: Sequence[Point]) -> None:
         taken.append(label.get_window_extent())
 
 
-def find_curves(result: CompareResult, figure: str) -> dict[int, list[list[Place]]]:
-    """For the position of each network that did not fail: (epoch, figure) of each of its runs."""
+def find_curves(result: CompareResult, quantity: str) -> dict[int, list[list[Place]]]:
+    """For the position of each network that did not fail: (epoch, quantity) of each of its runs."""
+    value = CURVES[quantity]
     curves: dict[int, list[list[Place]]] = {}
     for position, model in enumerate(result.models):
         histories = [run.history for run in model.runs if run.history and model.figures]
         if histories:
-            curves[position] = [
-                [(epoch.epoch, CURVES[figure](epoch)) for epoch in history] for history in histories
-            ]
+            curves[position] = [[(e.epoch, value(e)) for e in history] for history in histories]
     return curves
 
 
-def mean_curve(curves: Sequence[Sequence[Place]]) -> list[Place]:
-    """The mean over the epochs that all curves have: a run may end early at a target."""
-    return [(same[0][0], fmean(y for _, y in same)) for same in zip(*curves, strict=False)]
-
-
-def draw_curves(axes: Axes, result: CompareResult, figure: str) -> None:
-    """A figure by epoch, with a curve for each run."""
-    for position, curves in find_curves(result, figure).items():
+def draw_curves(axes: Axes, result: CompareResult, quantity: str) -> None:
+    """A quantity by epoch, with a curve for each run."""
+    for position, curves in find_curves(result, quantity).items():
         for number, curve in enumerate(curves):
             axes.plot(
                 *zip(*curve, strict=True),
@@ -317,8 +310,8 @@ def draw_curves(axes: Axes, result: CompareResult, figure: str) -> None:
                 **look(position),
                 label=as_label(result.models[position].model) if number == 0 else None,
             )
-    axes.set(ylabel=name_figure(figure, result))
-    if figure != ACCURACY:
+    axes.set(ylabel=name_quantity(quantity, result))
+    if quantity != ACCURACY:
         scale(axes, "y")
     number_epochs(axes)
     plain(axes)
