@@ -23,7 +23,7 @@ YES = (True,) * 5
 
 
 def draw(chart: Callable[..., str], *data: Any) -> tuple[Any, str]:
-    figure = Figure(layout="constrained")
+    figure = Figure(figsize=(charts.WIDTH, charts.HEIGHT), layout="constrained")
     words = chart(figure, *data)
     return figure.axes[0] if words else None, words
 
@@ -320,3 +320,20 @@ def test_labels_of_points_do_not_cover_each_other() -> None:
     boxes = [label.get_window_extent() for label in axes.texts]
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
+
+
+def test_labels_of_eight_sizes_on_a_page_cover_no_other_label() -> None:
+    places = (
+        *(("mlp(hidden=8)", 91.67, 408_960), ("mlp", 95.63, 1_628_800)),
+        *(("mlp(hidden=128)", 97.39, 6_513_280), ("mlp(hidden=512)", 97.92, 26_051_200)),
+        *(("tinycnn", 97.71, 5_970_000), ("cnn(channels=4)", 97.84, 6_550_000)),
+        *(("cnn", 98.53, 20_290_000), ("cnn(channels=16)", 98.66, 69_470_000)),
+    )
+    rows = [
+        replace(network(name, (mean / 100,) * 5), mult_adds=count) for name, mean, count in places
+    ]
+    [axes] = [
+        axes for axes, _ in cost_panels(comparison(*rows)) if axes.get_xlabel() == "mult-adds"
+    ]
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert [box.count_overlaps(boxes) for box in boxes] == [1] * 8  # each its own

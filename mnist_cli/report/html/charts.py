@@ -113,16 +113,16 @@ def draw_costs(figure: Figure, result: CompareResult, cost: str) -> str:
     plots.draw_costs(axes, result, cost)
     figure.draw_without_rendering()
     plots.label_points(axes, points)
-    names = [result.models[point.position].model for point in points]
+    models = result.models
     places = [
-        f"{name}: {format_accuracy(point.figures.test_accuracy)}, {point.cost[0]:,.4g}"
-        for name, point in zip(names, points, strict=True)
+        f"{models[point.position].model}: {format_accuracy(point.figures.test_accuracy)}, "
+        f"{point.cost[0]:,.4g}"
+        for point in points
     ]
     words = f"Accuracy against {cost}. {'; '.join(places)}."
-    front = plots.find_front(result, points)
-    if front:
-        best = [name for name, point in zip(names, points, strict=True) if point in front]
-        words += f" No other network is both more accurate and cheaper than {', '.join(best)}."
+    if front := plots.find_front(result, points):
+        best = ", ".join(models[point.position].model for point in points if point in front)
+        words += f" No other network is both more accurate and cheaper than {best}."
     return words
 
 

@@ -40,7 +40,7 @@ CURVES: dict[str, Callable[[EpochResult], float]] = {
     TRAINING_LOSS: lambda epoch: epoch.train_loss,
 }
 # Possible offsets of a label from its point, in points to the right and up, the best first.
-OFFSETS: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
+NEAR: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
     (8, -12, "left"),
     (-8, 6, "right"),
     (8, 6, "left"),
@@ -48,6 +48,7 @@ OFFSETS: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
     (0, 10, "center"),
     (0, -20, "center"),
 )
+OFFSETS = [*NEAR, *((right, up + (18 if up > 0 else -18), side) for right, up, side in NEAR)]
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def plot_comparison(path: Path, result: CompareResult) -> None:
     each run. Raises MnistCliError if the file cannot be written.
     """
     if setting := varied_number(result):
-        plot_setting(path, result, setting)
+        _plot_setting(path, result, setting)
         return
     figure, (by_size, by_time) = _with_curves(result)
     by_time.sharey(by_size)
@@ -125,8 +126,8 @@ def varied_number(result: CompareResult) -> str | None:
     return key if len(numbers) > 1 else None
 
 
-def plot_setting(path: Path, result: CompareResult, setting: str) -> None:
-    """Plot each network over a setting, else as `plot_comparison`; raises MnistCliError as it."""
+def _plot_setting(path: Path, result: CompareResult, setting: str) -> None:
+    """Plot accuracy and time of each network over a setting."""
     networks: dict[str, list[tuple[float, Aggregate]]] = {}
     for model in result.models:
         if model.figures:
