@@ -556,31 +556,18 @@ def test_baselines_that_do_not_fit(run_cli: RunCli) -> None:
 
 
 def test_a_plotted_interval_stays_within_what_is_possible() -> None:
-    from mnist_cli.report.pictures.style import accuracy_bar
+    from mnist_cli.report.pictures.style import accuracy_ends
 
     [low, high] = comparison(network("a", (0.02, 0.03)), network("b", (0.99, 0.98))).models
     assert low.figures is not None
     assert high.figures is not None
-    assert accuracy_bar(low.figures)[0] == [pytest.approx(2.5)]
-    assert accuracy_bar(high.figures)[1] == [pytest.approx(1.5)]
-    assert accuracy_bar(high.figures)[0] == [pytest.approx(12.706 * 0.5, rel=1e-4)]
-
-
-def test_labels_of_a_plot_do_not_cover_each_other() -> None:
-    from matplotlib.figure import Figure
-
-    from mnist_cli.report.pictures.plots import _draw_labels
-
-    figure = Figure(layout="constrained")
-    axes = figure.subplots()
-    points = [("first", 1.0, 0.9), ("second", 1.01, 0.901), ("a long name", 2.0, 0.95)]
-    for _, cost, accuracy in points:
-        axes.errorbar(cost, accuracy * 100, yerr=0.2, marker="o")
-    figure.draw_without_rendering()
-    _draw_labels(axes, points)
-    boxes = [label.get_window_extent() for label in axes.texts]
-    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
-    assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
+    mean, least, _ = accuracy_ends(low.figures)
+    assert least == 0
+    assert mean == pytest.approx(2.5)
+    mean, least, most = accuracy_ends(high.figures)
+    assert most == 100
+    assert most - mean == pytest.approx(1.5)
+    assert mean - least == pytest.approx(12.706 * 0.5, rel=1e-4)
 
 
 def test_a_plot_has_every_network(run_cli: RunCli) -> None:

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from mnist_cli.errors import MnistCliError
 from mnist_cli.report.pictures import grid, plots, style, terminal
+from mnist_cli.report.pictures.plots import join_widths
 from mnist_cli.report.pictures.style import save_figure
-from mnist_cli.report.pictures.widths import join_widths
 from mnist_cli.schema.comparison import ModelRuns
 from tests.made_up import comparison, learned, network
 from tests.test_reports import BAD, GOOD, TRAINED

@@ -5,16 +5,18 @@ import io
 import json
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console, RenderableType
 from rich.table import Table
 
 from mnist_cli.report import export, layout, phrases
 from mnist_cli.report.comparison_tables import checkpoint_tables, comparison_tables
 from mnist_cli.report.console import json_document
-from mnist_cli.report.html import charts
+from mnist_cli.report.html.charts import draw_differences
 from mnist_cli.report.network_tables import evaluation_tables, summary_table, training_table
 from mnist_cli.report.pictures.plots import plot_comparison
 from mnist_cli.report.pictures.terminal import caption, disputed_caption
@@ -321,11 +323,13 @@ def test_a_difference_has_the_sign_of_the_chart_beside_it(
         "b": network("b", (np.array(GOOD) - spread).tolist(), 2.0, epochs=1, reached=(True,) * 5),
     }
     result = comparison(rows[first], rows[second], target=target)
-    _, [strip] = charts.verdict_strips(result.verdicts)
+    figure: Any = Figure()
+    draw_differences(figure, result.verdicts)
+    [mean] = figure.axes[0].containers[0].lines[0].get_xdata()
     [line] = phrases.verdicts(result)[1:]
     # By accuracy and by time, a is ahead.
-    assert (strip.mean > 0) == (first == "a")
-    amount = f"{strip.mean:+.2f}" if target is None else f"{strip.mean:+.3f}"
+    assert (mean > 0) == (first == "a")
+    amount = f"{mean:+.2f}" if target is None else f"{mean:+.3f}"
     names = f"{first} - {second}" if target is None else f"{second} - {first}"
     assert f"{first} and {second} are not distinguishable with n = 5 ({names}: {amount} ± " in line
 

@@ -1,194 +1,165 @@
-"""The charts of a report as values and axes. The page draws them in percent of its width."""
+"""The charts of a page, as data URIs, each with a description in words."""
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
-from typing import Literal
+from typing import Any
 
-from mnist_cli.comparison.statistics import pareto
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from mnist_cli.formatting import format_percent
-from mnist_cli.report.pictures.style import accuracy_ends, is_logarithmic, tick_locator, tick_text
-from mnist_cli.report.pictures.widths import join_widths
+from mnist_cli.report.pictures import plots
+from mnist_cli.report.pictures.diagram import describe, draw_diagram
+from mnist_cli.report.pictures.style import (
+    accuracy_ends,
+    as_label,
+    embed_figure,
+    look,
+    plain,
+    point_label,
+    scale,
+)
 from mnist_cli.schema.comparison import CompareResult, Measure, Verdict
-from mnist_cli.schema.results import EpochResult
+from mnist_cli.schema.results import Stage
 
-ACCURACY, TIME = "accuracy (%)", "training time (s)"
-LOSS = "loss"
-CURVES: dict[str, Callable[[EpochResult], float]] = {
-    ACCURACY: lambda epoch: epoch.test_accuracy * 100,
-    LOSS: lambda epoch: epoch.test_loss,
-    "training loss": lambda epoch: epoch.train_loss,
-}
-MARGIN = 0.07  # of an axis, at both of its ends
-
-Place = tuple[float, float]
+WIDTH, HEIGHT, ROW = 5, 3.8, 0.45  # inches
 
 
 @dataclass(frozen=True)
-class Axis:
-    """A scale from `low` to `high`, logarithmic or not; ticks are (percent, text)."""
+class Picture:
+    """A data URI, and what it shows."""
 
-    label: str
-    low: float
-    high: float
-    logarithmic: bool
-    ticks: tuple[tuple[float, str], ...] = ()
-
-    def at(self, value: float) -> float:
-        """Where `value` lies between the ends, in percent."""
-        ends = self.low, self.high
-        low, high, here = map(math.log10, (*ends, value)) if self.logarithmic else (*ends, value)
-        return round(100 * (here - low) / (high - low), 2)
-
-
-@dataclass(frozen=True)
-class Strip:
-    """A row of a chart: a mean, its interval, and the values of all seeds."""
-
-    mean: float
-    low: float
-    high: float
-    seeds: Sequence[float] = ()
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line through points: a seed's, a network's mean or sizes, or the Pareto front."""
-
-    kind: Literal["seed", "mean", "sizes", "front"]
-    network: int
-    places: Sequence[Place]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A chart with two axes, a description in words, and error bars."""
-
-    x: Axis
-    y: Axis
+    source: str
     words: str
-    lines: Sequence[Line]
-    bars: Sequence[tuple[Place, Place]] = ()
 
 
-def axis(label: str, values: Iterable[float], *, whole: bool = False) -> Axis:
-    """An axis for all `values`, logarithmic if they differ much, with round ticks."""
-    known = [value for value in values if math.isfinite(value)]
-    least, most = min(known, default=0.0), max(known, default=1.0)
-    logarithmic = is_logarithmic(least, most) and not whole
-    if logarithmic:
-        factor = (most / least) ** MARGIN
-        low, high = least / factor, most * factor
-    else:
-        room = (most - least) * MARGIN or 0.5
-        low, high = least - room, most + room
-    ticks = tick_locator(least, most, whole=whole).tick_values(low, high)
-    bare = Axis(label, low, high, logarithmic)
-    inside = [tick for tick in ticks if low <= tick <= high and (not whole or tick % 1 == 0)]
-    return replace(bare, ticks=tuple((bare.at(tick), tick_text(tick)) for tick in inside))
+def draw_all(result: CompareResult, stages: Mapping[str, Sequence[Stage]]) -> dict[str, Any]:
+    """The pictures of a page by their names in its template."""
+    costs = (_draw(draw_costs, result, cost) for cost in plots.COSTS)
+    curves = (_draw(draw_curves, result, quantity) for quantity in plots.CURVES)
+    return {
+        "accuracies": _draw(draw_accuracies, result),
+        "differences": _draw(draw_differences, result.verdicts),
+        "costs": [picture for picture in costs if picture],
+        "curves": [picture for picture in curves if picture],
+        "diagrams": {
+            name: Picture(embed_figure(draw_diagram(its)), describe(name, its))
+            for name, its in stages.items()
+        },
+    }
 
 
-def accuracy_strips(result: CompareResult) -> tuple[Axis, dict[str, Strip]]:
-    """For each network that did not fail: the accuracy, or with a target the time to it."""
-    by_time = result.target is not None
-    strips = {}
-    for model in result.models:
+def _draw(chart: Callable[..., str], *data: Any) -> Picture | None:
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    words = chart(figure, *data)
+    return Picture(embed_figure(figure), words) if words else None
+
+
+# Each draws a chart and returns it in words, which are empty if there is nothing to draw.
+
+
+def draw_accuracies(figure: Figure, result: CompareResult) -> str:
+    """A row for each network that did not fail: each seed, the mean and its bar.
+
+    With a target they are the times to it, of the networks that always reached it.
+    """
+    axes = figure.subplots()
+    for position, model in enumerate(result.models):
         figures = model.figures
-        if not figures:
-            continue
-        if not by_time:
-            accuracies = [run.test_accuracy * 100 for run in model.runs]
-            strips[model.model] = Strip(*accuracy_ends(figures), accuracies)
-        elif figures.train_seconds and model.always_reached_target:
-            seconds = [run.train_seconds for run in model.runs]
+        if figures and result.target is None:
+            seeds = [run.test_accuracy * 100 for run in model.runs]
+            _draw_row(axes, position, point_label(model), accuracy_ends(figures), seeds)
+        elif figures and figures.train_seconds and model.always_reached_target:
             mean, half = figures.train_seconds.mean, figures.train_seconds.half_width or 0
-            strips[model.model] = Strip(mean, mean - half, mean + half, seconds)
-    seen = [value for strip in strips.values() for value in (strip.low, strip.high, *strip.seeds)]
-    return axis(TIME if by_time else _name(ACCURACY, result), seen), strips
+            seeds = [run.train_seconds for run in model.runs]
+            _draw_row(axes, position, point_label(model), (mean, mean - half, mean + half), seeds)
+    accuracy = plots.name_quantity(plots.ACCURACY, result)
+    label = plots.TIME if result.target is not None else accuracy
+    _finish_rows(figure, axes, label)
+    if not axes.containers:
+        return ""
+    return (
+        f"{label.capitalize()}: a row for each network with a point for each seed, the mean and "
+        "its bar, in figures in the tables below."
+    )
 
 
-def _name(figure: str, result: CompareResult) -> str:
-    """A figure with the images it is about: `test accuracy (%)`, `validation loss`."""
-    is_evaluated = figure in {ACCURACY, LOSS}
-    return f"{result.dataset.evaluated_on} {figure}" if is_evaluated else figure
-
-
-def verdict_strips(verdicts: Sequence[Verdict]) -> tuple[Axis, list[Strip]]:
-    """For each verdict, how far the network that it names first is ahead, in points or seconds."""
+def draw_differences(figure: Figure, verdicts: Sequence[Verdict]) -> str:
+    """A row for each verdict: how far the network that its sentence names first is ahead."""
+    axes = figure.subplots()
     by_time = any(verdict.measure == Measure.TRAIN_SECONDS for verdict in verdicts)
-    strips = []
     for verdict in verdicts:
+        names = [verdict.first, verdict.second]
         mean = -verdict.difference.mean if by_time else verdict.difference.mean * 100
-        mean = abs(mean) if verdict.better else mean  # the sentence names the better one first
+        if verdict.better == verdict.second:
+            names.reverse()
+            mean = -mean
         half = (verdict.difference.half_width or 0) * (1 if by_time else 100)
-        strips.append(Strip(mean, mean - half, mean + half))
+        name = " and ".join(map(as_label, names))
+        _draw_row(axes, 0, name, (mean, mean - half, mean + half))
+    axes.plot((0, 0), (-1, len(verdicts)), color="0.4", linewidth=1)
     label = f"how far the first is ahead ({'s' if by_time else 'points'})"
-    return axis(label, [0, *(end for strip in strips for end in (strip.low, strip.high))]), strips
+    _finish_rows(figure, axes, label)
+    return f"For each pair of the verdicts, with its interval: {label}." if verdicts else ""
 
 
-def cost_panels(result: CompareResult) -> list[Panel]:
-    """Accuracy against each cost, with the Pareto front; none with a target, or for one network."""
-    panels = []
-    for label in ("parameters", "mult-adds", TIME):
-        lines, bars, words, points = [], [], [], []
-        for place, model in enumerate(result.models):
-            figures = model.figures
-            if not figures or result.target is not None:
-                continue
-            size = model.total_parameters if label == "parameters" else model.mult_adds
-            known = figures.times if label == TIME else size and (size, size, size)
-            if not known:
-                continue
-            cost, least, most = map(float, known)
-            mean, low, high = accuracy_ends(figures)
-            lines.append(Line("mean", place, [(cost, mean)]))
-            bars += [((cost, low), (cost, high)), ((least, mean), (most, mean))]
-            words.append(f"{model.model}: {format_percent(figures.test_accuracy)}, {cost:,.4g}")
-            points.append((mean, cost))
-        if len(lines) > 1:
-            best = [line for line, is_best in zip(lines, pareto(points), strict=True) if is_best]
-            names = ", ".join(result.models[line.network].model for line in best)
-            front = Line("front", 0, sorted(line.places[0] for line in best))
-            curves = join_widths(result) if label == "parameters" else []
-            sizes = [Line("sizes", network, places) for network, places in curves]
-            ends = [place for bar in bars for place in bar]
-            panels.append(
-                Panel(
-                    axis(label, [x for x, _ in ends]),
-                    axis(_name(ACCURACY, result), [y for _, y in ends]),
-                    f"Accuracy against {label}. {'; '.join(words)}. No other network is both "
-                    f"more accurate and cheaper than {names}.",
-                    [front, *sizes, *lines],
-                    bars,
-                )
-            )
-    return panels
+def draw_costs(figure: Figure, result: CompareResult, cost: str) -> str:
+    """Accuracy against a cost, as in `--plot`; nothing with a target, or for one network."""
+    points = plots.find_points(result, cost)
+    if len(points) < 2 or result.target is not None:
+        return ""
+    axes = figure.subplots()
+    plots.draw_costs(axes, result, cost)
+    figure.draw_without_rendering()
+    plots.label_points(axes, points)
+    models = result.models
+    places = [
+        f"{models[point.position].model}: {format_percent(point.figures.test_accuracy)}, "
+        f"{point.cost[0]:,.4g}"
+        for point in points
+    ]
+    words = f"Accuracy against {cost}. {'; '.join(places)}."
+    if front := plots.find_front(result, points):
+        best = ", ".join(models[point.position].model for point in points if point in front)
+        words += f" No other network is both more accurate and cheaper than {best}."
+    return words
 
 
-def curve_panels(result: CompareResult) -> list[Panel]:
-    """Accuracy and losses by epoch: a curve for each seed, and the mean of each network."""
-    panels = []
-    for what, figure in CURVES.items():
-        label = _name(what, result)
-        seeds, means, words = [], [], []
-        for place, model in enumerate(result.models):
-            runs = [run.history for run in model.runs if run.history and model.figures]
-            curves = [[(epoch.epoch, figure(epoch)) for epoch in history] for history in runs]
-            if curves:
-                # Over the epochs that all seeds have, because a run may end early at a target.
-                mean = [(p[0][0], fmean(y for _, y in p)) for p in zip(*curves, strict=False)]
-                seeds += [Line("seed", place, curve) for curve in curves]
-                means.append(Line("mean", place, mean))
-                words.append(f"{model.model} from {mean[0][1]:.4g} to {mean[-1][1]:.4g}")
-        ends = [place for line in seeds for place in line.places]
-        if ends:
-            panels.append(
-                Panel(
-                    axis("epoch", [x for x, _ in ends], whole=True),
-                    axis(label, [y for _, y in ends]),
-                    f"{label.capitalize()} by epoch, means over the seeds: {'; '.join(words)}.",
-                    [*seeds, *means],
-                )
-            )
-    return panels
+def draw_curves(figure: Figure, result: CompareResult, quantity: str) -> str:
+    """A quantity by epoch, as in `--plot`, and its mean over the seeds of each network."""
+    axes = figure.subplots()
+    plots.draw_curves(axes, result, quantity)
+    words = []
+    for position, curves in plots.find_curves(result, quantity).items():
+        # Over the epochs that all seeds have, because a run may end early at a target.
+        mean = [(same[0][0], fmean(y for _, y in same)) for same in zip(*curves, strict=False)]
+        axes.plot(*zip(*mean, strict=True), linewidth=2.5, **look(position))
+        name = result.models[position].model
+        words.append(f"{name} from {mean[0][1]:.4g} to {mean[-1][1]:.4g}")
+    if not words:
+        return ""
+    axes.legend(frameon=False)
+    label = plots.name_quantity(quantity, result).capitalize()
+    return f"{label} by epoch, means over the seeds: {'; '.join(words)}."
+
+
+def _draw_row(
+    axes: Axes, position: int, name: str, ends: plots.Ends, seeds: Sequence[float] = ()
+) -> None:
+    """Draw a mean and its bar below the last row, with a pale point for each seed."""
+    row = len(axes.containers)
+    places = [row + (number * 0.618 % 1 - 0.5) * 0.4 for number in range(len(seeds))]
+    axes.plot(seeds, places, "o", color=look(position)["color"], alpha=0.4, markersize=5)
+    plots.mark(axes, position, [ends[0]], [row], xerr=plots.reach([ends]))
+    text = axes.text(0, row - 0.4, name, transform=axes.get_yaxis_transform())
+    text.set_in_layout(False)
+
+
+def _finish_rows(figure: Figure, axes: Axes, label: str) -> None:
+    rows = len(axes.containers)
+    axes.set(xlabel=label, yticks=[], ylim=(rows - 0.5, -0.9))
+    scale(axes)
+    plain(axes)
+    axes.spines["left"].set_visible(False)
+    figure.set_figheight(ROW * (rows + 1.5))

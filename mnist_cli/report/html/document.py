@@ -4,10 +4,10 @@ import base64
 import hashlib
 import re
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import MappingProxyType
 
 import jinja2
 import numpy as np
@@ -19,21 +19,19 @@ from mnist_cli.report.command import repeating
 from mnist_cli.report.conclusion import conclusion
 from mnist_cli.report.html import GENERATOR, charts
 from mnist_cli.report.html.wrong_images import wrong_images
-from mnist_cli.report.pictures import diagram
+from mnist_cli.report.pictures.plots import join_widths
 from mnist_cli.report.rows import rows, run_rows
 from mnist_cli.schema.comparison import CompareResult
 from mnist_cli.schema.results import Stage
 from mnist_cli.system.files import write
 from mnist_cli.system.streams import visible
 
-NO_STAGES: Mapping[str, Sequence[Stage]] = MappingProxyType({})
-
 
 def write_report(
     path: Path,
     result: CompareResult,
     images: NDArray[np.uint8] | None,
-    stages: Mapping[str, Sequence[Stage]] = NO_STAGES,
+    stages: Mapping[str, Sequence[Stage]] | None = None,
 ) -> None:
     """Write the page of a comparison, as `page` makes it, with the day of its journal's last write.
 
@@ -49,7 +47,7 @@ def page(
     result: CompareResult,
     images: NDArray[np.uint8] | None,
     day: str = "",
-    stages: Mapping[str, Sequence[Stage]] = NO_STAGES,
+    stages: Mapping[str, Sequence[Stage]] | None = None,
 ) -> str:
     """The page of `result`, with the test `images`, uint8 N×28×28, if they are on disk.
 
@@ -67,12 +65,12 @@ def page(
         undefined=jinja2.StrictUndefined,
     )
     style = templates.get_template("style.css").render()
-    accuracy_axis, strips = charts.accuracy_strips(result)
-    ahead_axis, ahead = charts.verdict_strips(result.verdicts)
     try:
         networks, pairs = wrong_images(result, images)
     except ValueError as error:
         raise MnistCliError(f"cannot draw the errors: {error}") from error
+    with warnings.catch_warnings(action="ignore"):  # of letters that only the browser's fonts have
+        pictures = charts.draw_all(result, stages or {})
     return templates.get_template("report.html").render(
         generator=GENERATOR,
         style=style,
@@ -83,17 +81,11 @@ def page(
         rows=rows(result),
         runs=run_rows(result),
         day=day,
-        accuracy_axis=accuracy_axis,
-        strips=strips,
-        ahead_axis=ahead_axis,
-        ahead=ahead,
-        costs=charts.cost_panels(result),
-        curves=charts.curve_panels(result),
+        widths=join_widths(result),
+        **pictures,
         networks=networks,
         pairs=pairs,
         images_missing=images is None,
-        stages=stages,
-        diagram=diagram,
         commands=repeating(result),
         facts={
             **{key.replace("_", " "): value for key, value in asdict(result.environment).items()},

@@ -1,15 +1,15 @@
 """The errors of networks: confusion matrices, and images that they classify wrongly."""
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import matplotlib.image
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from mnist_cli.comparison.mistakes import Codes, count_confusions, decode_runs, is_wrong
+from mnist_cli.report.pictures.style import to_uri
 from mnist_cli.schema.comparison import CompareResult
 
 IMAGES_OF_NETWORK = 12
@@ -67,16 +67,16 @@ def wrong_images(
             f"{_round(counts.sum() / len(its))} of {num_test:,} images wrong in a run, most often "
             f"{classes[label]} taken for {classes[answer]}: {times}."
         )
-        images = _make_images(
-            _find_largest(shares[name], IMAGES_OF_NETWORK), [its], classes, pixels
-        )
+        worst = _find_largest(shares[name], IMAGES_OF_NETWORK)
+        images = _make_images(worst, [its], classes, pixels)
         shown = np.sort(np.argsort(-(counts.sum(0) + counts.sum(1)), kind="stable")[:MOST_CLASSES])
         matrix = counts[np.ix_(shown, shown)].tolist()
         names = [classes[label] for label in shown]
         networks.append(Mistakes([name], sentence, images, len(its), matrix, names))
     pairs = []
-    judged = [(first.model, second.model) for first, second in result.pairs]
-    for first, second in [pair for pair in judged if codes.keys() >= set(pair)]:
+    for first, second in ((one.model, other.model) for one, other in result.pairs):
+        if first not in codes or second not in codes:
+            continue
         one, other = shares[first], shares[second]
         # Expected counts for two independent runs: one is right, the other wrong.
         only_first, only_second = ((1 - one) * other).sum(), (one * (1 - other)).sum()
@@ -114,16 +114,14 @@ def _make_images(
 ) -> list[WrongImage]:
     results = []
     for image in images:
-        wrong = [column[is_wrong(column)] for column in (its[:, image] for its in codes)]
-        label = classes[int(np.concatenate(wrong)[0]) // len(classes)]
-        answers = [
-            (
-                len(w),
-                len(its),
-                classes[int(np.bincount(w % len(classes)).argmax())] if len(w) else None,
-            )
-            for w, its in zip(wrong, codes, strict=True)
-        ]
+        answers: list[tuple[int, int, str | None]] = []
+        for its in codes:
+            wrong = its[is_wrong(its[:, image]), image]
+            usual = None
+            if len(wrong):
+                label = classes[int(wrong[0]) // len(classes)]
+                usual = classes[int(np.bincount(wrong % len(classes)).argmax())]
+            answers.append((len(wrong), len(its), usual))
         source = None if pixels is None else _to_uri(pixels[image])
         results.append(WrongImage(source, label, answers))
     return results
@@ -131,5 +129,5 @@ def _make_images(
 
 def _to_uri(image: NDArray[np.uint8]) -> str:
     file = io.BytesIO()
-    matplotlib.image.imsave(file, image, cmap="gray", vmin=0, vmax=255, format="png")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    Image.fromarray(image).save(file, "png")
+    return to_uri(file.getvalue(), "png")

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mnist_cli.networks.tracing import Features, Floats
 from mnist_cli.report import features as texts
+from mnist_cli.report.pictures.grid import tile
 from mnist_cli.report.pictures.style import COLOURS, as_label, plain, save_figure
 from mnist_cli.schema.results import FeaturesResult
 from mnist_cli.system.streams import visible
@@ -152,26 +153,16 @@ def _colours(values: Floats) -> tuple[Colormap, float, float]:
     return SIGNED, -most, most
 
 
-def _arrange(images: Floats) -> tuple[int, int]:
-    """Lines and columns of the images that are drawn."""
-    return math.ceil(len(images) / COLUMNS), min(len(images), COLUMNS)
-
-
 def _mosaic_inches(images: Floats) -> tuple[float, float]:
-    lines, columns = _arrange(images)
+    columns, lines = min(len(images), COLUMNS), math.ceil(len(images) / COLUMNS)
     inches = min(LARGEST, (WIDTH - 2 * MARGIN - 0.6) / columns)
     return inches * columns, inches * lines * images.shape[1] / images.shape[2]
 
 
 def _mosaic(images: Floats) -> Floats:
     """The images side by side as one, with gaps of NaN."""
-    lines, columns = _arrange(images)
     factor = max(1, FINE // max(images.shape[1:]))
     large = images.repeat(factor, 1).repeat(factor, 2)
     gap = max(1, large.shape[2] // GAPS)
     padded = np.pad(large, ((0, 0), (0, gap), (0, gap)), constant_values=np.nan)
-    cells = np.full((lines * columns, *padded.shape[1:]), np.nan, np.float32)
-    cells[: len(padded)] = padded
-    height, width = padded.shape[1:]
-    mosaic: Floats = cells.reshape(lines, columns, height, width).swapaxes(1, 2)
-    return mosaic.reshape(lines * height, columns * width)
+    return tile(padded, min(len(images), COLUMNS), np.nan)

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,19 +22,27 @@ def save_grid(path: Path, images: NDArray[np.uint8], captions: list[str]) -> Non
     More than 400 images have no captions. Raises MnistCliError if the file cannot be written.
     """
     columns = max(1, math.ceil(math.sqrt(len(images))))
-    rows = max(1, math.ceil(len(images) / columns))
     padded = np.pad(images, ((0, 0), (ABOVE, 1), (MARGIN, MARGIN)), constant_values=255)
     height, width = padded.shape[1:]
-    cells = np.full((rows * columns, height, width), 255, np.uint8)
-    cells[: len(padded)] = padded
-    grid = cells.reshape(rows, columns, height, width).swapaxes(1, 2)
+    grid = tile(padded, columns, 255)
+    rows = len(grid) // height
     inches = min(CELL, MOST_INCHES / columns)
     figure = Figure(figsize=(inches * columns, inches * rows * height / width))
     axis = figure.add_axes((0, 0, 1, 1))
     axis.axis("off")
-    axis.imshow(grid.reshape(rows * height, columns * width), cmap="gray", vmin=0, vmax=255)
+    axis.imshow(grid, cmap="gray", vmin=0, vmax=255)
     for index, caption in enumerate(captions if len(images) <= CAPTIONED else ()):
         row, column = divmod(index, columns)
         x, y = (column + 0.5) * width, row * height + ABOVE - 1.5
         axis.text(x, y, caption, ha="center", va="bottom", parse_math=False)
     save_figure(figure, path)
+
+
+def tile(images: NDArray[Any], columns: int, fill: float) -> NDArray[Any]:
+    """Images N×H×W side by side in lines, as one; `fill` stands where the last line has none."""
+    count, height, width = images.shape
+    lines = max(1, math.ceil(count / columns))
+    missing = lines * columns - count
+    cells = np.pad(images, ((0, missing), (0, 0), (0, 0)), constant_values=fill)
+    rows = cells.reshape(lines, columns, height, width).swapaxes(1, 2)
+    return rows.reshape(lines * height, columns * width)

@@ -3,15 +3,16 @@
 Networks differ by marker and label; the colours are those of Okabe and Ito (2008).
 """
 
+import base64
 import math
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from mnist_cli.report.layout import looks
 from mnist_cli.schema.comparison import SETTLED, Aggregate, CompareResult, ModelRuns
@@ -22,13 +23,12 @@ NAME_END = 20  # characters at both ends of a long name that a plot shows
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX*<>"
 THOUSANDS = EngFormatter(sep="")
-ROUND = (1, 2, 2.5, 5, 10)
-WITHOUT_DATE: dict[str, dict[str, None]] = {
-    "png": {},
-    "svg": {"Date": None},
-    "pdf": {"CreationDate": None},
+# In a file of each kind: the key of its date, which is left out, and of what it shows.
+METADATA = {
+    "png": ("Creation Time", "Description"),
+    "svg": ("Date", "Description"),
+    "pdf": ("CreationDate", "Subject"),
 }
-DESCRIPTION = {"png": "Description", "svg": "Description", "pdf": "Subject"}
 
 
 def look(position: int) -> dict[str, Any]:
@@ -88,37 +88,26 @@ def accuracy_ends(figures: Aggregate) -> tuple[float, float, float]:
     return mean * 100, max(mean - half, 0) * 100, min(mean + half, 1) * 100
 
 
-def accuracy_bar(figures: Aggregate) -> list[list[float]]:
-    """How far the bar of an accuracy reaches down and up, in percent."""
-    mean, low, high = accuracy_ends(figures)
-    return [[mean - low], [high - mean]]
+def scale(axes: Axes, direction: Literal["x", "y"] = "x") -> None:
+    """Give an axis round ticks, and make it logarithmic if its values differ much.
+
+    Below a factor of 3, a logarithmic axis would have too few round ticks.
+    """
+    axis = axes.xaxis if direction == "x" else axes.yaxis
+    low, high = axis.get_data_interval()
+    if high > 3 * low > 0:
+        axes.set(**{f"{direction}scale": "log"})
+        axis.set_major_locator(LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5)))
+        axis.set_minor_formatter(NullFormatter())
+    else:
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_formatter(lambda tick, _: THOUSANDS(tick) if tick >= 1000 else f"{tick:.6g}")
 
 
-def is_logarithmic(low: float, high: float) -> bool:
-    """Whether an axis is logarithmic: below a factor of 3, it would have too few round ticks."""
-    return high > 3 * low > 0
-
-
-def tick_locator(low: float, high: float, *, whole: bool = False) -> Locator:
-    """The tick locator of an axis from `low` to `high`; with `whole`, for integers only."""
-    if is_logarithmic(low, high) and not whole:
-        return LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5))
-    return MaxNLocator(5, steps=list(ROUND), integer=whole)
-
-
-def tick_text(tick: float) -> str:
-    """`0.5`, `97.5`, `25.4k`, `1M`."""
-    return str(THOUSANDS(tick)) if tick >= 1000 else f"{tick:.6g}"
-
-
-def scale(axes: Axes) -> None:
-    """Make the horizontal axis logarithmic if its values differ much, with round ticks."""
-    low, high = axes.dataLim.intervalx
-    if is_logarithmic(low, high):
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_locator(tick_locator(low, high))
-    axes.xaxis.set_major_formatter(lambda tick, _: tick_text(tick))
+def number_epochs(axes: Axes) -> None:
+    """Make the horizontal axis one of epochs, with whole numbers, also if it has only one."""
+    axes.set(xlabel="epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def thin(axes: Axes) -> None:
@@ -145,9 +134,24 @@ def save_figure(figure: Figure, path: Path, words: str = "") -> None:
     `words` say in the file what it shows, for people who do not see it. Raises MnistCliError if the
     file cannot be written.
     """
-    suffix = path.suffix.lower().removeprefix(".")
+    write(path, _draw(figure, path.suffix.lower().removeprefix("."), words))
+
+
+def embed_figure(figure: Figure) -> str:
+    """The SVG of `figure` as a data URI, without background, in the fonts of the browser."""
+    with matplotlib.rc_context({"svg.fonttype": "none", "savefig.transparent": True}):
+        return to_uri(_draw(figure, "svg"), "svg+xml")
+
+
+def to_uri(image: bytes, kind: str) -> str:
+    """The content of a picture file, image/`kind`, as a data URI."""
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+
+
+def _draw(figure: Figure, suffix: str, words: str = "") -> bytes:
     drawn = BytesIO()
-    metadata = {**WITHOUT_DATE[suffix], DESCRIPTION[suffix]: words or None}
+    date, description = METADATA[suffix]
+    metadata = {date: None, description: words or None}
     with matplotlib.rc_context({"svg.hashsalt": "mnist-cli"}):
         figure.savefig(drawn, format=suffix, metadata=metadata)
-    write(path, drawn.getvalue())
+    return drawn.getvalue()

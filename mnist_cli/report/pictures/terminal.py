@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rich.color import Color
-from rich.color_triplet import ColorTriplet
 from rich.console import Console
 from rich.style import Style
 from rich.table import Table
@@ -67,13 +66,10 @@ def _half_blocks(image: NDArray[np.uint8]) -> Text:
     text = Text()
     for upper, lower in zip(image[::2], image[1::2], strict=True):
         for top, bottom in zip(upper, lower, strict=True):
-            text.append("▀", Style(color=_grey(top), bgcolor=_grey(bottom)))
+            front, back = (Color.from_rgb(grey, grey, grey) for grey in (top, bottom))
+            text.append("▀", Style(color=front, bgcolor=back))
         text.append("\n")
     return text
-
-
-def _grey(value: np.uint8) -> Color:
-    return Color.from_triplet(ColorTriplet(int(value), int(value), int(value)))
 
 
 def _ascii(image: NDArray[np.uint8]) -> Text:
