@@ -54,6 +54,11 @@ def bars(axes: Any) -> list[tuple[float, float, float]]:
     return rows
 
 
+def names(axes: Any) -> list[str]:
+    """The names of the rows."""
+    return [label.get_text() for label in axes.get_yticklabels()]
+
+
 def seeds(axes: Any) -> list[list[float]]:
     """The pale points of each row."""
     return [line.get_xdata() for line in axes.lines if line.get_alpha() == 0.4]
@@ -147,7 +152,7 @@ def test_the_better_one_is_ahead_whichever_comes_first() -> None:
         [(low, mean, high)] = bars(axes)
         assert 0 < low < mean < high
         assert axes.get_xlabel() == "how far the first is ahead (points)"
-        assert [text.get_text() for text in axes.texts] == ["a and b"]
+        assert names(axes) == ["a and b"]
     slow = network("slow", GOOD, (8.0, 8.1, 8.2, 8.0, 8.1), epochs=5, reached=YES)
     quick = network("quick", GOOD, (1.0, 1.1, 1.0, 1.2, 1.1), epochs=2, reached=YES)
     axes = draw_axes(draw_differences, comparison(slow, quick, target=0.97).verdicts)
@@ -168,7 +173,7 @@ def test_a_difference_stands_where_the_sentence_says() -> None:
     assert [mean for _, mean, _ in bars(axes)] == pytest.approx([-first, -second, third])
     for (_, mean, high), pair in zip(bars(axes), result.verdicts, strict=True):
         assert high - mean == pytest.approx(pair.difference.half_width * 100)
-    assert [text.get_text() for text in axes.texts] == ["a and b", "c and b", "a and c"]
+    assert names(axes) == ["a and b", "c and b", "a and c"]
     low, high = axes.get_xlim()
     assert all(low < start and end < high for start, _, end in bars(axes)) and low < 0 < high
     picture = charts.draw_all(result, {})["differences"]
@@ -187,18 +192,21 @@ def test_the_rows_of_accuracies_end_at_what_is_possible() -> None:
     assert axes.get_xlabel() == "training time (s)"
     assert [mean for _, mean, _ in bars(axes)] == [2]
     assert [list(row) for row in seeds(axes)] == [[1, 2, 3, 2, 2]]
-    assert [text.get_text() for text in axes.texts] == ["a"]
+    assert names(axes) == ["a"]
 
 
-def test_names_of_rows_stand_above_their_bars_and_apart() -> None:
-    rows = [network("name" * 30 + str(place), GOOD) for place in range(9)]
-    axes = draw_axes(draw_accuracies, comparison(*rows))
-    axes.figure.set_size_inches(5, 0.45 * 10.5)
-    axes.figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in axes.texts]
-    assert len(boxes) == 9 and all(box.x1 < axes.bbox.x1 for box in boxes)
-    marks = [container.lines[0].get_window_extent() for container in axes.containers]
-    assert [box.count_overlaps([*boxes, *marks]) for box in boxes] == [1] * 9  # each its own
+def test_long_names_of_rows_leave_room_for_the_bars() -> None:
+    rows = [network("name" * 30 + str(place), GOOD) for place in range(3)]
+    result = comparison(*rows)
+    for axes in (
+        draw_axes(draw_accuracies, result),
+        draw_axes(draw_differences, result.verdicts),
+    ):
+        axes.figure.draw_without_rendering()
+        boxes = [label.get_window_extent() for label in axes.get_yticklabels()]
+        assert len(boxes) == 3 and all(box.x0 >= 0 for box in boxes)
+        assert [box.count_overlaps(boxes) for box in boxes] == [1] * 3  # each its own
+        assert axes.bbox.width > axes.figure.bbox.width / 4
 
 
 def test_until_settled_bars_are_deviations_and_an_interval_goes_before_one() -> None:

@@ -256,6 +256,9 @@ def test_every_kind_of_comparison_has_a_page() -> None:
         "never reached 97 % within 5 epochs": comparison(
             network("b", BAD, reached=(False,) * 5), target=0.97
         ),
+        "No times, as the runs shared their machine": comparison(
+            network("a", GOOD, runs_at_once=(2,)), network("b", BAD, runs_at_once=(2,))
+        ),
         "tested after 4, 5, 7 or 10 seeds": comparison(
             network("a", GOOD), network("b", BAD), settling=Settling(10), margin=0.002
         ),

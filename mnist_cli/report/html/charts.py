@@ -1,5 +1,6 @@
 """The charts of a page, as data URIs, each with a description in words."""
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -23,7 +24,8 @@ from mnist_cli.report.pictures.style import (
 from mnist_cli.schema.comparison import CompareResult, Measure, Verdict
 from mnist_cli.schema.results import Stage
 
-WIDTH, HEIGHT, ROW = 5, 3.8, 0.45  # inches
+WIDTH, HEIGHT, ROW, LINE = 5, 3.8, 0.2, 0.18  # inches
+MOST_LETTERS = 24  # in a line of the name of a row
 
 
 @dataclass(frozen=True)
@@ -151,15 +153,17 @@ def _draw_row(
     row = len(axes.containers)
     places = [row + (number * 0.618 % 1 - 0.5) * 0.4 for number in range(len(seeds))]
     axes.plot(seeds, places, "o", color=look(position)["color"], alpha=0.4, markersize=5)
-    plots.mark(axes, position, [ends[0]], [row], xerr=plots.reach([ends]))
-    text = axes.text(0, row - 0.4, name, transform=axes.get_yaxis_transform())
-    text.set_in_layout(False)
+    plots.mark(axes, position, [ends[0]], [row], xerr=plots.reach([ends]), label=name)
 
 
 def _finish_rows(figure: Figure, axes: Axes, label: str) -> None:
-    rows = len(axes.containers)
-    axes.set(xlabel=label, yticks=[], ylim=(rows - 0.5, -0.9))
+    names = [textwrap.fill(str(each.get_label()), MOST_LETTERS) for each in axes.containers]
+    rows, lines = len(names), max((name.count("\n") for name in names), default=0) + 1
+    axes.set(xlabel=label, ylim=(rows - 0.4, -0.6))
+    axes.set_yticks(range(rows), names)
+    axes.tick_params("y", length=0)
     scale(axes)
     plain(axes)
+    axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
-    figure.set_figheight(ROW * (rows + 1.5))
+    figure.set_figheight((ROW + LINE * lines) * rows + 0.6)
