@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mnist_cli.data import datasets
-from mnist_cli.data.hold_out import choose_held_out
+from mnist_cli.data.dataset import choose_held_out
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import DataOptions

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from mnist_cli.data import datasets, kept
-from mnist_cli.data.parts import Contents, File, Part
+from mnist_cli.data.dataset import LabelledImages
+from mnist_cli.data.parts import OwnImages
 from mnist_cli.errors import ExitCode, MnistCliError
 from mnist_cli.schema.options import DataOptions
 from tests.conftest import RunCli
@@ -279,12 +280,11 @@ def test_damaged_pictures_are_refused_or_read(kind: str) -> None:
 
 
 def test_a_damaged_cache_is_none_or_says_the_same() -> None:
-    part = Part(TRAIN[0], TRAIN[1], ("0", "1", "2"))
-    key = kept.make_key([File("a", 1, 2)], as_digits=False)
+    images = OwnImages(("0", "1", "2"), {"train": LabelledImages(*TRAIN)}, "done")
     place = Path("cache/own.npz")
-    kept.keep(place, key, Contents({"train": part}, "done"), lambda event: None)
+    kept.keep(place, "key", images, lambda event: None)
     whole = place.read_bytes()
     for seed in range(COUNT):
         place.write_bytes(mutated(whole, random.Random(seed).randrange(10**6)))
-        found = kept.load(place, key)
+        found = kept.load(place, "key")
         assert found is None or np.array_equal(found.parts["train"].images, TRAIN[0])

@@ -11,7 +11,7 @@ import os
 import re
 import signal
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -20,9 +20,9 @@ from threading import Thread
 
 import numpy as np
 
-from mnist_cli.data.fitting import fit_file, stack
-from mnist_cli.data.parts import TEST, TRAIN, VAL, Contents, File, Look, Part, check_count, describe
-from mnist_cli.data.pictures import SUFFIXES, Image28
+from mnist_cli.data.fitting import Fitted, fit_file, stack
+from mnist_cli.data.parts import TEST, TRAIN, VAL, File, Part, check_count
+from mnist_cli.data.pictures import SUFFIXES
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.datasets import MOST_IMAGES
 from mnist_cli.system.cpus import count_allowed
@@ -36,50 +36,36 @@ Classes = dict[str, list[File]]
 """The pictures of each class, by the path of its folder."""
 
 
-def fits(path: Path) -> bool:
-    """Whether `path` is a folder."""
-    return path.is_dir()
-
-
-def list_files(path: Path) -> list[File]:
-    """All pictures; raises MnistCliError as `scan`."""
-    return [file for classes in scan(path).values() for each in classes.values() for file in each]
-
-
-def read(path: Path, on_progress: Callable[[int, int], None], *, as_digits: bool) -> Contents:
-    """Decode all pictures, on all cores if they are many; `on_progress` gets (done, total).
-
-    Raises MnistCliError, which names the file, if a picture or a folder cannot be used.
-    """
-    found = scan(path)
-    total = sum(len(files) for classes in found.values() for files in classes.values())
-    parts: dict[str, Part] = {}
-    looks: list[Look] = []
-    for split, classes in found.items():
-        paths, labels = _sort(classes)
-        check_count(path, split, len(paths))
-        images = np.empty((len(paths), 28, 28), np.uint8)
-        done = 0
-        for pixels, seen in _decode_all(paths, as_digits=as_digits):
-            images[done : done + len(pixels)] = pixels
-            done += len(pixels)
-            looks += seen
-            on_progress(len(looks), total)
-        parts[split] = Part(images, np.array(labels), tuple(map(os.path.basename, classes)))
-    return Contents(parts, describe(looks, as_digits=as_digits))
-
-
-def scan(path: Path) -> dict[str, Classes]:
-    """The pictures of each split, by class.
+def find(path: Path) -> dict[str, Classes] | None:
+    """The pictures of each part, by class; None if `path` is no folder.
 
     Raises MnistCliError if a folder cannot be read, has no pictures, or links to one above it.
     """
+    if not path.is_dir():
+        return None
     with explaining(f"read {path}", "check the folder and its links"):
         folders = _list_folders(str(path))
-        splits = {SPLITS[name.lower()]: name for name in folders if name.lower() in SPLITS}
+        known = [name for name in folders if name.lower() in SPLITS]
+        splits = {SPLITS[name.lower()]: folders[name] for name in known}
         if TRAIN not in splits:
-            return {TRAIN: _list_classes(str(path))}
-        return {split: _list_classes(folders[splits[split]]) for split in sorted(splits)}
+            splits = {TRAIN: str(path)}
+        return {split: _list_classes(folder) for split, folder in splits.items()}
+
+
+def read(
+    path: Path, found: Mapping[str, Classes], *, as_digits: bool
+) -> tuple[dict[str, Part], str]:
+    """Decode the pictures while they are taken, on all cores if they are many.
+
+    Raises MnistCliError, which names the file, if a picture cannot be used.
+    """
+    parts = {}
+    for split, classes in found.items():
+        paths, labels = _sort(classes)
+        check_count(path, split, len(paths))
+        names = tuple(map(os.path.basename, classes))
+        parts[split] = Part(names, np.array(labels), _decode_all(paths, as_digits=as_digits))
+    return parts, ""
 
 
 def _sort(classes: Classes) -> tuple[list[str], list[int]]:
@@ -135,7 +121,7 @@ def _walk(folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[File]:
             yield File.of(entry.path, status)
 
 
-def _decode_all(paths: list[str], *, as_digits: bool) -> Iterator[tuple[Image28, list[Look]]]:
+def _decode_all(paths: list[str], *, as_digits: bool) -> Iterator[Fitted]:
     """Decode chunks of pictures in their order."""
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
     decode_chunk = partial(_decode_chunk, as_digits=as_digits)
@@ -165,5 +151,5 @@ def _follow_parent() -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def _decode_chunk(paths: list[str], *, as_digits: bool) -> tuple[Image28, list[Look]]:
+def _decode_chunk(paths: list[str], *, as_digits: bool) -> Fitted:
     return stack(fit_file(Path(path), as_digits=as_digits) for path in paths)

@@ -55,7 +55,7 @@ def list_pictures(path: Path) -> list[Path]:
 
 
 def read_picture(path: Path) -> NDArray[np.float32]:
-    """Decode a picture, or standard input for `-`, turn it upright, and reduce it to 1000 pixels.
+    """Decode a picture, or standard input for `-`, and reduce it to 1000 pixels.
 
     Returns height×width×channels in [0, 1]: grey, red-green-blue, or red-green-blue multiplied by
     the opacity, and the opacity. Raises MnistCliError as `decode`.
@@ -66,8 +66,8 @@ def read_picture(path: Path) -> NDArray[np.float32]:
 def decode(path: Path, convert: Callable[[Image.Image], T]) -> T:
     """Open the picture in a file, or standard input for `-`, and return what `convert` makes of it.
 
-    Raises MnistCliError if the file cannot be read, is no picture, is damaged or has too many
-    pixels.
+    It is upright, and one of 16 bits or more has the mode F with values in [0, 1]. Raises
+    MnistCliError if the file cannot be read, is no picture, is damaged or has too many pixels.
     """
     name = "standard input" if path == STDIN else str(path)
     with explaining(f"read {name}", "choose another picture"), warnings.catch_warnings():
@@ -75,7 +75,7 @@ def decode(path: Path, convert: Callable[[Image.Image], T]) -> T:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(BytesIO(_read_bytes(path)), formats=tuple(FORMATS)) as picture:
-                return convert(picture)
+                return convert(_normalize(picture))
         except UnidentifiedImageError as error:
             raise MnistCliError(
                 f"{name} is not a picture that can be read; save it as PNG or JPEG"
@@ -98,17 +98,23 @@ def _read_bytes(path: Path) -> bytes:
         return read_all(file)
 
 
+def _normalize(picture: Image.Image) -> Image.Image:
+    picture.load()
+    if picture.info:  # it may say how the camera was held
+        ImageOps.exif_transpose(picture, in_place=True)
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    # It has 16 bits or more, which convert() would cut to 8.
+    values = np.nan_to_num(np.asarray(picture, np.float32)).clip(0)  # negative values are black
+    most = 65535 if picture.mode.startswith("I;16") else values.max()
+    return Image.fromarray(values / max(most, 1))
+
+
 def _to_array(picture: Image.Image) -> NDArray[np.float32]:
-    ImageOps.exif_transpose(picture, in_place=True)
-    deep = picture.mode.startswith(("I", "F"))  # 16 bits or more, which convert() would cut to 8
-    if deep:
-        values = np.nan_to_num(np.asarray(picture, np.float32)).clip(0)  # negative values are black
-        most = 65535 if picture.mode.startswith("I;16") else values.max()
-        upright = Image.fromarray(values / max(most, 1))
-    elif picture.has_transparency_data:
-        upright = picture.convert("RGBA").convert("RGBa")
-    else:
-        upright = picture.convert("RGB")
-    upright.thumbnail((MOST_PIXELS, MOST_PIXELS))
-    pixels = np.asarray(upright, np.float32).reshape(upright.height, upright.width, -1)
-    return pixels if deep else pixels / np.float32(255)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA").convert("RGBa")
+    elif picture.mode != "F":
+        picture = picture.convert("RGB")
+    picture.thumbnail((MOST_PIXELS, MOST_PIXELS))
+    pixels = np.asarray(picture, np.float32).reshape(picture.height, picture.width, -1)
+    return pixels if picture.mode == "F" else pixels / np.float32(255)

@@ -15,7 +15,7 @@ import torch
 from distributed import get_worker
 
 from mnist_cli.data import datasets
-from mnist_cli.data.dataset import Dataset, from_bytes
+from mnist_cli.data.dataset import Dataset
 from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution.trainer import Trainer
 from mnist_cli.networks.bundle import Bundle, unpack
@@ -29,9 +29,6 @@ from mnist_cli.training.device import use_threads
 from mnist_cli.training.examples import Examples, to_device
 
 SENT_SECONDS = 0.005  # so that a report is sent before the code of a run may end the process
-
-ImageBytes = tuple[bytes, bytes, bytes, bytes]
-"""A dataset, as `dataset.to_bytes` returns it."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ def measure(job: bytes, entry: bytes) -> str:
     return to_json(WorkerAnswer(measurement=comparison.trainer.measure(local)))
 
 
-def train(job: bytes, task: bytes, info: bytes, images: ImageBytes | None) -> str:
+def train(job: bytes, task: bytes, info: bytes, images: bytes | None) -> str:
     """Train a run; the answer is the run, why it failed, or that the images are missing."""
     comparison = _get_comparison(job)
     run: RunTask = pickle.loads(task)
@@ -101,7 +98,7 @@ def train(job: bytes, task: bytes, info: bytes, images: ImageBytes | None) -> st
     return to_json(WorkerAnswer(failure=outcome))
 
 
-def hold(images: ImageBytes) -> ImageBytes:
+def hold(images: bytes) -> bytes:
     """Return the images, so that Dask can send them to other workers."""
     return images
 
@@ -134,7 +131,7 @@ def _get_comparison(job: bytes) -> _Comparison:
     return _current
 
 
-def _find_dataset(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dataset | None:
+def _find_dataset(job: Job, info: DatasetInfo, images: bytes | None) -> Dataset | None:
     """The dataset with the hash in `info`, from the disk of this machine, else from `images`."""
     places = (job.data_dir, os.environ.get("MNIST_CLI_DATA_DIR"), None)
     for folder in places if info.is_published else ():
@@ -145,7 +142,7 @@ def _find_dataset(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dat
             dataset = datasets.load_local(options)
             if dataset and dataset.info == info:
                 return dataset
-    return from_bytes(info, images) if images else None
+    return pickle.loads(images) if images else None
 
 
 def _send_report(topic: str, *steps: int) -> None:
