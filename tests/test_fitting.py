@@ -67,7 +67,7 @@ def test_arrays_are_fitted_like_pictures() -> None:
     for shape in ((5, 28, 28), (5, 8, 8), (5, 40, 20, 3)):
         images = chance.integers(0, 256, shape, dtype=np.uint8)
         images[1] = 250
-        fitted, looks = fit_arrays(images, as_digits=False)
+        fitted, looks = fit_arrays(images, "a", as_digits=False)
         pairs = [fit(Image.fromarray(image)) for image in images]
         assert np.array_equal(fitted, [pixels for pixels, _ in pairs])
         assert looks == [look for _, look in pairs]

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_cli.data import datasets, kept
+from mnist_cli.data import datasets, own
 from mnist_cli.data.dataset import LabelledImages
-from mnist_cli.data.parts import OwnImages
 from mnist_cli.errors import ExitCode, MnistCliError
 from mnist_cli.schema.options import DataOptions
 from tests.conftest import RunCli
@@ -280,11 +279,11 @@ def test_damaged_pictures_are_refused_or_read(kind: str) -> None:
 
 
 def test_a_damaged_cache_is_none_or_says_the_same() -> None:
-    images = OwnImages(("0", "1", "2"), {"train": LabelledImages(*TRAIN)}, "done")
+    images = own.OwnImages(("0", "1", "2"), {"train": LabelledImages(*TRAIN)}, "done")
     place = Path("cache/own.npz")
-    kept.keep(place, "key", images, lambda event: None)
+    own.keep(place, "key", images, lambda event: None)
     whole = place.read_bytes()
     for seed in range(COUNT):
         place.write_bytes(mutated(whole, random.Random(seed).randrange(10**6)))
-        found = kept.load(place, "key")
+        found = own.load_kept(place, "key")
         assert found is None or np.array_equal(found.parts["train"].images, TRAIN[0])

@@ -87,22 +87,14 @@ def hold_images_out(dataset: Dataset, hold_out: float | None) -> Dataset:
     return identify(info.name, train, validation, info.classes, **marks)
 
 
-def divide(images: LabelledImages, fraction: float) -> tuple[LabelledImages, LabelledImages]:
-    """The images without, and those that `choose_held_out` chooses."""
-    held_out = choose_held_out(images.labels, fraction)
-    return images.select(~held_out), images.select(held_out)
+def divide(images: LabelledImages, hold_out: float) -> tuple[LabelledImages, LabelledImages]:
+    """Divide images into those that stay and those that are held out, always the same.
 
-
-def choose_held_out(labels: NDArray[np.unsignedinteger], hold_out: float) -> NDArray[np.bool_]:
-    """Choose which of N images are held out, always the same, as a mask of N.
-
-    Each class has the same share among them as in `labels`, up to one image (the largest
-    remainders get the images that are left). `hold_out` is their number, or a fraction below 1.
-
-    Raises:
-        UsageError: that would be none of the images, or all.
+    Each class has the same share of both, up to one image (the largest remainders get the images
+    that are left). `hold_out` is the number of the latter, or a fraction below 1. Raises UsageError
+    if that would be none of the images, or all.
     """
-    total = len(labels)
+    labels, total = images.labels, len(images.labels)
     count = round(hold_out * total) if hold_out < 1 else int(hold_out)
     if not 0 < count < total:
         raise UsageError(
@@ -114,10 +106,10 @@ def choose_held_out(labels: NDArray[np.unsignedinteger], hold_out: float) -> NDA
     by_remainder = np.argsort(counts - shares, kind="stable")
     counts[by_remainder[: count - counts.sum()]] += 1
     generator = np.random.default_rng(HOLD_OUT_SEED)
-    mask = np.zeros(total, dtype=bool)
+    held_out = np.zeros(total, dtype=bool)
     for label, number in enumerate(counts):
-        mask[generator.permutation(np.flatnonzero(labels == label))[:number]] = True
-    return mask
+        held_out[generator.permutation(np.flatnonzero(labels == label))[:number]] = True
+    return images.select(~held_out), images.select(held_out)
 
 
 def use_classes(dataset: Dataset, trained_on: DatasetInfo) -> Dataset:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from mnist_cli.data.pictures import MOST_PIXELS, Image28, decode, read_picture
+from mnist_cli.data.pictures import MOST_PIXELS, Image28, open_picture, read_picture
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.datasets import SIDE
 
@@ -35,16 +35,14 @@ Fitted = tuple[Image28, Sequence[Look]]
 
 
 def flatten(picture: Image.Image) -> Image.Image:
-    """Reduce what `decode` opened to 8-bit grey or red-green-blue, and to 1000 pixels at most."""
+    """Reduce what `open_picture` returned to 8-bit grey or red-green-blue, and to 1000 pixels."""
     if picture.mode == "F":
-        flat = Image.fromarray(np.rint(np.asarray(picture) * 255).astype(np.uint8))
-    elif picture.has_transparency_data:
+        picture = Image.fromarray(np.rint(np.asarray(picture) * 255).astype(np.uint8))
+    elif picture.mode == "RGBA":
         white = Image.new("RGBA", picture.size, "white")
-        flat = Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
-    else:
-        flat = picture.convert("L" if picture.mode in {"1", "L"} else "RGB")
-    flat.thumbnail((MOST_PIXELS, MOST_PIXELS))
-    return flat
+        picture = Image.alpha_composite(white, picture).convert("RGB")
+    picture.thumbnail((MOST_PIXELS, MOST_PIXELS))
+    return picture
 
 
 def fit(picture: Image.Image) -> tuple[Image28, Look]:
@@ -59,29 +57,28 @@ def fit(picture: Image.Image) -> tuple[Image28, Look]:
     return np.asarray(grey), look
 
 
-def fit_digit(picture: NDArray[np.float32]) -> tuple[Image28, Look]:
-    """As `to_mnist_form`, which raises ValueError if the picture is blank."""
+def fit_digit(picture: NDArray[np.float32], name: str) -> tuple[Image28, Look]:
+    """As `to_mnist_form`; raises MnistCliError, which names the picture, if it is blank."""
     from mnist_cli.data.mnist_form import to_mnist_form  # here, as scipy takes 0.2 s to import
 
-    return to_mnist_form(picture), look_at(picture, 1)
+    try:
+        return to_mnist_form(picture), look_at(picture, 1)
+    except ValueError as error:
+        raise MnistCliError(f"{name}: {error}") from error
 
 
 def fit_file(path: Path, *, as_digits: bool) -> tuple[Image28, Look]:
-    """Read and fit the picture in a file; raises MnistCliError, which names it, if that fails."""
-    if not as_digits:
-        return fit(decode(path, flatten))
-    picture = read_picture(path)
-    try:
-        return fit_digit(picture)
-    except ValueError as error:
-        raise MnistCliError(f"{path}: {error}") from error
+    """Read and fit the picture in a file; raises as `open_picture` and `fit_digit`."""
+    if as_digits:
+        return fit_digit(read_picture(path), str(path))
+    return fit(flatten(open_picture(path)))
 
 
-def fit_arrays(images: NDArray[np.uint8], *, as_digits: bool) -> Fitted:
-    """Fit N×H×W grey or N×H×W×3 red-green-blue images; raises ValueError as `fit_digit`."""
+def fit_arrays(images: NDArray[np.uint8], name: str, *, as_digits: bool) -> Fitted:
+    """Fit N×H×W grey or N×H×W×3 red-green-blue images; raises MnistCliError as `fit_digit`."""
     if as_digits:
         scaled = images.reshape(*images.shape[:3], -1)
-        return stack(fit_digit(image / np.float32(255)) for image in scaled)
+        return stack(fit_digit(image / np.float32(255), f"an image of {name}") for image in scaled)
     if images.shape[1:] != (SIDE, SIDE):
         return stack(fit(Image.fromarray(image)) for image in images)
     sides = (images[:, 0], images[:, -1], images[..., 0], images[..., -1])  # all images at once

@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import re
 import signal
-import stat
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -24,7 +23,6 @@ from mnist_cli.data.fitting import Fitted, fit_file, stack
 from mnist_cli.data.parts import TEST, TRAIN, VAL, File, Part, check_count
 from mnist_cli.data.pictures import SUFFIXES
 from mnist_cli.errors import MnistCliError
-from mnist_cli.schema.datasets import MOST_IMAGES
 from mnist_cli.system.cpus import count_allowed
 from mnist_cli.system.files import explaining
 
@@ -105,20 +103,16 @@ def _walk(folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[File]:
         raise MnistCliError(f"{folder} is a link to a folder above it; remove the link")
     with os.scandir(folder) as entries:
         ordered = sorted(entries, key=lambda entry: entry.name)
-    count = 0
     for entry in ordered:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
             yield from _walk(entry.path, (*above, here))
         elif entry.name.lower().endswith(SUFFIXES):
-            status = entry.stat()
-            if not stat.S_ISREG(status.st_mode):
+            file = File.of(entry.path)
+            if not entry.is_file():
                 raise MnistCliError(f"{entry.path} is not a regular file; remove it")
-            count += 1
-            if count > MOST_IMAGES:
-                raise MnistCliError(f"{folder} has more than {MOST_IMAGES:,} pictures; keep fewer")
-            yield File.of(entry.path, status)
+            yield file
 
 
 def _decode_all(paths: list[str], *, as_digits: bool) -> Iterator[Fitted]:

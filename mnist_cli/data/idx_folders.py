@@ -51,10 +51,7 @@ def read(path: Path, found: Mapping[str, Pair], *, as_digits: bool) -> tuple[dic
                 f"{'x'.join(map(str, images.shape[1:]))} pixels; {ADVICE}"
             )
         check_count(path, split, len(images))
-        try:
-            fitted = fit_arrays(images, as_digits=as_digits)
-        except ValueError as error:
-            raise MnistCliError(f"an image of {images_file.path}: {error}") from error
+        fitted = fit_arrays(images, images_file.path, as_digits=as_digits)
         values, positions = np.unique(labels, return_inverse=True)
         parts[split] = Part(tuple(map(str, values)), positions, [fitted])
     return parts, ""
@@ -65,5 +62,5 @@ def _find_file(path: Path, name: str) -> File | None:
         for place in (path / name, path / "raw" / name):
             for file in (place, place.with_name(f"{name}.gz")):
                 if file.exists():
-                    return File.of(file, file.stat())
+                    return File.of(file)
     return None

@@ -44,15 +44,10 @@ def find(path: Path) -> File | None:
     if path.suffix.lower() != ".npz" or path.is_dir():
         return None
     with explaining(f"read {path}", "choose another file"):
-        return File.of(path, path.stat())
+        return File.of(path)
 
 
-def read(
-    path: Path,
-    found: File,  # noqa: ARG001 - it is the file at `path`
-    *,
-    as_digits: bool,
-) -> tuple[dict[str, Part], str]:
+def read(path: Path, _found: File, *, as_digits: bool) -> tuple[dict[str, Part], str]:
     """Check all parts, and read their labels; the images follow while they are taken.
 
     Raises MnistCliError if the file cannot be read, is damaged, or does not fit the form.
@@ -175,10 +170,7 @@ def _read_images(path: Path, key: str, white: float, *, as_digits: bool) -> Iter
             if block.dtype != np.uint8:
                 scaled = np.nan_to_num(images.astype(np.float64)) / white * 255
                 images = np.rint(scaled.clip(0, 255)).astype(np.uint8)
-            try:
-                yield fit_arrays(images, as_digits=as_digits)
-            except ValueError as error:
-                raise _UnfitError(f"an image of {key}: {error}") from error
+            yield fit_arrays(images, f"{key} in {path}", as_digits=as_digits)
 
 
 def _list(keys: Iterable[str]) -> str:

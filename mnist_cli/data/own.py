@@ -6,34 +6,33 @@ A new format is a module with functions as in folders.py, and a row in FORMATS.
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
-from mnist_cli.data import folders, idx_folders, kept, npz
+from mnist_cli.data import folders, idx_folders, npz
 from mnist_cli.data.dataset import LabelledImages, renumber
 from mnist_cli.data.fitting import Look, describe
-from mnist_cli.data.parts import TRAIN, OwnImages, Part
+from mnist_cli.data.parts import TEST, TRAIN, VAL, Part
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.datasets import MOST_CLASSES, MOST_NAME
 from mnist_cli.schema.events import Notice, OnEvent, ReadingProgress
-from mnist_cli.system.files import absolute
+from mnist_cli.system.files import absolute, explaining, is_own, replacing
 
 VERSION = 2  # increases if the same files become other images
 
 
-class Format(Protocol):
-    """What a module that reads a format has."""
-
-    def find(self, path: Path) -> Any:
-        """All files whose change would change the images; None if it seems another format."""
-
-    def read(self, path: Path, found: Any, *, as_digits: bool) -> tuple[Mapping[str, Part], str]:
-        """The parts of what `find` found, and a note about them, or an empty string."""
+FORMATS = (npz, idx_folders, folders)  # the first one that finds its files reads
 
 
-FORMATS: tuple[Format, ...] = (npz, idx_folders, folders)  # the first one that fits reads
+@dataclass(frozen=True)
+class OwnImages:
+    """The parts `train` and perhaps `val` and `test`, and what was `done` to them, as text."""
+
+    classes: tuple[str, ...]
+    parts: Mapping[str, LabelledImages]
+    done: str
 
 
 def read_own(path: Path, cache: Path, on_event: OnEvent, *, as_digits: bool) -> OwnImages:
@@ -51,7 +50,7 @@ def read_own(path: Path, cache: Path, on_event: OnEvent, *, as_digits: bool) -> 
         raise UsageError(f"{path} is neither a folder nor an .npz file; name one with images")
     kept_file = cache / "own" / f"{_hash(f'{place} {as_digits}')[:32]}.npz"
     key = _hash(f"{VERSION} {as_digits} {found}")
-    own = kept.load(kept_file, key)
+    own = load_kept(kept_file, key)
     if own is None:
         parts, note = form.read(place, found, as_digits=as_digits)
         classes = _order_classes(path, parts)
@@ -59,7 +58,7 @@ def read_own(path: Path, cache: Path, on_event: OnEvent, *, as_digits: bool) -> 
         own = OwnImages(classes, images, done + note)
         if form.find(place) != found:
             raise MnistCliError(f"{path} changed while it was read; run again")
-        kept.keep(kept_file, key, own, on_event)
+        keep(kept_file, key, own, on_event)
     on_event(Notice(f"{path}: {own.done}"))
     return own
 
@@ -114,3 +113,37 @@ def _read_images(
         labels = renumber(part.labels, part.names, classes)
         read[split] = LabelledImages(np.concatenate(arrays), labels)
     return read, describe(looks, as_digits=as_digits)
+
+
+def load_kept(place: Path, key: str) -> OwnImages | None:
+    """Load what `keep` wrote with the same `key`; None if there is nothing like that."""
+    if not is_own(place):
+        return None
+    try:
+        with open(place, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            if str(arrays["key"]) != key:
+                return None
+            parts = {
+                split: LabelledImages(arrays[f"{split}_images"], arrays[f"{split}_labels"])
+                for split in (TRAIN, VAL, TEST)
+                if f"{split}_images" in arrays
+            }
+            return OwnImages(tuple(arrays["classes"].tolist()), parts, str(arrays["done"]))
+    except Exception:  # another version wrote it, or it is damaged
+        return None
+
+
+def keep(place: Path, key: str, own: OwnImages, on_event: OnEvent) -> None:
+    """Write the images to `place` in one step; a notice says if that fails."""
+    arrays = {
+        f"{split}_{name}": array
+        for split, part in own.parts.items()
+        for name, array in part._asdict().items()
+    }
+    try:
+        with explaining(f"keep the decoded images in {place.parent}", "they are read each time"):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(place) as file:
+                np.savez(file, key=key, classes=own.classes, done=own.done, **arrays)
+    except MnistCliError as error:
+        on_event(Notice(str(error)))

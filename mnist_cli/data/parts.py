@@ -1,7 +1,7 @@
 """What the readers of a person's own images return, and the limits that they check first."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,6 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from mnist_cli.data.dataset import LabelledImages
 from mnist_cli.data.fitting import Fitted
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.datasets import MOST_IMAGES, MOST_TEST_IMAGES
@@ -28,15 +27,6 @@ class Part:
     images: Iterable[Fitted]
 
 
-@dataclass(frozen=True)
-class OwnImages:
-    """The parts `train` and perhaps `val` and `test`, and what was `done` to them, as text."""
-
-    classes: tuple[str, ...]
-    parts: Mapping[str, LabelledImages]
-    done: str
-
-
 class File(NamedTuple):
     """A file with what changes if its content does."""
 
@@ -45,8 +35,9 @@ class File(NamedTuple):
     mtime_ns: int
 
     @classmethod
-    def of(cls, path: Path | str, status: os.stat_result) -> "File":
-        """The file at `path` with that status."""
+    def of(cls, path: Path | str) -> "File":
+        """The file at `path`; raises OSError if there is none."""
+        status = os.stat(path)  # noqa: PTH116 - of many files
         return cls(str(path), status.st_size, status.st_mtime_ns)
 
 
