@@ -59,7 +59,9 @@ def test_each_format_gives_the_images_and_the_hash_of_the_published_dataset(name
     assert np.array_equal(dataset.train.labels, train[1])
     assert np.array_equal(dataset.test.images, test[0])
     assert dataset.test.labels.dtype == np.uint8
-    published = identify("mnist", LabelledImages(*train), LabelledImages(*test)).info
+    published = identify(
+        DatasetInfo("mnist", 0, 0, ""), LabelledImages(*train), LabelledImages(*test)
+    ).info
     assert dataset.info.sha256 == published.sha256
     assert dataset.info.test_sha256 == published.test_sha256
     assert dataset.info.classes == published.classes

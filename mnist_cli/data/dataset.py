@@ -5,20 +5,14 @@ Functions hold images out, and number the classes otherwise.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cli.errors import UsageError
-from mnist_cli.schema.datasets import (
-    DIGITS,
-    MOST_TEST_IMAGES,
-    NOT_COMPARABLE,
-    DatasetInfo,
-    DatasetName,
-)
+from mnist_cli.schema.datasets import MOST_TEST_IMAGES, DatasetInfo
 from mnist_cli.schema.options import VAL
 
 HOLD_OUT_SEED = 0  # another one than that of the trainings, so that all see the same images
@@ -44,32 +38,23 @@ class Dataset:
     test: LabelledImages
 
 
-def identify(
-    name: str,
-    train: LabelledImages,
-    test: LabelledImages,
-    classes: tuple[str, ...] = DIGITS,
-    **marks: Any,
-) -> Dataset:
-    """A dataset with its description; `marks` are further fields of DatasetInfo."""
-    info = DatasetInfo(
-        name=str(name),
+def identify(info: DatasetInfo, train: LabelledImages, test: LabelledImages) -> Dataset:
+    """A dataset of these images, whose numbers and hashes replace those in `info`."""
+    identified = replace(
+        info,
         num_train=len(train.labels),
         num_test=len(test.labels),
         sha256=_sha256(train, test) if len(train.labels) else "",
-        note=NOT_COMPARABLE if name == DatasetName.MNIST5K else None,
         test_sha256=_sha256(test),
-        classes=classes,
-        class_sizes=tuple(np.bincount(test.labels, minlength=len(classes)).tolist()),
-        **marks,
+        class_sizes=tuple(np.bincount(test.labels, minlength=len(info.classes)).tolist()),
     )
-    return Dataset(info, train, test)
+    return Dataset(identified, train, test)
 
 
 def hold_images_out(dataset: Dataset, hold_out: float | None) -> Dataset:
     """Replace the test images by training images that are held out, if any.
 
-    Raises UsageError if there are no validation images, or too few or too many would be held out.
+    Raises UsageError if too many would be, or validation images are asked for: it has none.
     """
     if hold_out is None:
         return dataset
@@ -83,8 +68,7 @@ def hold_images_out(dataset: Dataset, hold_out: float | None) -> Dataset:
     count = len(validation.labels)
     if count > MOST_TEST_IMAGES:
         raise UsageError(f"at most {MOST_TEST_IMAGES:,} images can be held out; choose fewer")
-    marks = {"hold_out": count, "as_digits": info.as_digits}
-    return identify(info.name, train, validation, info.classes, **marks)
+    return identify(replace(info, hold_out=count), train, validation)
 
 
 def divide(images: LabelledImages, hold_out: float) -> tuple[LabelledImages, LabelledImages]:
@@ -129,8 +113,7 @@ def use_classes(dataset: Dataset, trained_on: DatasetInfo) -> Dataset:
         part._replace(labels=renumber(part.labels, info.classes, classes))
         for part in (dataset.train, dataset.test)
     )
-    marks = {"hold_out": info.hold_out, "as_digits": info.as_digits}
-    return identify(info.name, train, test, classes, **marks)
+    return identify(replace(info, classes=classes), train, test)
 
 
 def renumber(

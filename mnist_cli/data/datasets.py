@@ -54,16 +54,13 @@ class _Published:
         ]
 
     def read(self) -> Dataset:
-        """Read all files; raises MnistCliError if one is damaged."""
+        """Read all files; raises MnistCliError as `read_idx`."""
         pairs = zip(self.files[::2], self.files[1::2], strict=True)
         parts = [_read_labelled(self.raw, *pair) for pair in pairs]
         test = parts[-1]
-        if len(test.labels) > MOST_TEST_IMAGES:
-            raise MnistCliError(
-                f"{self.raw} has more than {MOST_TEST_IMAGES:,} test images; keep fewer"
-            )
+        _check_count(self.raw, test)
         train = parts[0] if len(parts) == 2 else test.select(slice(0))
-        return identify(self.name, train, test)
+        return identify(DatasetInfo(str(self.name), 0, 0, ""), train, test)
 
 
 _prefetched: dict[_Published, Future[Dataset]] = {}
@@ -118,32 +115,24 @@ def load_own(
     """Load a person's own images; None if `options` name a published dataset.
 
     If they have no test set, its place is taken by the validation images, else by a fifth of each
-    class, always the same; or by all images, if they are `all_for_test`.
-
-    Raises:
-        UsageError: the path or --hold-out does not fit.
-        MnistCliError: the images cannot be read, are damaged, or do not fit the limits.
+    class, always the same; or by all images, if they are `all_for_test`. Raises as `read_own` and
+    `hold_images_out`.
     """
     if not isinstance(options.dataset, Path):
         return None
     from mnist_cli.data.own import read_own  # here, as Pillow and scipy take 0.2 s to import
 
     own = read_own(options.dataset, _find_root(options), on_event, as_digits=options.as_digits)
-    holds_out_val = options.hold_out == VAL and "val" in own.parts
-    if holds_out_val:
-        train, test = own.parts["train"], own.parts["val"]
+    info = DatasetInfo(options.name, 0, 0, "", classes=own.classes, as_digits=options.as_digits)
+    if options.hold_out == VAL and "val" in own.parts:
+        train, val = own.parts["train"], own.parts["val"]
+        info = replace(info, hold_out=len(val.labels), holds_out_val=True)
+        dataset = identify(info, train, val)
     else:
         train, test = _choose_test(options.dataset, own.parts, on_event, all_for_test=all_for_test)
-    count = len(test.labels)
-    if count > MOST_TEST_IMAGES:
-        raise MnistCliError(
-            f"{options.dataset} has more than {MOST_TEST_IMAGES:,} test images; keep fewer"
-        )
-    marks = {"hold_out": count, "holds_out_val": True} if holds_out_val else {}
-    marks["as_digits"] = options.as_digits
-    dataset = identify(options.name, train, test, own.classes, **marks)
+        dataset = hold_images_out(identify(info, train, test), options.hold_out)
     _warn_of_sizes(dataset.info, on_event)
-    return dataset if holds_out_val else hold_images_out(dataset, options.hold_out)
+    return dataset
 
 
 def _choose_test(
@@ -157,6 +146,7 @@ def _choose_test(
         on_event(Notice(f"{path} has no test images: those for validation take their place"))
         return train, parts["val"]
     if all_for_test:
+        _check_count(path, train)
         return train.select(slice(0)), train
     if np.bincount(train.labels).min() < 2:
         raise MnistCliError(
@@ -275,6 +265,11 @@ def _find_root(options: DataOptions) -> Path:
     return absolute(root.expanduser())
 
 
+def _check_count(path: Path, test: LabelledImages) -> None:
+    if len(test.labels) > MOST_TEST_IMAGES:
+        raise MnistCliError(f"{path} has more than {MOST_TEST_IMAGES:,} test images; keep fewer")
+
+
 def _read_labelled(raw: Path, *files: KnownFile) -> LabelledImages:
     (images_path, images), (labels_path, labels) = (_read_file(raw, file) for file in files)
     num_images, num_labels = len(images), len(labels)
@@ -301,4 +296,5 @@ def _read_file(raw: Path, file: KnownFile) -> tuple[Path, NDArray[np.uint8]]:
 
 
 def _load_bundled() -> Dataset:
-    return identify(DatasetName.MNIST5K, *read_mnist5k())
+    info = DatasetInfo(str(DatasetName.MNIST5K), 0, 0, "", NOT_COMPARABLE)
+    return identify(info, *read_mnist5k())

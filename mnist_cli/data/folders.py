@@ -42,9 +42,11 @@ def find(path: Path) -> dict[str, Classes] | None:
     if not path.is_dir():
         return None
     with explaining(f"read {path}", "check the folder and its links"):
-        folders = _list_folders(str(path))
-        known = [name for name in folders if name.lower() in SPLITS]
-        splits = {SPLITS[name.lower()]: folders[name] for name in known}
+        splits = {
+            SPLITS[entry.name.lower()]: entry.path
+            for entry in _list_entries(str(path))
+            if entry.is_dir() and entry.name.lower() in SPLITS
+        }
         if TRAIN not in splits:
             splits = {TRAIN: str(path)}
         return {split: _list_classes(folder) for split, folder in splits.items()}
@@ -79,7 +81,8 @@ def _sort(classes: Classes) -> tuple[list[str], list[int]]:
 
 
 def _list_classes(folder: str) -> Classes:
-    classes = {path: list(_walk(path, ())) for path in _list_folders(folder).values()}
+    folders = [entry.path for entry in _list_entries(folder) if entry.is_dir()]
+    classes = {path: list(_walk(path, ())) for path in folders}
     if not classes:
         raise MnistCliError(f"{folder} has no folders of classes, such as {folder}/cat/1.png")
     if empty := [path for path, files in classes.items() if not files]:
@@ -89,10 +92,11 @@ def _list_classes(folder: str) -> Classes:
     return classes
 
 
-def _list_folders(folder: str) -> dict[str, str]:
+def _list_entries(folder: str) -> list[os.DirEntry[str]]:
+    """The files and folders in a folder that are not hidden, in the order of their names."""
     with os.scandir(folder) as entries:
-        found = {e.name: e.path for e in entries if e.is_dir() and not e.name.startswith(".")}
-    return dict(sorted(found.items()))
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+    return sorted(shown, key=lambda entry: entry.name)
 
 
 def _walk(folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[File]:
@@ -101,11 +105,7 @@ def _walk(folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[File]:
     here = status.st_dev, status.st_ino
     if here in above:
         raise MnistCliError(f"{folder} is a link to a folder above it; remove the link")
-    with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: entry.name)
-    for entry in ordered:
-        if entry.name.startswith("."):
-            continue
+    for entry in _list_entries(folder):
         if entry.is_dir():
             yield from _walk(entry.path, (*above, here))
         elif entry.name.lower().endswith(SUFFIXES):

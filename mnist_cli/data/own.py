@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,9 +39,8 @@ class OwnImages:
 def read_own(path: Path, cache: Path, on_event: OnEvent, *, as_digits: bool) -> OwnImages:
     """Read a file or folder of images, or what `cache` keeps of it; a notice says what was done.
 
-    Raises:
-        UsageError: it has no known format.
-        MnistCliError: it cannot be read, is damaged, changes, or does not fit the limits.
+    Raises UsageError if it has no known format, MnistCliError if it cannot be read, is damaged,
+    changes, or does not fit the limits.
     """
     place = absolute(path).resolve()
     for form in FORMATS:
@@ -68,10 +68,7 @@ def _hash(text: str) -> str:
 
 
 def _order_classes(path: Path, parts: Mapping[str, Part]) -> tuple[str, ...]:
-    """Order the classes of all parts, by value if their names are whole numbers, else by letter.
-
-    Raises MnistCliError if there are too few or too many, or a name does not fit.
-    """
+    """Check the classes; order them by value if all are whole numbers, else by letter."""
     names = parts[TRAIN].names
     for name in names:
         if not 0 < len(name) <= MOST_NAME or re.search("[\ud800-\udfff]", name):
@@ -135,11 +132,9 @@ def load_kept(place: Path, key: str) -> OwnImages | None:
 
 def keep(place: Path, key: str, own: OwnImages, on_event: OnEvent) -> None:
     """Write the images to `place` in one step; a notice says if that fails."""
-    arrays = {
-        f"{split}_{name}": array
-        for split, part in own.parts.items()
-        for name, array in part._asdict().items()
-    }
+    arrays: dict[str, Any] = {}
+    for split, part in own.parts.items():
+        arrays[f"{split}_images"], arrays[f"{split}_labels"] = part
     try:
         with explaining(f"keep the decoded images in {place.parent}", "they are read each time"):
             place.parent.mkdir(parents=True, exist_ok=True)
