@@ -136,6 +136,18 @@ def test_without_a_test_set_a_fifth_of_each_class_is_one_always_the_same() -> No
     assert load(Path("ours")).info == dataset.info
 
 
+def test_the_notice_of_class_sizes_is_about_the_images_that_are_evaluated() -> None:
+    (images, labels), (test_images, _) = made(60), made(12, seed=1)
+    uneven = np.array([0] * 10 + [1, 2])
+    write_npz(Path("a.npz"), train=(images, labels), test=(test_images, uneven))
+    told: Told = []
+    load(Path("a.npz"), told)
+    assert "the classes have 1 (1) to 10 (0) test images: balanced accuracy" in notices(told)
+    held_out: Told = []
+    assert not load(Path("a.npz"), held_out, hold_out=6).info.is_unbalanced
+    assert "balanced accuracy" not in notices(held_out)
+
+
 def test_a_class_with_one_image_needs_a_test_set() -> None:
     images, _ = made(7)
     write_folder(Path("ours"), all=(images, np.array([0, 0, 0, 1, 1, 1, 2])))

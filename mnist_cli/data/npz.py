@@ -35,7 +35,7 @@ KEYS = {
 MOST_SIDE = 1000  # pixels
 MOST_LISTED = 8  # keys in a message
 BLOCK_BYTES = 1 << 24
-HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+VERSION = 1, 0  # of an array; the header of a later one may have 4 GB
 ADVICE = "save it again with numpy.savez"
 
 
@@ -118,9 +118,9 @@ def _read_header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], n
     info = archive.getinfo(f"{key}.npy")
     with archive.open(info) as file:
         version = npy.read_magic(file)
-        if version not in HEADERS:
+        if version != VERSION:
             raise _UnfitError(f"{key} has the unknown version {version}")
-        shape, fortran_order, dtype = HEADERS[version](file)
+        shape, fortran_order, dtype = npy.read_array_header_1_0(file)
         start = file.tell()
     if dtype.hasobject:
         raise _UnfitError(f"{key} holds pickled objects, which may run code; store numbers")
