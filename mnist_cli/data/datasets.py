@@ -66,20 +66,17 @@ class _Published:
 _prefetched: dict[_Published, Future[Dataset]] = {}
 
 
-def load(
-    options: DataOptions, on_event: OnEvent, *, test_only: bool = False, all_for_test: bool = False
-) -> Dataset:
+def load(options: DataOptions, on_event: OnEvent, *, test_only: bool = False) -> Dataset:
     """Load a dataset into memory; download missing files first.
 
     AUTO is the complete MNIST if it is on disk or downloads quickly, else mnist5k, with a notice.
     If `test_only`, the files of the training images of a published dataset are not needed.
-    `all_for_test` is that of `load_own`.
 
     Raises:
         UsageError: the data folder or the mirror is invalid, or no images would be left to train.
         MnistCliError: files are damaged, or are missing and cannot be downloaded.
     """
-    own = load_own(options, on_event, all_for_test=all_for_test)
+    own = load_own(options, on_event)
     if dataset := own or load_local(options, test_only=test_only):
         return dataset
     published = _locate(options, test_only=test_only)
@@ -184,7 +181,8 @@ def load_test(
     test set, all of these are test images.
     """
     is_foreign = trained_on is not None and trained_on.name != options.name
-    dataset = load(options, on_event, test_only=True, all_for_test=is_foreign)
+    own = load_own(options, on_event, all_for_test=is_foreign)
+    dataset = own or load(options, on_event, test_only=True)
     if trained_on is None:
         return dataset.info, dataset.test
     dataset = use_classes(dataset, trained_on)

@@ -53,9 +53,7 @@ def read_own(path: Path, cache: Path, on_event: OnEvent, *, as_digits: bool) -> 
     own = load_kept(kept_file, key)
     if own is None:
         parts, note = form.read(place, found, as_digits=as_digits)
-        classes = _order_classes(path, parts)
-        images, done = _read_images(path, parts, classes, on_event, as_digits=as_digits)
-        own = OwnImages(classes, images, done + note)
+        own = _unite(path, parts, note, on_event, as_digits=as_digits)
         if form.find(place) != found:
             raise MnistCliError(f"{path} changed while it was read; run again")
         keep(kept_file, key, own, on_event)
@@ -65,6 +63,25 @@ def read_own(path: Path, cache: Path, on_event: OnEvent, *, as_digits: bool) -> 
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+def _unite(
+    path: Path, parts: Mapping[str, Part], note: str, on_event: OnEvent, *, as_digits: bool
+) -> OwnImages:
+    """Read the images of all parts, and number their classes alike."""
+    classes = _order_classes(path, parts)
+    total = sum(len(part.labels) for part in parts.values())
+    looks: list[Look] = []
+    united = {}
+    for split, part in parts.items():
+        arrays = []
+        for images, seen in part.images:
+            arrays.append(images)
+            looks += seen
+            on_event(ReadingProgress(str(path), len(looks), total))
+        labels = renumber(part.labels, part.names, classes)
+        united[split] = LabelledImages(np.concatenate(arrays), labels)
+    return OwnImages(classes, united, describe(looks, as_digits=as_digits) + note)
 
 
 def _order_classes(path: Path, parts: Mapping[str, Part]) -> tuple[str, ...]:
@@ -87,29 +104,6 @@ def _order_classes(path: Path, parts: Mapping[str, Part]) -> tuple[str, ...]:
             )
     numbers = all(re.fullmatch(r"-?[0-9]{1,15}", name) for name in names)
     return tuple(sorted(names, key=lambda name: (int(name) if numbers else 0, name)))
-
-
-def _read_images(
-    path: Path,
-    parts: Mapping[str, Part],
-    classes: tuple[str, ...],
-    on_event: OnEvent,
-    *,
-    as_digits: bool,
-) -> tuple[dict[str, LabelledImages], str]:
-    """Read the images of all parts, and number their classes; return what was done too."""
-    total = sum(len(part.labels) for part in parts.values())
-    looks: list[Look] = []
-    read = {}
-    for split, part in parts.items():
-        arrays = []
-        for images, seen in part.images:
-            arrays.append(images)
-            looks += seen
-            on_event(ReadingProgress(str(path), len(looks), total))
-        labels = renumber(part.labels, part.names, classes)
-        read[split] = LabelledImages(np.concatenate(arrays), labels)
-    return read, describe(looks, as_digits=as_digits)
 
 
 def load_kept(place: Path, key: str) -> OwnImages | None:
