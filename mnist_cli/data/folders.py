@@ -55,9 +55,9 @@ def find(path: Path) -> dict[str, Classes] | None:
 def read(
     path: Path, found: Mapping[str, Classes], *, as_digits: bool
 ) -> tuple[dict[str, Part], str]:
-    """Decode the pictures while they are taken, on all cores if they are many.
+    """The parts of what `find` found, and a note about them, which is empty here.
 
-    Raises MnistCliError, which names the file, if a picture cannot be used.
+    Pictures are decoded while they are taken, on all cores if they are many.
     """
     parts = {}
     for split, classes in found.items():
