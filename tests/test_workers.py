@@ -574,7 +574,7 @@ def test_a_worker_takes_images_of_its_disk_only_if_they_are_the_same() -> None:
     images.write_bytes(images.read_bytes()[:-1] + b"!")
     dataset = datasets.load(DataOptions(DatasetName.KMNIST, Path("same")), print)
 
-    def found(folder: str, given: bytes | None = None) -> Dataset | None:
+    def found(folder: str, given: worker.ImageBytes | None = None) -> Dataset | None:
         return worker._find_dataset(worker.Job("t", "cpu", 1, folder, {}), dataset.info, given)
 
     for read in (found("same"), found("other", pickle.dumps(dataset))):

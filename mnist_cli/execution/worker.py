@@ -30,6 +30,9 @@ from mnist_cli.training.examples import Examples, to_device
 
 SENT_SECONDS = 0.005  # so that a report is sent before the code of a run may end the process
 
+ImageBytes = bytes
+"""A pickled dataset."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -78,7 +81,7 @@ def measure(job: bytes, entry: bytes) -> str:
     return to_json(WorkerAnswer(measurement=comparison.trainer.measure(local)))
 
 
-def train(job: bytes, task: bytes, info: bytes, images: bytes | None) -> str:
+def train(job: bytes, task: bytes, info: bytes, images: ImageBytes | None) -> str:
     """Train a run; the answer is the run, why it failed, or that the images are missing."""
     comparison = _get_comparison(job)
     run: RunTask = pickle.loads(task)
@@ -98,7 +101,7 @@ def train(job: bytes, task: bytes, info: bytes, images: bytes | None) -> str:
     return to_json(WorkerAnswer(failure=outcome))
 
 
-def hold(images: bytes) -> bytes:
+def hold(images: ImageBytes) -> ImageBytes:
     """Return the images, so that Dask can send them to other workers."""
     return images
 
@@ -131,7 +134,7 @@ def _get_comparison(job: bytes) -> _Comparison:
     return _current
 
 
-def _find_dataset(job: Job, info: DatasetInfo, images: bytes | None) -> Dataset | None:
+def _find_dataset(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dataset | None:
     """The dataset with the hash in `info`, from the disk of this machine, else from `images`."""
     places = (job.data_dir, os.environ.get("MNIST_CLI_DATA_DIR"), None)
     for folder in places if info.is_published else ():
