@@ -1,6 +1,6 @@
 """Reads a person's own images: finds their format, reads them once, and numbers their classes.
 
-A new format is a module with functions as in folders.py, and a row in FORMATS.
+A new format is a module with `find` and `read`, as folders.py has them, and a row in FORMATS.
 """
 
 import hashlib
