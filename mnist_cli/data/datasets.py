@@ -102,7 +102,7 @@ def load(options: DataOptions, on_event: OnEvent, *, test_only: bool = False) ->
                 f"{NOT_COMPARABLE} (--dataset mnist5k skips the download)"
             )
         )
-        return hold_images_out(_load_bundled(), options.hold_out)
+        return load(replace(options, dataset=DatasetName.MNIST5K), on_event)
     return hold_images_out(published.read(), options.hold_out)
 
 
@@ -210,7 +210,8 @@ def load_test(
 def load_local(options: DataOptions, *, test_only: bool = False) -> Dataset | None:
     """Load a published dataset from disk, or from `prefetch`; None if a file is missing."""
     if options.dataset == DatasetName.MNIST5K:
-        return hold_images_out(_load_bundled(), options.hold_out)
+        info = DatasetInfo(options.name, 0, 0, "", NOT_COMPARABLE)
+        return hold_images_out(identify(info, *read_mnist5k()), options.hold_out)
     published = _locate(options, test_only=test_only)
     if published.list_missing():
         return None
@@ -291,8 +292,3 @@ def _read_file(raw: Path, file: KnownFile) -> tuple[Path, NDArray[np.uint8]]:
             if file.extracted_md5 is None or not extracted.is_file():
                 raise
     return extracted, read_idx(extracted, file.ndim, file.extracted_md5)
-
-
-def _load_bundled() -> Dataset:
-    info = DatasetInfo(str(DatasetName.MNIST5K), 0, 0, "", NOT_COMPARABLE)
-    return identify(info, *read_mnist5k())
