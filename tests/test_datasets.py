@@ -14,7 +14,7 @@ from mnist_cli.data.dataset import Dataset
 from mnist_cli.data.download import Limits
 from mnist_cli.data.sources import SOURCES, KnownFile, Source
 from mnist_cli.errors import MnistCliError, UsageError
-from mnist_cli.schema.datasets import DatasetInfo, DatasetName, Split
+from mnist_cli.schema.datasets import DatasetInfo, DatasetName
 from mnist_cli.schema.events import DownloadProgress, Event, Notice
 from mnist_cli.schema.options import DataOptions
 from tests.conftest import made_images, write_dataset
@@ -259,7 +259,7 @@ def test_test_images_alone_need_no_other_files(published: Mirror) -> None:
     other = replace(whole.info, test_sha256="0" * 64)
     for options in (MNIST, AUTO):
         for known in (whole.info, other, None):
-            datasets.prefetch(options, (Split.TEST,))
+            datasets.prefetch(options, test_only=True)
             info, test = datasets.load_test(options, print, known)
             assert np.array_equal(test.images, whole.test.images)
             if known == whole.info:

@@ -66,8 +66,8 @@ def made_small(arguments: list[str]) -> list[str]:
 @pytest.fixture
 def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some of the bundled images: 100 to train with and 50 to test with."""
-    (images, labels), (test_images, test_labels) = read_mnist5k()
-    few = (images[::40], labels[::40]), (test_images[::20], test_labels[::20])
+    train, test = read_mnist5k()
+    few = train.select(slice(None, None, 40)), test.select(slice(None, None, 20))
     monkeypatch.setattr(datasets, "read_mnist5k", lambda: few)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from mnist_cli.data.download import Limits, any_answers, download
 from mnist_cli.errors import MnistCliError
+from mnist_cli.schema.events import DownloadProgress, Event
 from tests.conftest import start_python
 from tests.mirror import Mirror
 
@@ -28,7 +29,7 @@ def files(mirror: Mirror) -> Mirror:
 def fetch(mirror: Mirror, *behaviours: str, limits: Limits = QUICK) -> Path:
     path = Path("new", "folder", "file.gz")
     urls = [mirror.url(behaviour) + "file.gz" for behaviour in behaviours]
-    download(urls, path, MD5, limits, lambda done, total: None)
+    download(urls, path, MD5, limits, print)
     return path
 
 
@@ -37,11 +38,11 @@ def leftovers() -> list[Path]:
 
 
 def test_a_good_mirror_delivers_and_reports_bytes(files: Mirror) -> None:
-    seen: list[tuple[int, int | None]] = []
+    seen: list[Event] = []
     path = Path("file.gz")
-    download([files.url("ok") + "file.gz"], path, MD5, QUICK, lambda d, t: seen.append((d, t)))
+    download([files.url("ok") + "file.gz"], path, MD5, QUICK, seen.append)
     assert path.read_bytes() == CONTENT
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert seen[-1] == DownloadProgress("file.gz", len(CONTENT), len(CONTENT))
     assert leftovers() == [path]
 
 
@@ -118,7 +119,7 @@ def test_a_dripping_mirror_meets_the_deadline(files: Mirror) -> None:
 
 def test_nothing_listens(files: Mirror) -> None:
     with pytest.raises(MnistCliError, match="refused"):
-        download(["http://127.0.0.1:9/file.gz"], Path("f"), MD5, QUICK, lambda d, t: None)
+        download(["http://127.0.0.1:9/file.gz"], Path("f"), MD5, QUICK, print)
 
 
 def test_an_encoding_header_does_not_change_the_bytes(files: Mirror) -> None:
@@ -153,7 +154,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(files: Mirror) -> None:
 def _in_a_process(url: str) -> subprocess.Popen[bytes]:
     code = (
         "import sys; from pathlib import Path; from mnist_cli.data.download import *;"
-        f"download([sys.argv[1]], Path('file.gz'), {MD5!r}, Limits(5, 9, 1), lambda d, t: None)"
+        f"download([sys.argv[1]], Path('file.gz'), {MD5!r}, Limits(5, 9, 1), print)"
     )
     return start_python("-c", code, url)
 
@@ -174,7 +175,7 @@ def test_a_kill_leaves_nothing_that_looks_complete(files: Mirror) -> None:
     process.kill()
     process.wait()
     assert not Path("file.gz").exists()
-    download([files.url("ok") + "file.gz"], Path("file.gz"), MD5, QUICK, lambda d, t: None)
+    download([files.url("ok") + "file.gz"], Path("file.gz"), MD5, QUICK, print)
     assert Path("file.gz").read_bytes() == CONTENT
 
 

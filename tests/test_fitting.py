@@ -1,13 +1,12 @@
 """How pictures of any size become 28×28 grey pixels."""
 
-from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_cli.data.fitting import fit, fit_arrays, flatten
-from mnist_cli.data.parts import Look, describe
+from mnist_cli.data.fitting import Look, describe, fit, fit_arrays, fit_file, flatten
 
 
 def test_a_grey_picture_of_28_by_28_stays_as_it_is() -> None:
@@ -43,16 +42,16 @@ def test_colours_become_brightness_and_transparent_parts_white() -> None:
 
 
 def test_16_bits_and_the_orientation_of_a_camera_are_heeded() -> None:
-    deep = Image.fromarray(np.full((28, 28), 65535 // 2, np.uint16))
-    assert np.unique(fit(flatten(deep))[0]).tolist() == [127]
+    path = Path("picture")
+    Image.fromarray(np.full((28, 28), 65535 // 2, np.uint16)).save(path, "PNG")
+    assert np.unique(fit_file(path, as_digits=False)[0]).tolist() == [127]
     turned = Image.new("L", (28, 28))
     turned.putpixel((0, 0), 255)
     exif = Image.Exif()
     exif[274] = 3  # upside down
     for kind in ("PNG", "TIFF", "WEBP"):
-        file = BytesIO()
-        turned.save(file, kind, exif=exif, lossless=True)
-        assert fit(flatten(Image.open(file)))[0][27, 27] == 255
+        turned.save(path, kind, exif=exif, lossless=True)
+        assert fit_file(path, as_digits=False)[0][27, 27] == 255
 
 
 def test_a_large_scan_is_reduced_first() -> None:
@@ -68,7 +67,7 @@ def test_arrays_are_fitted_like_pictures() -> None:
     for shape in ((5, 28, 28), (5, 8, 8), (5, 40, 20, 3)):
         images = chance.integers(0, 256, shape, dtype=np.uint8)
         images[1] = 250
-        fitted, looks = fit_arrays(images, as_digits=False)
+        fitted, looks = fit_arrays(images, "a", as_digits=False)
         pairs = [fit(Image.fromarray(image)) for image in images]
         assert np.array_equal(fitted, [pixels for pixels, _ in pairs])
         assert looks == [look for _, look in pairs]

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from mnist_cli.data import datasets
-from mnist_cli.data.hold_out import choose_held_out
+from mnist_cli.data.dataset import LabelledImages, divide
 from mnist_cli.errors import ExitCode, UsageError
 from mnist_cli.schema.datasets import DatasetName
 from mnist_cli.schema.options import DataOptions
 from tests.conftest import RunCli
 
 LABELS = np.repeat(np.arange(4, dtype=np.uint8), [100, 50, 30, 7])
+IMAGES = LabelledImages(np.arange(187, dtype=np.uint8), LABELS)  # each is its own position
 HELD_OUT = ("--dataset", "mnist5k", "--hold-out", 400, "--epochs", 1)
 
 
@@ -22,21 +23,22 @@ HELD_OUT = ("--dataset", "mnist5k", "--hold-out", 400, "--epochs", 1)
     [(0.1, [10, 5, 3, 1]), (19, [10, 5, 3, 1]), (1, [1, 0, 0, 0]), (186, [99, 50, 30, 7])],
 )
 def test_each_class_has_its_share(hold_out: float, counts: list[int]) -> None:
-    mask = choose_held_out(LABELS, hold_out)
-    assert np.bincount(LABELS[mask], minlength=4).tolist() == counts
+    rest, held_out = divide(IMAGES, hold_out)
+    assert np.bincount(held_out.labels, minlength=4).tolist() == counts
+    assert sorted([*rest.images, *held_out.images]) == list(range(187))
 
 
 def test_the_images_are_always_the_same_and_not_the_first_ones() -> None:
-    mask = choose_held_out(LABELS, 0.2)
-    assert np.array_equal(mask, choose_held_out(LABELS, 37))
-    assert not mask[:20].all()
-    assert (choose_held_out(LABELS, 0.1) <= mask).all()  # more are held out, not others
+    chosen = divide(IMAGES, 0.2)[1].images.tolist()
+    assert chosen == divide(IMAGES, 37)[1].images.tolist()
+    assert not set(chosen) >= set(range(20))
+    assert set(chosen) >= set(divide(IMAGES, 0.1)[1].images)  # more are held out, not others
 
 
 @pytest.mark.parametrize("hold_out", [187, 1000, 0.001, 0.999])
 def test_all_or_none_is_refused(hold_out: float) -> None:
     with pytest.raises(UsageError, match=r"of 187 training images; choose fewer than all and"):
-        choose_held_out(LABELS, hold_out)
+        divide(IMAGES, hold_out)
 
 
 def test_validation_images_take_the_place_of_the_test_images() -> None:

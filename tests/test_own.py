@@ -1,6 +1,7 @@
 """A person's own images: formats, the numbers of their classes, test sets, and the cache."""
 
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from PIL import Image
 
 from mnist_cli.cli import parameters
 from mnist_cli.data import datasets, folders, idx_folders, npz, own, parts
-from mnist_cli.data.dataset import Dataset, LabelledImages, from_bytes, identify, to_bytes
+from mnist_cli.data.dataset import Dataset, LabelledImages, identify
 from mnist_cli.data.mnist5k import read_mnist5k
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.datasets import DatasetInfo, DatasetName
@@ -58,7 +59,9 @@ def test_each_format_gives_the_images_and_the_hash_of_the_published_dataset(name
     assert np.array_equal(dataset.train.labels, train[1])
     assert np.array_equal(dataset.test.images, test[0])
     assert dataset.test.labels.dtype == np.uint8
-    published = identify("mnist", LabelledImages(*test), LabelledImages(*train)).info
+    published = identify(
+        DatasetInfo("mnist", 0, 0, ""), LabelledImages(*train), LabelledImages(*test)
+    ).info
     assert dataset.info.sha256 == published.sha256
     assert dataset.info.test_sha256 == published.test_sha256
     assert dataset.info.classes == published.classes
@@ -114,7 +117,7 @@ def test_more_than_256_classes_have_larger_labels_which_survive_the_way_to_a_wor
     write_npz(Path("a.npz"), train=(images, labels), test=(images, labels))
     dataset = load(Path("a.npz"))
     assert dataset.train.labels.dtype == np.uint16 and dataset.train.labels.max() == 299
-    arrived = from_bytes(dataset.info, to_bytes(dataset))
+    arrived = pickle.loads(pickle.dumps(dataset))
     assert np.array_equal(arrived.train.labels, labels)
     assert np.array_equal(arrived.test.images, images)
 
@@ -131,6 +134,18 @@ def test_without_a_test_set_a_fifth_of_each_class_is_one_always_the_same() -> No
     seen = set(dataset.train.images[:, 0, 0].tolist()) | set(dataset.test.images[:, 0, 0].tolist())
     assert len(seen) == 90
     assert load(Path("ours")).info == dataset.info
+
+
+def test_the_notice_of_class_sizes_is_about_the_images_that_are_evaluated() -> None:
+    (images, labels), (test_images, _) = made(60), made(12, seed=1)
+    uneven = np.array([0] * 10 + [1, 2])
+    write_npz(Path("a.npz"), train=(images, labels), test=(test_images, uneven))
+    told: Told = []
+    load(Path("a.npz"), told)
+    assert "the classes have 1 (1) to 10 (0) test images: balanced accuracy" in notices(told)
+    held_out: Told = []
+    assert not load(Path("a.npz"), held_out, hold_out=6).info.is_unbalanced
+    assert "balanced accuracy" not in notices(held_out)
 
 
 def test_a_class_with_one_image_needs_a_test_set() -> None:
@@ -210,10 +225,10 @@ def test_what_changes_while_it_is_read_is_refused_and_not_kept(
     write_folder(Path("ours"), train=made(30), test=made(15))
     read = folders.read
 
-    def change(*arguments: Any, **options: Any) -> parts.Contents:
-        contents = read(*arguments, **options)
-        Path("ours/train/0/0.png").unlink()
-        return contents
+    def change(*arguments: Any, **options: Any) -> Any:
+        found = read(*arguments, **options)
+        Path("ours/train/0/new.png").touch()
+        return found
 
     monkeypatch.setattr(folders, "read", change)
     with pytest.raises(MnistCliError, match="ours changed while it was read; run again"):
@@ -328,4 +343,4 @@ def test_a_home_folder_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_each_row_of_the_formats_reads_what_it_fits() -> None:
     for name, form in (("a.npz", npz), ("ours", folders), ("idx", idx_folders)):
         WRITERS["keras.npz" if name == "a.npz" else name](Path(name), train=made(30), test=made(15))
-        assert next(each for each in own.FORMATS if each.fits(Path(name))) is form
+        assert next(each for each in own.FORMATS if each.find(Path(name))) is form

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_cli.data import datasets, kept
-from mnist_cli.data.parts import Contents, File, Part
+from mnist_cli.data import datasets, own
+from mnist_cli.data.dataset import LabelledImages
 from mnist_cli.errors import ExitCode, MnistCliError
 from mnist_cli.schema.options import DataOptions
 from tests.conftest import RunCli
@@ -170,14 +170,14 @@ def test_regression_targets_are_too_many_classes() -> None:
     assert "has 1,001 classes; give 2 to 1,000" in refused(Path("a.npz"))
 
 
-def write_member(shape: str, size: int) -> None:
+def write_member(shape: str, size: int, version: bytes = b"\x01\x00") -> None:
     """An .npz file whose x_train has a header with `shape`, and `size` zero bytes."""
     header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
     header += " " * (117 - len(header)) + "\n"
     file = io.BytesIO()
     np.save(file, LABELS)
     with zipfile.ZipFile("a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
-        start = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+        start = b"\x93NUMPY" + version + struct.pack("<H", len(header)) + header.encode()
         archive.writestr("x_train.npy", start + bytes(size))
         archive.writestr("y_train.npy", file.getvalue())
 
@@ -195,6 +195,11 @@ def write_member(shape: str, size: int) -> None:
 def test_a_header_that_promises_more_than_there_is(shape: str, size: int, said: str) -> None:
     write_member(shape, size)
     assert said in refused(Path("a.npz"))
+
+
+def test_a_header_whose_length_may_be_anything_is_not_read() -> None:
+    write_member("(12, 28, 28)", 12 * 784, version=b"\x02\x00")
+    assert "x_train has the unknown version (2, 0); save it again" in refused(Path("a.npz"))
 
 
 def test_a_bomb_is_not_unpacked() -> None:
@@ -279,12 +284,11 @@ def test_damaged_pictures_are_refused_or_read(kind: str) -> None:
 
 
 def test_a_damaged_cache_is_none_or_says_the_same() -> None:
-    part = Part(TRAIN[0], TRAIN[1], ("0", "1", "2"))
-    key = kept.make_key([File("a", 1, 2)], as_digits=False)
+    images = own.OwnImages(("0", "1", "2"), {"train": LabelledImages(*TRAIN)}, "done")
     place = Path("cache/own.npz")
-    kept.keep(place, key, Contents({"train": part}, "done"), lambda event: None)
+    own.keep(place, "key", images, lambda event: None)
     whole = place.read_bytes()
     for seed in range(COUNT):
         place.write_bytes(mutated(whole, random.Random(seed).randrange(10**6)))
-        found = kept.load(place, key)
+        found = own.load_kept(place, "key")
         assert found is None or np.array_equal(found.parts["train"].images, TRAIN[0])

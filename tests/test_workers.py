@@ -17,7 +17,7 @@ from distributed import KilledWorker
 import mnist_cli
 from mnist_cli.comparison.mistakes import encode
 from mnist_cli.data import datasets
-from mnist_cli.data.dataset import Dataset, LabelledImages, to_bytes
+from mnist_cli.data.dataset import Dataset, LabelledImages
 from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution import engine as engine_module
 from mnist_cli.execution import roster, worker, workers
@@ -577,7 +577,7 @@ def test_a_worker_takes_images_of_its_disk_only_if_they_are_the_same() -> None:
     def found(folder: str, given: worker.ImageBytes | None = None) -> Dataset | None:
         return worker._find_dataset(worker.Job("t", "cpu", 1, folder, {}), dataset.info, given)
 
-    for read in (found("same"), found("other", to_bytes(dataset))):
+    for read in (found("same"), found("other", pickle.dumps(dataset))):
         assert read is not None
         assert read.info == dataset.info
     assert found("other") is None

@@ -16,7 +16,6 @@ from mnist_cli.networks import registry
 from mnist_cli.report import console
 from mnist_cli.report.comparison_tables import checkpoint_tables
 from mnist_cli.schema.comparison import LOOKS, Settling
-from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import (
     AUTO,
@@ -304,7 +303,7 @@ def _compare_checkpoints(options: CheckpointsOptions, *, json: bool, quiet: bool
         raise UsageError("name two or more checkpoints to compare, each once")
     from mnist_cli.data.datasets import prefetch
 
-    prefetch(options.data, (Split.TEST,))
+    prefetch(options.data, test_only=True)
     from mnist_cli.report.pictures import terminal
     from mnist_cli.workflows import compare_checkpoints as workflow
 

@@ -4,7 +4,6 @@ from mnist_cli.cli import parameters as p
 from mnist_cli.cli.working import judge_accuracy, report_gates, working
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import evaluation_tables
-from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.options import DataOptions, TrainOptions
 
 EXAMPLES = """
@@ -29,7 +28,7 @@ def evaluate(
     data = p.data_options(dataset, data_dir, as_digits=as_digits)
     from mnist_cli.data.datasets import prefetch
 
-    prefetch(data, (Split.TEST,))
+    prefetch(data, test_only=True)
     from mnist_cli.workflows.evaluate import evaluate_checkpoint
 
     with working(quiet) as on_event:

@@ -9,7 +9,6 @@ from mnist_cli.cli.working import working
 from mnist_cli.errors import UsageError
 from mnist_cli.report import console
 from mnist_cli.report.network_tables import export_lines
-from mnist_cli.schema.datasets import Split
 from mnist_cli.schema.options import DataOptions
 
 EXAMPLES = """
@@ -36,7 +35,7 @@ def export(
     data = p.data_options(dataset, data_dir, as_digits=as_digits)
     from mnist_cli.data.datasets import prefetch
 
-    prefetch(data, (Split.TEST,))
+    prefetch(data, test_only=True)
     from mnist_cli.workflows.export import export_network
 
     with working(quiet) as on_event:

@@ -82,9 +82,9 @@ def show_samples(
         data=p.data_options(dataset, data_dir, as_digits=as_digits),
         device=device,
     )
-    from mnist_cli.data.datasets import BOTH, prefetch
+    from mnist_cli.data.datasets import prefetch
 
-    prefetch(options.data, (Split.TEST,) if options.shown_split == Split.TEST else BOTH)
+    prefetch(options.data, test_only=options.shown_split == Split.TEST)
     from mnist_cli.report.pictures import terminal
     from mnist_cli.workflows.show_samples import choose_samples
 

@@ -1,33 +1,32 @@
 """A dataset in memory: training and test images, and their description.
 
-Functions divide it, number its classes otherwise, and pack it as bytes.
+Functions hold images out, and number the classes otherwise.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cli.data.classes import choose_label_type, renumber
-from mnist_cli.data.hold_out import choose_held_out
 from mnist_cli.errors import UsageError
-from mnist_cli.schema.datasets import (
-    DIGITS,
-    MOST_TEST_IMAGES,
-    NOT_COMPARABLE,
-    DatasetInfo,
-    DatasetName,
-)
+from mnist_cli.schema.datasets import MOST_TEST_IMAGES, DatasetInfo
 from mnist_cli.schema.options import VAL
 
+HOLD_OUT_SEED = 0  # another one than that of the trainings, so that all see the same images
 
-@dataclass(frozen=True)
-class LabelledImages:
+
+class LabelledImages(NamedTuple):
     """`images` uint8 N×28×28, `labels` N from 0 on: uint8, or uint16 for more than 256 classes."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.unsignedinteger]
+
+    def select(self, which: slice | NDArray[np.generic]) -> "LabelledImages":
+        """The images at these positions, or where a mask is true."""
+        return LabelledImages(self.images[which], self.labels[which])
 
 
 @dataclass(frozen=True)
@@ -39,53 +38,62 @@ class Dataset:
     test: LabelledImages
 
 
-def identify(
-    name: str,
-    test: LabelledImages,
-    train: LabelledImages | None,
-    classes: tuple[str, ...] = DIGITS,
-) -> Dataset:
-    """A dataset with its description; without `train`, it has only test images."""
-    note = NOT_COMPARABLE if name == DatasetName.MNIST5K else None
-    both_sha256 = _sha256(train, test) if train else ""
-    train = train or LabelledImages(test.images[:0], test.labels[:0])
-    sizes = len(train.labels), len(test.labels)
-    info = DatasetInfo(
-        *(str(name), *sizes, both_sha256, note, _sha256(test)),
-        classes=classes,
-        class_sizes=tuple(np.bincount(test.labels, minlength=len(classes)).tolist()),
+def identify(info: DatasetInfo, train: LabelledImages, test: LabelledImages) -> Dataset:
+    """A dataset of these images, whose numbers and hashes replace those in `info`."""
+    identified = replace(
+        info,
+        num_train=len(train.labels),
+        num_test=len(test.labels),
+        sha256=_sha256(train, test) if len(train.labels) else "",
+        test_sha256=_sha256(test),
+        class_sizes=tuple(np.bincount(test.labels, minlength=len(info.classes)).tolist()),
     )
-    return Dataset(info, train, test)
+    return Dataset(identified, train, test)
 
 
 def hold_images_out(dataset: Dataset, hold_out: float | None) -> Dataset:
     """Replace the test images by training images that are held out, if any.
 
-    Raises UsageError if there are no validation images, or too few or too many would be held out.
+    Raises UsageError if too many would be, or validation images are asked for: it has none.
     """
     if hold_out is None:
         return dataset
+    info = dataset.info
     if hold_out == VAL:
         raise UsageError(
-            f"{dataset.info.name} has no validation images; hold out training images, such as "
+            f"{info.name} has no validation images; hold out training images, such as "
             "--hold-out 0.1"
         )
     train, validation = divide(dataset.train, hold_out)
-    if len(validation.labels) > MOST_TEST_IMAGES:
-        raise UsageError(f"at most {MOST_TEST_IMAGES:,} images can be held out; choose fewer")
-    info = dataset.info
-    split = identify(info.name, validation, train, info.classes)
     count = len(validation.labels)
-    return replace(split, info=replace(split.info, hold_out=count, as_digits=info.as_digits))
+    if count > MOST_TEST_IMAGES:
+        raise UsageError(f"at most {MOST_TEST_IMAGES:,} images can be held out; choose fewer")
+    return identify(replace(info, hold_out=count), train, validation)
 
 
-def divide(images: LabelledImages, fraction: float) -> tuple[LabelledImages, LabelledImages]:
-    """The images without, and those of the part of each class that `choose_held_out` chooses."""
-    mask = choose_held_out(images.labels, fraction)
-    rest, chosen = (
-        LabelledImages(images.images[part], images.labels[part]) for part in (~mask, mask)
-    )
-    return rest, chosen
+def divide(images: LabelledImages, hold_out: float) -> tuple[LabelledImages, LabelledImages]:
+    """Divide images into those that stay and those that are held out, always the same.
+
+    Each class has the same share of both, up to one image (the largest remainders get the images
+    that are left). `hold_out` is the number of the latter, or a fraction below 1. Raises UsageError
+    if that would be none of the images, or all.
+    """
+    labels, total = images.labels, len(images.labels)
+    count = round(hold_out * total) if hold_out < 1 else int(hold_out)
+    if not 0 < count < total:
+        raise UsageError(
+            f"--hold-out {hold_out:g} would hold out {count:,} of {total:,} training images; "
+            "choose fewer than all and more than none, e.g. 0.1"
+        )
+    shares = np.bincount(labels) * count / total
+    counts = shares.astype(int)
+    by_remainder = np.argsort(counts - shares, kind="stable")
+    counts[by_remainder[: count - counts.sum()]] += 1
+    generator = np.random.default_rng(HOLD_OUT_SEED)
+    held_out = np.zeros(total, dtype=bool)
+    for label, number in enumerate(counts):
+        held_out[generator.permutation(np.flatnonzero(labels == label))[:number]] = True
+    return images.select(~held_out), images.select(held_out)
 
 
 def use_classes(dataset: Dataset, trained_on: DatasetInfo) -> Dataset:
@@ -102,40 +110,29 @@ def use_classes(dataset: Dataset, trained_on: DatasetInfo) -> Dataset:
             f"classes of {trained_on.name}: {trained_on.class_list}"
         )
     train, test = (
-        LabelledImages(part.images, renumber(part.labels, info.classes, classes))
+        part._replace(labels=renumber(part.labels, info.classes, classes))
         for part in (dataset.train, dataset.test)
     )
-    same = identify(info.name, test, train if info.num_train else None, classes)
-    return replace(same, info=replace(same.info, hold_out=info.hold_out, as_digits=info.as_digits))
+    return identify(replace(info, classes=classes), train, test)
 
 
-def to_bytes(dataset: Dataset) -> tuple[bytes, bytes, bytes, bytes]:
-    """Training images and labels, test images and labels: a byte for each pixel and label."""
-    train, test = dataset.train, dataset.test
-    return (
-        train.images.tobytes(),
-        train.labels.tobytes(),
-        test.images.tobytes(),
-        test.labels.tobytes(),
-    )
+def renumber(
+    labels: NDArray[np.integer], names: Sequence[str], classes: Sequence[str]
+) -> NDArray[np.unsignedinteger]:
+    """Make labels, positions in `names`, positions in `classes`, which has all of the names.
 
-
-def from_bytes(info: DatasetInfo, packed: tuple[bytes, bytes, bytes, bytes]) -> Dataset:
-    """Make the dataset that `info` describes from what `to_bytes` returned."""
-    label_type = choose_label_type(info.classes)
-    train, test = (
-        LabelledImages(
-            np.frombuffer(packed[index], np.uint8).reshape(-1, 28, 28),
-            np.frombuffer(packed[index + 1], label_type),
-        )
-        for index in (0, 2)
-    )
-    return Dataset(info, train, test)
+    They are uint8, as in MNIST's files (so that the hash is the same), or uint16 for more than 256
+    classes.
+    """
+    label_type = np.uint8 if len(classes) <= 256 else np.uint16
+    places = np.array([classes.index(name) for name in names], label_type)
+    numbered: NDArray[np.unsignedinteger] = places[labels]
+    return numbered
 
 
 def _sha256(*parts: LabelledImages) -> str:
     total = hashlib.sha256()
     for part in parts:
-        for array in (part.images, part.labels):
+        for array in part:
             total.update(np.ascontiguousarray(array).data)
     return total.hexdigest()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,40 +26,67 @@ from mnist_cli.schema.datasets import (
     NUM_CLASSES,
     DatasetInfo,
     DatasetName,
-    Split,
 )
 from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.options import VAL, DataOptions
 from mnist_cli.system.files import absolute, explaining
 from mnist_cli.system.folders import user_cache
 
-Splits = tuple[Split, ...]
-BOTH: Splits = (Split.TRAIN, Split.TEST)
 TEST_SHARE = 0.2  # of own images that have no test set
-_prefetched: dict[tuple[Path, Splits], Future[Dataset]] = {}
 
 
-def load(options: DataOptions, on_event: OnEvent, splits: Splits = BOTH) -> Dataset:
+@dataclass(frozen=True)
+class _Published:
+    """A published dataset, or only its test images, in the folder `raw`."""
+
+    name: DatasetName
+    source: Source
+    raw: Path
+    files: tuple[KnownFile, ...]
+    """Those of the images and of the labels of each part in turn, the test images last."""
+
+    def list_missing(self) -> list[KnownFile]:
+        """The files that are not on disk."""
+        return [
+            file
+            for file in self.files
+            if not ((self.raw / f"{file.name}.gz").exists() or (self.raw / file.name).exists())
+        ]
+
+    def read(self) -> Dataset:
+        """Read all files; raises MnistCliError as `read_idx`."""
+        pairs = zip(self.files[::2], self.files[1::2], strict=True)
+        parts = [_read_labelled(self.raw, *pair) for pair in pairs]
+        test = parts[-1]
+        _check_count(self.raw, test)
+        train = parts[0] if len(parts) == 2 else test.select(slice(0))
+        return identify(DatasetInfo(str(self.name), 0, 0, ""), train, test)
+
+
+_prefetched: dict[_Published, Future[Dataset]] = {}
+
+
+def load(options: DataOptions, on_event: OnEvent, *, test_only: bool = False) -> Dataset:
     """Load a dataset into memory; download missing files first.
 
     AUTO is the complete MNIST if it is on disk or downloads quickly, else mnist5k, with a notice.
+    If `test_only`, the files of the training images of a published dataset are not needed.
 
     Raises:
         UsageError: the data folder or the mirror is invalid, or no images would be left to train.
         MnistCliError: files are damaged, or are missing and cannot be downloaded.
     """
-    if own := load_own(options, on_event):
-        return own
-    if dataset := load_local(options, splits):
+    own = load_own(options, on_event)
+    if dataset := own or load_local(options, test_only=test_only):
         return dataset
+    published = _locate(options, test_only=test_only)
+    missing, raw = published.list_missing(), published.raw
     auto = options.dataset == DatasetName.AUTO
-    _, source, raw = _locate(options)
-    missing = _list_missing(source, raw, splits)
     from mnist_cli.data.download import PATIENT, QUICK, fetch
 
     try:
         with explaining(f"write {raw}", "choose another data folder"):
-            fetch(missing, raw, source, QUICK if auto else PATIENT, on_event)
+            fetch(missing, raw, published.source, QUICK if auto else PATIENT, on_event)
     except UsageError:
         raise
     except MnistCliError as error:
@@ -75,10 +102,8 @@ def load(options: DataOptions, on_event: OnEvent, splits: Splits = BOTH) -> Data
                 f"{NOT_COMPARABLE} (--dataset mnist5k skips the download)"
             )
         )
-        return hold_images_out(_load_bundled(), options.hold_out)
-    if dataset := load_local(options, splits):
-        return dataset
-    raise MnistCliError(f"files in {raw} were removed; run again")
+        return load(replace(options, dataset=DatasetName.MNIST5K), on_event)
+    return hold_images_out(published.read(), options.hold_out)
 
 
 def load_own(
@@ -87,38 +112,24 @@ def load_own(
     """Load a person's own images; None if `options` name a published dataset.
 
     If they have no test set, its place is taken by the validation images, else by a fifth of each
-    class, always the same; or by all images, if they are `all_for_test`.
-
-    Raises:
-        UsageError: the path or --hold-out does not fit.
-        MnistCliError: the images cannot be read, are damaged, or do not fit the limits.
+    class, always the same; or by all images, if they are `all_for_test`. Raises as `read_own` and
+    `hold_images_out`.
     """
     if not isinstance(options.dataset, Path):
         return None
     from mnist_cli.data.own import read_own  # here, as Pillow and scipy take 0.2 s to import
 
     own = read_own(options.dataset, _find_root(options), on_event, as_digits=options.as_digits)
-    parts = {split: LabelledImages(*arrays) for split, arrays in own.parts.items()}
-    holds_out_val = options.hold_out == VAL and "val" in parts
-    if holds_out_val:
-        train, test = parts["train"], parts["val"]
+    info = DatasetInfo(options.name, 0, 0, "", classes=own.classes, as_digits=options.as_digits)
+    if options.hold_out == VAL and "val" in own.parts:
+        train, val = own.parts["train"], own.parts["val"]
+        info = replace(info, hold_out=len(val.labels), holds_out_val=True)
+        dataset = identify(info, train, val)
     else:
-        train, test = _choose_test(options.dataset, parts, on_event, all_for_test=all_for_test)
-    if len(test.labels) > MOST_TEST_IMAGES:
-        raise MnistCliError(
-            f"{options.dataset} has more than {MOST_TEST_IMAGES:,} test images; keep fewer"
-        )
-    dataset = identify(options.name, test, train if len(train.labels) else None, own.classes)
-    hold_out = len(test.labels) if holds_out_val else 0
-    info = replace(
-        dataset.info,
-        hold_out=hold_out,
-        holds_out_val=holds_out_val,
-        as_digits=options.as_digits,
-    )
-    _warn_of_sizes(info, on_event)
-    dataset = replace(dataset, info=info)
-    return dataset if holds_out_val else hold_images_out(dataset, options.hold_out)
+        train, test = _choose_test(options.dataset, own.parts, on_event, all_for_test=all_for_test)
+        dataset = hold_images_out(identify(info, train, test), options.hold_out)
+    _warn_of_sizes(dataset.info, on_event)
+    return dataset
 
 
 def _choose_test(
@@ -132,7 +143,8 @@ def _choose_test(
         on_event(Notice(f"{path} has no test images: those for validation take their place"))
         return train, parts["val"]
     if all_for_test:
-        return LabelledImages(train.images[:0], train.labels[:0]), train
+        _check_count(path, train)
+        return train.select(slice(0)), train
     if np.bincount(train.labels).min() < 2:
         raise MnistCliError(
             f"{path} has a class with one image and no test images; give each class two or more"
@@ -147,6 +159,18 @@ def _choose_test(
     return train, test
 
 
+def _warn_of_sizes(info: DatasetInfo, on_event: OnEvent) -> None:
+    if info.is_unbalanced:
+        sizes = dict(zip(info.classes, info.class_sizes, strict=True))
+        least, most = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
+        on_event(
+            Notice(
+                f"the classes have {sizes[least]:,} ({least}) to {sizes[most]:,} ({most}) "
+                f"{info.evaluated_on} images: balanced accuracy, the mean over classes, is shown"
+            )
+        )
+
+
 def load_test(
     options: DataOptions, on_event: OnEvent, trained_on: DatasetInfo | None
 ) -> tuple[DatasetInfo, LabelledImages]:
@@ -157,55 +181,54 @@ def load_test(
     test set, all of these are test images.
     """
     is_foreign = trained_on is not None and trained_on.name != options.name
-    dataset = load_own(options, on_event, all_for_test=is_foreign)
-    dataset = dataset or load(options, on_event, (Split.TEST,))
-    if trained_on:
-        dataset = use_classes(dataset, trained_on)
-        if trained_on.has_digit_form and not dataset.info.has_digit_form:
-            on_event(
-                Notice(
-                    "the checkpoint expects the form of MNIST's digits: if these pictures do not "
-                    "have it, give --as-digits"
-                )
-            )
+    own = load_own(options, on_event, all_for_test=is_foreign)
+    dataset = own or load(options, on_event, test_only=True)
+    if trained_on is None:
+        return dataset.info, dataset.test
+    dataset = use_classes(dataset, trained_on)
     info = dataset.info
-    comparable = trained_on and trained_on.name == info.name and not trained_on.hold_out
-    if trained_on and comparable and info.sha256 not in {"", trained_on.sha256}:
+    if trained_on.has_digit_form and not info.has_digit_form:
+        on_event(
+            Notice(
+                "the checkpoint expects the form of MNIST's digits: if these pictures do not "
+                "have it, give --as-digits"
+            )
+        )
+    same_name = trained_on.name == info.name
+    if same_name and not trained_on.hold_out and info.sha256 not in {"", trained_on.sha256}:
         on_event(
             Notice(
                 f"{info.name} has other images than when the checkpoint was trained: it may have "
                 "been trained on some of these"
             )
         )
-    wanted = info.name, info.test_sha256
-    if trained_on and not info.num_train and wanted == (trained_on.name, trained_on.test_sha256):
+    if same_name and not info.num_train and info.test_sha256 == trained_on.test_sha256:
         info = trained_on
     return info, dataset.test
 
 
-def load_local(options: DataOptions, splits: Splits = BOTH) -> Dataset | None:
+def load_local(options: DataOptions, *, test_only: bool = False) -> Dataset | None:
     """Load a published dataset from disk, or from `prefetch`; None if a file is missing."""
     if options.dataset == DatasetName.MNIST5K:
-        return hold_images_out(_load_bundled(), options.hold_out)
-    name, source, raw = _locate(options)
-    if _list_missing(source, raw, splits):
+        info = DatasetInfo(options.name, 0, 0, "", NOT_COMPARABLE)
+        return hold_images_out(identify(info, *read_mnist5k()), options.hold_out)
+    published = _locate(options, test_only=test_only)
+    if published.list_missing():
         return None
-    future = _prefetched.pop((raw, splits), None)
-    dataset = future.result() if future else _read(name, source, raw, splits)
-    return hold_images_out(dataset, options.hold_out)
+    reading = _prefetched.pop(published, None)
+    return hold_images_out(reading.result() if reading else published.read(), options.hold_out)
 
 
-def prefetch(options: DataOptions, splits: Splits = BOTH) -> None:
+def prefetch(options: DataOptions, *, test_only: bool = False) -> None:
     """Start to read files that are on disk, in a thread; `load` takes the result.
 
     Unpacking 11 MB takes 0.2 s without Python's global lock, which `import torch` holds for a
     second. If this is called before that import, it costs no time on a second core.
     """
     if options.dataset != DatasetName.MNIST5K and not isinstance(options.dataset, Path):
-        name, source, raw = _locate(options)
-        if not _list_missing(source, raw, splits):
-            future = ThreadPoolExecutor(1).submit(_read, name, source, raw, splits)
-            _prefetched[raw, splits] = future
+        published = _locate(options, test_only=test_only)
+        if not published.list_missing():
+            _prefetched[published] = ThreadPoolExecutor(1).submit(published.read)
 
 
 def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.uint8] | None:
@@ -214,7 +237,7 @@ def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.u
         dataset = load_own(options, lambda event: None)
         if dataset is None:
             named = replace(options, dataset=DatasetName(info.name), hold_out=info.hold_out or None)
-            dataset = load_local(named, BOTH if info.hold_out else (Split.TEST,))
+            dataset = load_local(named, test_only=not info.hold_out)
     except (ValueError, MnistCliError):  # ValueError: an unknown dataset
         return None
     if dataset is None or dataset.info.test_sha256 != info.test_sha256:
@@ -222,7 +245,7 @@ def test_images_on_disk(info: DatasetInfo, options: DataOptions) -> NDArray[np.u
     return dataset.test.images
 
 
-def _locate(options: DataOptions) -> tuple[DatasetName, Source, Path]:
+def _locate(options: DataOptions, *, test_only: bool) -> _Published:
     """Find the published dataset that `options` name, and the folder of its files."""
     name = DatasetName.MNIST if options.dataset == DatasetName.AUTO else DatasetName(options.name)
     source = SOURCES[name]
@@ -233,7 +256,7 @@ def _locate(options: DataOptions) -> tuple[DatasetName, Source, Path]:
     for above, inside in ((root.parent, root), (root.parent.parent, root.parent)):
         if not raw.exists() and inside.name == source.folder and (inside / "raw").is_dir():
             raise UsageError(f"{root} is a part of the data folder; name {above} instead")
-    return name, source, raw
+    return _Published(name, source, raw, source.files[2 if test_only else 0 :])
 
 
 def _find_root(options: DataOptions) -> Path:
@@ -241,24 +264,9 @@ def _find_root(options: DataOptions) -> Path:
     return absolute(root.expanduser())
 
 
-def _list_files(source: Source, splits: Splits) -> list[KnownFile]:
-    by_split = {Split.TRAIN: source.files[:2], Split.TEST: source.files[2:]}
-    return [file for split in splits for file in by_split[split]]
-
-
-def _list_missing(source: Source, raw: Path, splits: Splits) -> list[KnownFile]:
-    return [
-        file
-        for file in _list_files(source, splits)
-        if not ((raw / f"{file.name}.gz").exists() or (raw / file.name).exists())
-    ]
-
-
-def _read(name: DatasetName, source: Source, raw: Path, splits: Splits) -> Dataset:
-    parts = {split: _read_labelled(raw, *_list_files(source, (split,))) for split in splits}
-    if len(parts[Split.TEST].labels) > MOST_TEST_IMAGES:
-        raise MnistCliError(f"{raw} has more than {MOST_TEST_IMAGES:,} test images; keep fewer")
-    return identify(name, parts[Split.TEST], parts.get(Split.TRAIN))
+def _check_count(path: Path, test: LabelledImages) -> None:
+    if len(test.labels) > MOST_TEST_IMAGES:
+        raise MnistCliError(f"{path} has more than {MOST_TEST_IMAGES:,} test images; keep fewer")
 
 
 def _read_labelled(raw: Path, *files: KnownFile) -> LabelledImages:
@@ -284,20 +292,3 @@ def _read_file(raw: Path, file: KnownFile) -> tuple[Path, NDArray[np.uint8]]:
             if file.extracted_md5 is None or not extracted.is_file():
                 raise
     return extracted, read_idx(extracted, file.ndim, file.extracted_md5)
-
-
-def _load_bundled() -> Dataset:
-    train, test = read_mnist5k()
-    return identify(DatasetName.MNIST5K, LabelledImages(*test), LabelledImages(*train))
-
-
-def _warn_of_sizes(info: DatasetInfo, on_event: OnEvent) -> None:
-    if info.is_unbalanced:
-        sizes = dict(zip(info.classes, info.class_sizes, strict=True))
-        least, most = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
-        on_event(
-            Notice(
-                f"the classes have {sizes[least]:,} ({least}) to {sizes[most]:,} ({most}) "
-                f"{info.evaluated_on} images: balanced accuracy, the mean over classes, is shown"
-            )
-        )

@@ -6,12 +6,9 @@ leaves half-extracted files behind.
 """
 
 import hashlib
-import queue
 import re
-import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -25,20 +22,12 @@ from mnist_cli.schema.events import DownloadProgress, OnEvent
 from mnist_cli.system.files import MOST_BYTES, replacing
 
 CHUNK_BYTES = 1 << 16
-OnBytes = Callable[[int, int | None], None]
-
-
-class WrongBytesError(Exception):
-    """A mirror delivered a file with another hash than the published one."""
-
-
 NETWORK_ERRORS = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     HTTPException,
     ConnectionError,
     TimeoutError,
-    WrongBytesError,
 )
 
 
@@ -69,41 +58,33 @@ def fetch(
         raise MnistCliError(f"no mirror answers ({', '.join(bases)})")
     for file in files:
         archive = f"{file.name}.gz"
-
-        def report(done: int, total: int | None, archive: str = archive) -> None:
-            on_event(DownloadProgress(archive, done, total))
-
-        download([base + archive for base in bases], folder / archive, file.md5, limits, report)
+        download([base + archive for base in bases], folder / archive, file.md5, limits, on_event)
 
 
 def any_answers(urls: list[str], seconds: float) -> bool:
-    """Whether one of `urls`, all requested at once, sends a first byte within `seconds`.
+    """Whether one of `urls`, all requested at once, sends a first byte within `seconds`."""
 
-    Each request has a daemon thread, because a name lookup cannot be interrupted.
-    """
-    answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
-
-    def ask(url: str) -> None:
+    def answers(url: str) -> bool:
         try:
             with requests.get(url, stream=True, timeout=seconds) as response:
-                answers.put(response.ok and bool(response.raw.read(1, decode_content=False)))
+                return response.ok and bool(response.raw.read(1, decode_content=False))
         except (*NETWORK_ERRORS, OSError):
-            answers.put(False)
+            return False
 
-    for url in urls:
-        threading.Thread(target=ask, args=(url,), daemon=True).start()
-    deadline = time.monotonic() + seconds
+    executor = ThreadPoolExecutor(len(urls))
+    asked = [executor.submit(answers, url) for url in urls]
     try:
-        return any(answers.get(timeout=max(0.0, deadline - time.monotonic())) for _ in urls)
-    except queue.Empty:
+        return any(each.result() for each in as_completed(asked, seconds))
+    except TimeoutError:
         return False
+    finally:
+        executor.shutdown(wait=False)  # a name lookup cannot be interrupted
 
 
-def download(urls: list[str], path: Path, md5: str, limits: Limits, on_bytes: OnBytes) -> None:
+def download(urls: list[str], path: Path, md5: str, limits: Limits, on_event: OnEvent) -> None:
     """Download the file with hash `md5` to `path`, from the first of `urls` that delivers it.
 
-    This calls `on_bytes` with the bytes so far and the total, None if it is unknown. Two processes
-    may do this at once, because each writes its own file before it replaces `path`.
+    Two processes may do this at once, because each writes its own file before it replaces `path`.
 
     Raises:
         MnistCliError: every attempt failed; the message lists each kind of failure once.
@@ -114,37 +95,36 @@ def download(urls: list[str], path: Path, md5: str, limits: Limits, on_bytes: On
         time.sleep(pause)
         for url in urls:
             try:
-                return _try_url(url, path, md5, limits, on_bytes)
+                return _try_url(url, path, md5, limits, on_event)
             except NETWORK_ERRORS as error:
                 failures[f"{url}: {_describe(error)}"] = None
     raise MnistCliError(f"cannot download {path.name} ({'; '.join(failures)})")
 
 
-def _try_url(url: str, path: Path, md5: str, limits: Limits, on_bytes: OnBytes) -> None:
+def _try_url(url: str, path: Path, md5: str, limits: Limits, on_event: OnEvent) -> None:
     deadline = time.monotonic() + limits.file_seconds
     received = hashlib.md5(usedforsecurity=False)
     done = 0
-    with ExitStack() as stack:
-        response = stack.enter_context(requests.get(url, stream=True, timeout=limits.stall_seconds))
+    with requests.get(url, stream=True, timeout=limits.stall_seconds) as response:
         response.raise_for_status()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = stack.enter_context(replacing(path))
         length = response.headers.get("Content-Length", "")
         total = int(length) if re.fullmatch("[0-9]{1,15}", length) else None
-        # read1 returns what has arrived. read would wait for a whole chunk, so that a server that
-        # sends a byte a second could exceed the deadline. Decoding would unpack a .gz file from
-        # servers that send it with the header Content-Encoding: gzip.
-        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
-            if time.monotonic() > deadline:
-                raise TimeoutError
-            file.write(chunk)
-            received.update(chunk)
-            done += len(chunk)
-            if done > MOST_BYTES:
-                raise WrongBytesError(f"more than {MOST_BYTES >> 20} MiB")
-            on_bytes(done, total)
-        if received.hexdigest() != md5:
-            raise WrongBytesError(f"{done:,} wrong bytes, their MD5 is not {md5}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            # read1 returns what has arrived. read would wait for a whole chunk, so that a server
+            # that sends a byte a second could exceed the deadline. Decoding would unpack a .gz file
+            # from servers that send it with the header Content-Encoding: gzip.
+            while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+                file.write(chunk)
+                received.update(chunk)
+                done += len(chunk)
+                if done > MOST_BYTES:
+                    raise requests.RequestException(f"more than {MOST_BYTES >> 20} MiB")
+                on_event(DownloadProgress(path.name, done, total))
+            if received.hexdigest() != md5:
+                raise requests.RequestException(f"{done:,} wrong bytes, their MD5 is not {md5}")
 
 
 def _describe(error: BaseException) -> str:

@@ -5,38 +5,44 @@ pixels (bicubic), the proportions stay, and the rest is the median of the pictur
 picture of 28×28 pixels stays as it is.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from mnist_cli.data.parts import Look
-from mnist_cli.data.pictures import MOST_PIXELS, Image28, decode, read_picture
+from mnist_cli.data.pictures import MOST_PIXELS, Image28, open_picture, read_picture
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.datasets import SIDE
 
 COLOUR = 8 / 255  # a larger difference of channels is colour; JPEG makes smaller ones
 
 
+class Look(NamedTuple):
+    """What a picture looked like before it became 28×28 grey pixels."""
+
+    width: int
+    height: int
+    in_colour: bool
+    dark_on_light: bool
+
+
+Fitted = tuple[Image28, Sequence[Look]]
+"""Images uint8 N×28×28, and what they looked like."""
+
+
 def flatten(picture: Image.Image) -> Image.Image:
-    """The picture upright, in 8-bit grey or red-green-blue, reduced to 1000 pixels at most."""
-    picture.load()
-    if picture.info:  # it may say how the camera was held
-        ImageOps.exif_transpose(picture, in_place=True)
-    if picture.mode.startswith(("I", "F")):  # 16 bits or more, which convert() would cut to 8
-        values = np.nan_to_num(np.asarray(picture, np.float32)).clip(0)
-        most = 65535 if picture.mode.startswith("I;16") else values.max()
-        flat = Image.fromarray(np.rint(values / max(most, 1) * 255).astype(np.uint8))
-    elif picture.has_transparency_data:
+    """Reduce what `open_picture` returned to 8-bit grey or red-green-blue, and to 1000 pixels."""
+    if picture.mode == "F":
+        picture = Image.fromarray(np.rint(np.asarray(picture) * 255).astype(np.uint8))
+    elif picture.mode == "RGBA":
         white = Image.new("RGBA", picture.size, "white")
-        flat = Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
-    else:
-        flat = picture.convert("L" if picture.mode in {"1", "L"} else "RGB")
-    flat.thumbnail((MOST_PIXELS, MOST_PIXELS))
-    return flat
+        picture = Image.alpha_composite(white, picture).convert("RGB")
+    picture.thumbnail((MOST_PIXELS, MOST_PIXELS))
+    return picture
 
 
 def fit(picture: Image.Image) -> tuple[Image28, Look]:
@@ -51,29 +57,28 @@ def fit(picture: Image.Image) -> tuple[Image28, Look]:
     return np.asarray(grey), look
 
 
-def fit_digit(picture: NDArray[np.float32]) -> tuple[Image28, Look]:
-    """As `to_mnist_form`, which raises ValueError if the picture is blank."""
+def fit_digit(picture: NDArray[np.float32], name: str) -> tuple[Image28, Look]:
+    """As `to_mnist_form`; raises MnistCliError, which names the picture, if it is blank."""
     from mnist_cli.data.mnist_form import to_mnist_form  # here, as scipy takes 0.2 s to import
 
-    return to_mnist_form(picture), look_at(picture, 1)
+    try:
+        return to_mnist_form(picture), look_at(picture, 1)
+    except ValueError as error:
+        raise MnistCliError(f"{name}: {error}") from error
 
 
 def fit_file(path: Path, *, as_digits: bool) -> tuple[Image28, Look]:
-    """Read and fit the picture in a file; raises MnistCliError, which names it, if that fails."""
-    if not as_digits:
-        return fit(decode(path, flatten))
-    picture = read_picture(path)
-    try:
-        return fit_digit(picture)
-    except ValueError as error:
-        raise MnistCliError(f"{path}: {error}") from error
+    """Read and fit the picture in a file; raises as `open_picture` and `fit_digit`."""
+    if as_digits:
+        return fit_digit(read_picture(path), str(path))
+    return fit(flatten(open_picture(path)))
 
 
-def fit_arrays(images: NDArray[np.uint8], *, as_digits: bool) -> tuple[Image28, list[Look]]:
-    """Fit N×H×W grey or N×H×W×3 red-green-blue images; raises ValueError as `fit_digit`."""
+def fit_arrays(images: NDArray[np.uint8], name: str, *, as_digits: bool) -> Fitted:
+    """Fit N×H×W grey or N×H×W×3 red-green-blue images; raises MnistCliError as `fit_digit`."""
     if as_digits:
         scaled = images.reshape(*images.shape[:3], -1)
-        return stack(fit_digit(image / np.float32(255)) for image in scaled)
+        return stack(fit_digit(image / np.float32(255), f"an image of {name}") for image in scaled)
     if images.shape[1:] != (SIDE, SIDE):
         return stack(fit(Image.fromarray(image)) for image in images)
     sides = (images[:, 0], images[:, -1], images[..., 0], images[..., -1])  # all images at once
@@ -89,10 +94,27 @@ def look_at(picture: NDArray[Any], white: float) -> Look:
     return Look(width, height, coloured, _border_median(colours) > white / 2)
 
 
-def stack(fitted: Iterable[tuple[Image28, Look]]) -> tuple[Image28, list[Look]]:
+def stack(fitted: Iterable[tuple[Image28, Look]]) -> Fitted:
     """Images as one array N×28×28, and their looks."""
     pairs = list(fitted)
     return np.stack([pixels for pixels, _ in pairs]), [look for _, look in pairs]
+
+
+def describe(looks: Sequence[Look], *, as_digits: bool) -> str:
+    """What was done to pictures: `900 pictures of 7 sizes, 30 in colour, ...`."""
+    sizes = sorted({(look.width, look.height) for look in looks}, key=math.prod)
+    texts = ["{}x{}".format(*size) for size in sizes]
+    of = texts[0] if len(texts) == 1 else f"{len(texts):,} sizes, {texts[0]} to {texts[-1]}"
+    coloured = sum(look.in_colour for look in looks)
+    dark = sum(look.dark_on_light for look in looks)
+    told = [f"{len(looks):,} pictures of {of}"]
+    told += [f"{coloured:,} in colour"] if coloured else []
+    told += [f"{dark:,} dark on light{' (inverted)' if as_digits else ''}"] if dark else []
+    if as_digits:
+        told.append("brought to the form of MNIST's digits")
+    elif coloured or texts != ["28x28"]:
+        told.append("made 28x28 grey pixels: proportions kept, padded like their border")
+    return ", ".join(told)
 
 
 def _border_median(picture: NDArray[Any]) -> float:

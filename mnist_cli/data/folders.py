@@ -10,8 +10,7 @@ import multiprocessing
 import os
 import re
 import signal
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -20,11 +19,10 @@ from threading import Thread
 
 import numpy as np
 
-from mnist_cli.data.fitting import fit_file, stack
-from mnist_cli.data.parts import TEST, TRAIN, VAL, Contents, File, Look, Part, check_count, describe
-from mnist_cli.data.pictures import SUFFIXES, Image28
+from mnist_cli.data.fitting import Fitted, fit_file, stack
+from mnist_cli.data.parts import TEST, TRAIN, VAL, File, Part, check_count
+from mnist_cli.data.pictures import SUFFIXES
 from mnist_cli.errors import MnistCliError
-from mnist_cli.schema.datasets import MOST_IMAGES
 from mnist_cli.system.cpus import count_allowed
 from mnist_cli.system.files import explaining
 
@@ -36,50 +34,38 @@ Classes = dict[str, list[File]]
 """The pictures of each class, by the path of its folder."""
 
 
-def fits(path: Path) -> bool:
-    """Whether `path` is a folder."""
-    return path.is_dir()
-
-
-def list_files(path: Path) -> list[File]:
-    """All pictures; raises MnistCliError as `scan`."""
-    return [file for classes in scan(path).values() for each in classes.values() for file in each]
-
-
-def read(path: Path, on_progress: Callable[[int, int], None], *, as_digits: bool) -> Contents:
-    """Decode all pictures, on all cores if they are many; `on_progress` gets (done, total).
-
-    Raises MnistCliError, which names the file, if a picture or a folder cannot be used.
-    """
-    found = scan(path)
-    total = sum(len(files) for classes in found.values() for files in classes.values())
-    parts: dict[str, Part] = {}
-    looks: list[Look] = []
-    for split, classes in found.items():
-        paths, labels = _sort(classes)
-        check_count(path, split, len(paths))
-        images = np.empty((len(paths), 28, 28), np.uint8)
-        done = 0
-        for pixels, seen in _decode_all(paths, as_digits=as_digits):
-            images[done : done + len(pixels)] = pixels
-            done += len(pixels)
-            looks += seen
-            on_progress(len(looks), total)
-        parts[split] = Part(images, np.array(labels), tuple(map(os.path.basename, classes)))
-    return Contents(parts, describe(looks, as_digits=as_digits))
-
-
-def scan(path: Path) -> dict[str, Classes]:
-    """The pictures of each split, by class.
+def find(path: Path) -> dict[str, Classes] | None:
+    """The pictures of each part, by class; None if `path` is no folder.
 
     Raises MnistCliError if a folder cannot be read, has no pictures, or links to one above it.
     """
+    if not path.is_dir():
+        return None
     with explaining(f"read {path}", "check the folder and its links"):
-        folders = _list_folders(str(path))
-        splits = {SPLITS[name.lower()]: name for name in folders if name.lower() in SPLITS}
+        splits = {
+            SPLITS[entry.name.lower()]: entry.path
+            for entry in _list_entries(str(path))
+            if entry.is_dir() and entry.name.lower() in SPLITS
+        }
         if TRAIN not in splits:
-            return {TRAIN: _list_classes(str(path))}
-        return {split: _list_classes(folders[splits[split]]) for split in sorted(splits)}
+            splits = {TRAIN: str(path)}
+        return {split: _list_classes(folder) for split, folder in splits.items()}
+
+
+def read(
+    path: Path, found: Mapping[str, Classes], *, as_digits: bool
+) -> tuple[dict[str, Part], str]:
+    """The parts of what `find` found, and a note about them, which is empty here.
+
+    Pictures are decoded while they are taken, on all cores if they are many.
+    """
+    parts = {}
+    for split, classes in found.items():
+        paths, labels = _sort(classes)
+        check_count(path, split, len(paths))
+        names = tuple(map(os.path.basename, classes))
+        parts[split] = Part(names, np.array(labels), _decode_all(paths, as_digits=as_digits))
+    return parts, ""
 
 
 def _sort(classes: Classes) -> tuple[list[str], list[int]]:
@@ -95,7 +81,8 @@ def _sort(classes: Classes) -> tuple[list[str], list[int]]:
 
 
 def _list_classes(folder: str) -> Classes:
-    classes = {path: list(_walk(path, ())) for path in _list_folders(folder).values()}
+    folders = [entry.path for entry in _list_entries(folder) if entry.is_dir()]
+    classes = {path: list(_walk(path, ())) for path in folders}
     if not classes:
         raise MnistCliError(f"{folder} has no folders of classes, such as {folder}/cat/1.png")
     if empty := [path for path, files in classes.items() if not files]:
@@ -105,10 +92,11 @@ def _list_classes(folder: str) -> Classes:
     return classes
 
 
-def _list_folders(folder: str) -> dict[str, str]:
+def _list_entries(folder: str) -> list[os.DirEntry[str]]:
+    """The files and folders in a folder that are not hidden, in the order of their names."""
     with os.scandir(folder) as entries:
-        found = {e.name: e.path for e in entries if e.is_dir() and not e.name.startswith(".")}
-    return dict(sorted(found.items()))
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+    return sorted(shown, key=lambda entry: entry.name)
 
 
 def _walk(folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[File]:
@@ -117,25 +105,17 @@ def _walk(folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[File]:
     here = status.st_dev, status.st_ino
     if here in above:
         raise MnistCliError(f"{folder} is a link to a folder above it; remove the link")
-    with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: entry.name)
-    count = 0
-    for entry in ordered:
-        if entry.name.startswith("."):
-            continue
+    for entry in _list_entries(folder):
         if entry.is_dir():
             yield from _walk(entry.path, (*above, here))
         elif entry.name.lower().endswith(SUFFIXES):
-            status = entry.stat()
-            if not stat.S_ISREG(status.st_mode):
+            file = File.of(entry.path)
+            if not entry.is_file():
                 raise MnistCliError(f"{entry.path} is not a regular file; remove it")
-            count += 1
-            if count > MOST_IMAGES:
-                raise MnistCliError(f"{folder} has more than {MOST_IMAGES:,} pictures; keep fewer")
-            yield File.of(entry.path, status)
+            yield file
 
 
-def _decode_all(paths: list[str], *, as_digits: bool) -> Iterator[tuple[Image28, list[Look]]]:
+def _decode_all(paths: list[str], *, as_digits: bool) -> Iterator[Fitted]:
     """Decode chunks of pictures in their order."""
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
     decode_chunk = partial(_decode_chunk, as_digits=as_digits)
@@ -165,5 +145,5 @@ def _follow_parent() -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def _decode_chunk(paths: list[str], *, as_digits: bool) -> tuple[Image28, list[Look]]:
+def _decode_chunk(paths: list[str], *, as_digits: bool) -> Fitted:
     return stack(fit_file(Path(path), as_digits=as_digits) for path in paths)

@@ -3,71 +3,64 @@
 The files are in the folder itself or in `raw` in it, as torchvision stores them.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from mnist_cli.data.fitting import fit_arrays
 from mnist_cli.data.idx import read_idx
-from mnist_cli.data.parts import TEST, TRAIN, Contents, File, Look, Part, check_count, describe
+from mnist_cli.data.parts import TEST, TRAIN, File, Part, check_count
 from mnist_cli.errors import MnistCliError
 from mnist_cli.system.files import explaining
 
 PREFIXES = {TRAIN: "train", TEST: "t10k"}
 ADVICE = "copy it again, or choose another folder"
 
-
-def fits(path: Path) -> bool:
-    """Whether the folder has the training images as an IDX file."""
-    return path.is_dir() and any(_find(path, "train-images-idx3-ubyte"))
+Pair = tuple[File, File]
+"""The files of the images and of the labels."""
 
 
-def list_files(path: Path) -> list[File]:
-    """The files that the folder has."""
-    with explaining(f"read {path}", "choose another folder"):
-        return [File.of(file, file.stat()) for pair in _list_pairs(path).values() for file in pair]
+def find(path: Path) -> dict[str, Pair] | None:
+    """The files of each part; None if there are no training images.
+
+    Raises MnistCliError if a file is missing.
+    """
+    if not path.is_dir() or not _find_file(path, "train-images-idx3-ubyte"):
+        return None
+    found = {}
+    for split, prefix in PREFIXES.items():
+        names = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
+        images, labels = (_find_file(path, name) for name in names)
+        if images and labels:
+            found[split] = images, labels
+        elif images or labels:
+            raise MnistCliError(f"{path} has no {names[1 if images else 0]}; add the file")
+    return found
 
 
-def read(path: Path, on_progress: Callable[[int, int], None], *, as_digits: bool) -> Contents:
-    """Read all parts; raises MnistCliError if a file is missing or damaged."""
-    looks: list[Look] = []
+def read(path: Path, found: Mapping[str, Pair], *, as_digits: bool) -> tuple[dict[str, Part], str]:
+    """Read all parts; raises MnistCliError if a file is damaged."""
     parts = {}
-    for split, (images_path, labels_path) in _list_pairs(path).items():
-        images = read_idx(images_path, 3, advice=ADVICE)
-        labels = read_idx(labels_path, 1, advice=ADVICE)
+    for split, (images_file, labels_file) in found.items():
+        images = read_idx(Path(images_file.path), 3, advice=ADVICE)
+        labels = read_idx(Path(labels_file.path), 1, advice=ADVICE)
         if len(images) != len(labels) or not images.size:
             raise MnistCliError(
-                f"{labels_path} has {len(labels):,} labels for {len(images):,} images of "
+                f"{labels_file.path} has {len(labels):,} labels for {len(images):,} images of "
                 f"{'x'.join(map(str, images.shape[1:]))} pixels; {ADVICE}"
             )
         check_count(path, split, len(images))
-        try:
-            pixels, seen = fit_arrays(images, as_digits=as_digits)
-        except ValueError as error:
-            raise MnistCliError(f"an image of {images_path}: {error}") from error
-        looks += seen
-        on_progress(len(looks), len(looks))
+        fitted = fit_arrays(images, images_file.path, as_digits=as_digits)
         values, positions = np.unique(labels, return_inverse=True)
-        parts[split] = Part(pixels, positions, tuple(map(str, values)))
-    return Contents(parts, describe(looks, as_digits=as_digits))
+        parts[split] = Part(tuple(map(str, values)), positions, [fitted])
+    return parts, ""
 
 
-def _list_pairs(path: Path) -> dict[str, tuple[Path, Path]]:
-    """The files of images and labels of each part; raises MnistCliError if one is missing."""
-    pairs = {}
-    for split, prefix in PREFIXES.items():
-        files = [_find(path, f"{prefix}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1")]
-        if any(files):
-            if not all(files):
-                missing = "images-idx3" if not files[0] else "labels-idx1"
-                raise MnistCliError(f"{path} has no {prefix}-{missing}-ubyte; add the file")
-            pairs[split] = files[0][0], files[1][0]
-    return pairs
-
-
-def _find(path: Path, name: str) -> list[Path]:
-    places = [
-        path / folder / f"{name}{suffix}" for folder in (".", "raw") for suffix in ("", ".gz")
-    ]
-    return [place for place in places if place.exists()]
+def _find_file(path: Path, name: str) -> File | None:
+    with explaining(f"read {path}", "choose another folder"):
+        for place in (path / name, path / "raw" / name):
+            for file in (place, place.with_name(f"{name}.gz")):
+                if file.exists():
+                    return File.of(file)
+    return None

@@ -115,8 +115,8 @@ def _otsu_threshold(values: Pixels) -> float:
 
 
 def _find_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    box: tuple[slice, slice] = ndimage.find_objects(mask.astype(np.int8))[0]
+    return box
 
 
 def _resize(ink: Pixels) -> Pixels:

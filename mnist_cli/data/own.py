@@ -1,91 +1,92 @@
-"""Reads a person's own images: finds their format, names their classes, and parts them.
+"""Reads a person's own images: finds their format, reads them once, and numbers their classes.
 
-A new format is a module with functions as in folders.py, and a row in FORMATS.
+A new format is a module with `find` and `read`, as folders.py has them, and a row in FORMATS.
 """
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mnist_cli.data import folders, idx_folders, kept, npz
-from mnist_cli.data.classes import order_classes, renumber
-from mnist_cli.data.parts import TRAIN, Contents, File, Part
+from mnist_cli.data import folders, idx_folders, npz
+from mnist_cli.data.dataset import LabelledImages, renumber
+from mnist_cli.data.fitting import Look, describe
+from mnist_cli.data.parts import TEST, TRAIN, VAL, Part
 from mnist_cli.errors import MnistCliError, UsageError
 from mnist_cli.schema.datasets import MOST_CLASSES, MOST_NAME
 from mnist_cli.schema.events import Notice, OnEvent, ReadingProgress
-from mnist_cli.system.files import absolute
+from mnist_cli.system.files import absolute, explaining, is_own, replacing
+
+VERSION = 2  # increases if the same files become other images
 
 
-class Format(Protocol):
-    """What a module that reads a format has."""
-
-    def fits(self, path: Path) -> bool:
-        """Whether the file or folder seems to have this format."""
-
-    def list_files(self, path: Path) -> list[File]:
-        """All files whose change would change the images."""
-
-    def read(
-        self, path: Path, on_progress: Callable[[int, int], None], *, as_digits: bool
-    ) -> Contents:
-        """Read all images; `on_progress` gets the number done, and the total."""
-
-
-FORMATS: tuple[Format, ...] = (npz, idx_folders, folders)  # the first one that fits reads
+FORMATS = (npz, idx_folders, folders)  # the first one that finds its files reads
 
 
 @dataclass(frozen=True)
 class OwnImages:
-    """Images uint8 N×28×28 and labels by part: `train`, and perhaps `val` and `test`.
-
-    The labels are positions in `classes`, uint8 N, or uint16 for more than 256 classes.
-    """
+    """The parts `train` and perhaps `val` and `test`, and what was `done` to them, as text."""
 
     classes: tuple[str, ...]
-    parts: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.unsignedinteger]]]
+    parts: Mapping[str, LabelledImages]
+    done: str
 
 
 def read_own(path: Path, cache: Path, on_event: OnEvent, *, as_digits: bool) -> OwnImages:
     """Read a file or folder of images, or what `cache` keeps of it; a notice says what was done.
 
-    Raises:
-        UsageError: it has no known format.
-        MnistCliError: it cannot be read, is damaged, changes, or does not fit the limits.
+    Raises UsageError if it has no known format, MnistCliError if it cannot be read, is damaged,
+    changes, or does not fit the limits.
     """
     place = absolute(path).resolve()
-    form = next((each for each in FORMATS if each.fits(place)), None)
-    if form is None:
+    for form in FORMATS:
+        if found := form.find(place):
+            break
+    else:
         raise UsageError(f"{path} is neither a folder nor an .npz file; name one with images")
-    files = form.list_files(place)
-    key = kept.make_key(files, as_digits=as_digits)
-    origin = hashlib.sha256(f"{place} {as_digits}".encode(errors="surrogateescape")).hexdigest()
-    kept_file = cache / "own" / f"{origin[:32]}.npz"
-    known = kept.load(kept_file, key)
-    report = partial(_report, str(path), on_event)
-    contents = known or form.read(place, report, as_digits=as_digits)
-    if known is None and form.list_files(place) != files:
-        raise MnistCliError(f"{path} changed while it was read; run again")
-    images = _unite(path, contents)
-    if known is None:
-        kept.keep(kept_file, key, contents, on_event)
-    on_event(Notice(f"{path}: {contents.done}"))
-    return images
+    kept_file = cache / "own" / f"{_hash(f'{place} {as_digits}')[:32]}.npz"
+    key = _hash(f"{VERSION} {as_digits} {found}")
+    own = load_kept(kept_file, key)
+    if own is None:
+        parts, note = form.read(place, found, as_digits=as_digits)
+        own = _unite(path, parts, note, on_event, as_digits=as_digits)
+        if form.find(place) != found:
+            raise MnistCliError(f"{path} changed while it was read; run again")
+        keep(kept_file, key, own, on_event)
+    on_event(Notice(f"{path}: {own.done}"))
+    return own
 
 
-def _report(path: str, on_event: OnEvent, done: int, total: int) -> None:
-    on_event(ReadingProgress(path, done, total))
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-def _unite(path: Path, contents: Contents) -> OwnImages:
-    """Number the classes of all parts alike, after a check of their names."""
-    names = contents.parts[TRAIN].names
+def _unite(
+    path: Path, parts: Mapping[str, Part], note: str, on_event: OnEvent, *, as_digits: bool
+) -> OwnImages:
+    """Read the images of all parts, and number their classes alike."""
+    classes = _order_classes(path, parts)
+    total = sum(len(part.labels) for part in parts.values())
+    looks: list[Look] = []
+    united = {}
+    for split, part in parts.items():
+        arrays = []
+        for images, seen in part.images:
+            arrays.append(images)
+            looks += seen
+            on_event(ReadingProgress(str(path), len(looks), total))
+        labels = renumber(part.labels, part.names, classes)
+        united[split] = LabelledImages(np.concatenate(arrays), labels)
+    return OwnImages(classes, united, describe(looks, as_digits=as_digits) + note)
+
+
+def _order_classes(path: Path, parts: Mapping[str, Part]) -> tuple[str, ...]:
+    """Check the classes; order them by value if all are whole numbers, else by letter."""
+    names = parts[TRAIN].names
     for name in names:
         if not 0 < len(name) <= MOST_NAME or re.search("[\ud800-\udfff]", name):
             raise MnistCliError(
@@ -95,20 +96,43 @@ def _unite(path: Path, contents: Contents) -> OwnImages:
     if not 2 <= len(names) <= MOST_CLASSES:
         only = f", {names[0]}" if len(names) == 1 else ""
         raise MnistCliError(f"{path} has {len(names):,} classes{only}; give 2 to {MOST_CLASSES:,}")
-    classes = order_classes(names)
-    parts = {
-        split: (part.images, _renumber(path, split, part, classes))
-        for split, part in contents.parts.items()
-    }
-    return OwnImages(classes, parts)
+    for split, part in parts.items():
+        if unknown := sorted(set(part.names) - set(names)):
+            raise MnistCliError(
+                f"{path} has the class {unknown[0]} in {split} but not in train; add it there, or "
+                "remove it"
+            )
+    numbers = all(re.fullmatch(r"-?[0-9]{1,15}", name) for name in names)
+    return tuple(sorted(names, key=lambda name: (int(name) if numbers else 0, name)))
 
 
-def _renumber(
-    path: Path, split: str, part: Part, classes: tuple[str, ...]
-) -> NDArray[np.unsignedinteger]:
-    if unknown := sorted(set(part.names) - set(classes)):
-        raise MnistCliError(
-            f"{path} has the class {unknown[0]} in {split} but not in train; add it there, or "
-            "remove it"
-        )
-    return renumber(part.labels, part.names, classes)
+def load_kept(place: Path, key: str) -> OwnImages | None:
+    """Load what `keep` wrote with the same `key`; None if there is nothing like that."""
+    if not is_own(place):
+        return None
+    try:
+        with open(place, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            if str(arrays["key"]) != key:
+                return None
+            parts = {
+                split: LabelledImages(arrays[f"{split}_images"], arrays[f"{split}_labels"])
+                for split in (TRAIN, VAL, TEST)
+                if f"{split}_images" in arrays
+            }
+            return OwnImages(tuple(arrays["classes"].tolist()), parts, str(arrays["done"]))
+    except Exception:  # another version wrote it, or it is damaged
+        return None
+
+
+def keep(place: Path, key: str, own: OwnImages, on_event: OnEvent) -> None:
+    """Write the images to `place` in one step; a notice says if that fails."""
+    arrays: dict[str, Any] = {}
+    for split, part in own.parts.items():
+        arrays[f"{split}_images"], arrays[f"{split}_labels"] = part
+    try:
+        with explaining(f"keep the decoded images in {place.parent}", "they are read each time"):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(place) as file:
+                np.savez(file, key=key, classes=own.classes, done=own.done, **arrays)
+    except MnistCliError as error:
+        on_event(Notice(str(error)))

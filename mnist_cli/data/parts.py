@@ -1,7 +1,7 @@
-"""What each reader of a person's own images returns, and the limits that it checks first."""
+"""What the readers of a person's own images return, and the limits that they check first."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from mnist_cli.data.fitting import Fitted
 from mnist_cli.errors import MnistCliError
 from mnist_cli.schema.datasets import MOST_IMAGES, MOST_TEST_IMAGES
 
@@ -19,19 +20,11 @@ BYTES_OF_IMAGE = 28 * 28 * (1 + 4)  # as it is read, and as float32 in training
 
 @dataclass(frozen=True)
 class Part:
-    """`images` uint8 N×28×28 and `labels` int64 N, positions in the `names` of classes."""
+    """`labels` int64 N, positions in the `names` of classes, and N images, some at a time."""
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
     names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Contents:
-    """The parts `train` and perhaps `val` and `test`, and what was `done` to them, as text."""
-
-    parts: Mapping[str, Part]
-    done: str
+    labels: NDArray[np.int64]
+    images: Iterable[Fitted]
 
 
 class File(NamedTuple):
@@ -42,18 +35,10 @@ class File(NamedTuple):
     mtime_ns: int
 
     @classmethod
-    def of(cls, path: Path | str, status: os.stat_result) -> "File":
-        """The file at `path` with that status."""
+    def of(cls, path: Path | str) -> "File":
+        """The file at `path`; raises OSError if there is none."""
+        status = os.stat(path)  # noqa: PTH116 - of many files
         return cls(str(path), status.st_size, status.st_mtime_ns)
-
-
-class Look(NamedTuple):
-    """What a picture looked like before it became 28×28 grey pixels."""
-
-    width: int
-    height: int
-    in_colour: bool
-    dark_on_light: bool
 
 
 def check_count(path: Path, split: str, count: int) -> None:
@@ -67,22 +52,3 @@ def check_count(path: Path, split: str, count: int) -> None:
             f"{count:,} images of {path} need {needed / 1e9:.1f} GB of memory, and "
             f"{free / 1e9:.1f} GB are free; give fewer images"
         )
-
-
-def describe(looks: Iterable[Look], *, as_digits: bool) -> str:
-    """What was done to pictures: `900 pictures of 7 sizes, 30 in colour, ...`."""
-    looks = list(looks)
-    sizes = sorted(
-        {(look.width, look.height) for look in looks}, key=lambda size: size[0] * size[1]
-    )
-    texts = ["{}x{}".format(*size) for size in sizes]
-    of = texts[0] if len(texts) == 1 else f"{len(texts):,} sizes, {texts[0]} to {texts[-1]}"
-    coloured, dark = (sum(look[place] for look in looks) for place in (2, 3))
-    told = [f"{len(looks):,} pictures of {of}"]
-    told += [f"{coloured:,} in colour"] if coloured else []
-    told += [f"{dark:,} dark on light{' (inverted)' if as_digits else ''}"] if dark else []
-    if as_digits:
-        told.append("brought to the form of MNIST's digits")
-    elif coloured or texts != ["28x28"]:
-        told.append("made 28x28 grey pixels: proportions kept, padded like their border")
-    return ", ".join(told)

@@ -3,10 +3,8 @@
 import struct
 import sys
 import warnings
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +27,6 @@ FORMATS = {
 MOST_PIXELS = 1000  # along a side; larger scans are reduced to this
 SUFFIXES = tuple(suffix for group in FORMATS.values() for suffix in group)
 
-T = TypeVar("T")
 Image28 = NDArray[np.uint8]
 
 
@@ -55,19 +52,24 @@ def list_pictures(path: Path) -> list[Path]:
 
 
 def read_picture(path: Path) -> NDArray[np.float32]:
-    """Decode a picture, or standard input for `-`, turn it upright, and reduce it to 1000 pixels.
+    """Decode a picture as `open_picture`, and reduce it to 1000 pixels.
 
     Returns height×width×channels in [0, 1]: grey, red-green-blue, or red-green-blue multiplied by
-    the opacity, and the opacity. Raises MnistCliError as `decode`.
+    the opacity, and the opacity.
     """
-    return decode(path, _to_array)
+    picture = open_picture(path)
+    if picture.mode != "F":
+        picture = picture.convert("RGBa" if picture.mode == "RGBA" else "RGB")
+    picture.thumbnail((MOST_PIXELS, MOST_PIXELS))
+    pixels = np.asarray(picture, np.float32).reshape(picture.height, picture.width, -1)
+    return pixels if picture.mode == "F" else pixels / np.float32(255)
 
 
-def decode(path: Path, convert: Callable[[Image.Image], T]) -> T:
-    """Open the picture in a file, or standard input for `-`, and return what `convert` makes of it.
+def open_picture(path: Path) -> Image.Image:
+    """Decode the picture in a file, or standard input for `-`, and turn it upright.
 
-    Raises MnistCliError if the file cannot be read, is no picture, is damaged or has too many
-    pixels.
+    Its mode is L, RGB, RGBA, or F with values in [0, 1] if it has 16 bits or more. Raises
+    MnistCliError if the file cannot be read, is no picture, is damaged or has too many pixels.
     """
     name = "standard input" if path == STDIN else str(path)
     with explaining(f"read {name}", "choose another picture"), warnings.catch_warnings():
@@ -75,7 +77,7 @@ def decode(path: Path, convert: Callable[[Image.Image], T]) -> T:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(BytesIO(_read_bytes(path)), formats=tuple(FORMATS)) as picture:
-                return convert(picture)
+                return _convert(picture)
         except UnidentifiedImageError as error:
             raise MnistCliError(
                 f"{name} is not a picture that can be read; save it as PNG or JPEG"
@@ -98,17 +100,14 @@ def _read_bytes(path: Path) -> bytes:
         return read_all(file)
 
 
-def _to_array(picture: Image.Image) -> NDArray[np.float32]:
-    ImageOps.exif_transpose(picture, in_place=True)
-    deep = picture.mode.startswith(("I", "F"))  # 16 bits or more, which convert() would cut to 8
-    if deep:
+def _convert(picture: Image.Image) -> Image.Image:
+    picture.load()
+    if picture.info:  # it may say how the camera was held
+        ImageOps.exif_transpose(picture, in_place=True)
+    if picture.mode.startswith(("I", "F")):  # 16 bits or more, which convert() would cut to 8
         values = np.nan_to_num(np.asarray(picture, np.float32)).clip(0)  # negative values are black
         most = 65535 if picture.mode.startswith("I;16") else values.max()
-        upright = Image.fromarray(values / max(most, 1))
-    elif picture.has_transparency_data:
-        upright = picture.convert("RGBA").convert("RGBa")
-    else:
-        upright = picture.convert("RGB")
-    upright.thumbnail((MOST_PIXELS, MOST_PIXELS))
-    pixels = np.asarray(upright, np.float32).reshape(upright.height, upright.width, -1)
-    return pixels if deep else pixels / np.float32(255)
+        return Image.fromarray(values / max(most, 1))
+    if picture.has_transparency_data:
+        return picture.convert("RGBA")
+    return picture.convert("L" if picture.mode in {"1", "L"} else "RGB")

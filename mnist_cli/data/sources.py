@@ -27,47 +27,40 @@ class Source:
     """
 
     folder: str
-    files: tuple[KnownFile, KnownFile, KnownFile, KnownFile]
+    files: tuple[KnownFile, ...]
 
 
-def _files(*md5s: tuple[str, str | None]) -> tuple[KnownFile, KnownFile, KnownFile, KnownFile]:
-    train_images, train_labels, test_images, test_labels = md5s
-    return (
-        KnownFile("train-images-idx3-ubyte", 3, *train_images),
-        KnownFile("train-labels-idx1-ubyte", 1, *train_labels),
-        KnownFile("t10k-images-idx3-ubyte", 3, *test_images),
-        KnownFile("t10k-labels-idx1-ubyte", 1, *test_labels),
-    )
+def _make_source(folder: str, *md5s: tuple[str, ...]) -> Source:
+    names = ("train-images", 3), ("train-labels", 1), ("t10k-images", 3), ("t10k-labels", 1)
+    files = [
+        KnownFile(f"{name}-idx{ndim}-ubyte", ndim, *hashes)
+        for (name, ndim), hashes in zip(names, md5s, strict=True)
+    ]
+    return Source(folder, tuple(files))
 
 
 # Each .gz hash is the one that torchvision publishes; a test compares them.
 SOURCES = {
-    DatasetName.MNIST: Source(
+    DatasetName.MNIST: _make_source(
         "MNIST",
-        _files(
-            ("f68b3c2dcbeaaa9fbdd348bbdeb94873", "6bbc9ace898e44ae57da46a324031adb"),
-            ("d53e105ee54ea40749a09fcbcd1e9432", "a25bea736e30d166cdddb491f175f624"),
-            ("9fb629c4189551a2d022fa330f9573f3", "2646ac647ad5339dbf082846283269ea"),
-            ("ec29112dd5afa0611ce80d1b7f02629c", "27ae3e4e09519cfbb04c329615203637"),
-        ),
+        ("f68b3c2dcbeaaa9fbdd348bbdeb94873", "6bbc9ace898e44ae57da46a324031adb"),
+        ("d53e105ee54ea40749a09fcbcd1e9432", "a25bea736e30d166cdddb491f175f624"),
+        ("9fb629c4189551a2d022fa330f9573f3", "2646ac647ad5339dbf082846283269ea"),
+        ("ec29112dd5afa0611ce80d1b7f02629c", "27ae3e4e09519cfbb04c329615203637"),
     ),
-    DatasetName.FASHION_MNIST: Source(
+    DatasetName.FASHION_MNIST: _make_source(
         "FashionMNIST",
-        _files(
-            ("8d4fb7e6c68d591d4c3dfef9ec88bf0d", None),
-            ("25c81989df183df01b3e8a0aad5dffbe", None),
-            ("bef4ecab320f06d8554ea6380940ec79", None),
-            ("bb300cfdad3c16e7a12a480ee83cd310", None),
-        ),
+        ("8d4fb7e6c68d591d4c3dfef9ec88bf0d",),
+        ("25c81989df183df01b3e8a0aad5dffbe",),
+        ("bef4ecab320f06d8554ea6380940ec79",),
+        ("bb300cfdad3c16e7a12a480ee83cd310",),
     ),
-    DatasetName.KMNIST: Source(
+    DatasetName.KMNIST: _make_source(
         "KMNIST",
-        _files(
-            ("bdb82020997e1d708af4cf47b453dcf7", None),
-            ("e144d726b3acfaa3e44228e80efcd344", None),
-            ("5c965bf0a639b31b8f53240b1b52f4d7", None),
-            ("7320c461ea6c1c855c0b718fb2a4b134", None),
-        ),
+        ("bdb82020997e1d708af4cf47b453dcf7",),
+        ("e144d726b3acfaa3e44228e80efcd344",),
+        ("5c965bf0a639b31b8f53240b1b52f4d7",),
+        ("7320c461ea6c1c855c0b718fb2a4b134",),
     ),
 }
 

@@ -15,7 +15,7 @@ import torch
 from distributed import get_worker
 
 from mnist_cli.data import datasets
-from mnist_cli.data.dataset import Dataset, from_bytes
+from mnist_cli.data.dataset import Dataset
 from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution.trainer import Trainer
 from mnist_cli.networks.identity import Bundle, unpack
@@ -30,8 +30,8 @@ from mnist_cli.training.examples import Examples, to_device
 
 SENT_SECONDS = 0.005  # so that a report is sent before the code of a run may end the process
 
-ImageBytes = tuple[bytes, bytes, bytes, bytes]
-"""A dataset, as `dataset.to_bytes` returns it."""
+ImageBytes = bytes
+"""A pickled dataset."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _find_dataset(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dat
             dataset = datasets.load_local(options)
             if dataset and dataset.info == info:
                 return dataset
-    return from_bytes(info, images) if images else None
+    return pickle.loads(images) if images else None
 
 
 def _send_report(topic: str, *steps: int) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from distributed import KilledWorker
 
-from mnist_cli.data.dataset import Dataset, to_bytes
+from mnist_cli.data.dataset import Dataset
 from mnist_cli.errors import MnistCliError
 from mnist_cli.execution import answers, worker
 from mnist_cli.execution.answers import Question
@@ -251,7 +251,7 @@ class Workers:
         """Send the images to one worker, which sends them to the others."""
         if not self._holder:
             assert self._dataset is not None
-            images = to_bytes(self._dataset)
+            images = pickle.dumps(self._dataset)
             self._images = self._client.submit(worker.hold, images, pure=False, workers=[address])
             self._holder = address
 

@@ -67,9 +67,7 @@ def _count_affine() -> int:
 
 def _quotas() -> Iterator[float]:
     """The CPU quotas of this process's cgroup and of those above it, in CPUs."""
-    lines: list[str] = []
-    with suppress(OSError):
-        lines = OWN_CGROUPS.read_text().splitlines()
+    lines = OWN_CGROUPS.read_text().splitlines() if OWN_CGROUPS.exists() else []
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
