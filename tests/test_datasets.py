@@ -54,6 +54,7 @@ def published(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Mirror:
 def test_load_takes_what_was_prefetched_and_once_only() -> None:
     write_dataset(Path("data", "KMNIST"))
     plain, _ = load(KMNIST)
+    assert plain.info.classes[:2] == ("o", "ki")
     datasets.prefetch(KMNIST)
     [reading] = datasets._prefetched.values()
     reading.result(timeout=10)
@@ -344,6 +345,8 @@ def test_hashes_and_folders_are_torchvisions() -> None:
         theirs = getattr(torchvision.datasets, source.folder)
         assert theirs.mirrors
         assert [(f"{file.name}.gz", file.md5) for file in source.files] == theirs.resources
+        names = [name.partition(" - ")[0] for name in theirs.classes]  # of MNIST: "0 - zero"
+        assert list(source.classes) == names
 
 
 def test_torchvisions_mirrors_are_used(monkeypatch: pytest.MonkeyPatch) -> None:

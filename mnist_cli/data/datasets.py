@@ -60,7 +60,8 @@ class _Published:
         test = parts[-1]
         _check_count(self.raw, test)
         train = parts[0] if len(parts) == 2 else test.select(slice(0))
-        return identify(DatasetInfo(str(self.name), 0, 0, ""), train, test)
+        info = DatasetInfo(str(self.name), 0, 0, "", classes=self.source.classes)
+        return identify(info, train, test)
 
 
 _prefetched: dict[_Published, Future[Dataset]] = {}

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from mnist_cli.errors import MnistCliError, UsageError
-from mnist_cli.schema.datasets import DatasetName
+from mnist_cli.schema.datasets import DIGITS, DatasetName
 
 MIRROR_VARIABLE = "MNIST_CLI_MIRROR"
 
@@ -28,18 +28,19 @@ class Source:
 
     folder: str
     files: tuple[KnownFile, ...]
+    classes: tuple[str, ...] = DIGITS
 
 
-def _make_source(folder: str, *md5s: tuple[str, ...]) -> Source:
+def _make_source(folder: str, *md5s: tuple[str, ...], classes: tuple[str, ...] = DIGITS) -> Source:
     names = ("train-images", 3), ("train-labels", 1), ("t10k-images", 3), ("t10k-labels", 1)
     files = [
         KnownFile(f"{name}-idx{ndim}-ubyte", ndim, *hashes)
         for (name, ndim), hashes in zip(names, md5s, strict=True)
     ]
-    return Source(folder, tuple(files))
+    return Source(folder, tuple(files), classes)
 
 
-# Each .gz hash is the one that torchvision publishes; a test compares them.
+# Each .gz hash is the one that torchvision publishes, as are the names; a test compares them.
 SOURCES = {
     DatasetName.MNIST: _make_source(
         "MNIST",
@@ -54,6 +55,10 @@ SOURCES = {
         ("25c81989df183df01b3e8a0aad5dffbe",),
         ("bef4ecab320f06d8554ea6380940ec79",),
         ("bb300cfdad3c16e7a12a480ee83cd310",),
+        classes=(
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
     ),
     DatasetName.KMNIST: _make_source(
         "KMNIST",
@@ -61,6 +66,7 @@ SOURCES = {
         ("e144d726b3acfaa3e44228e80efcd344",),
         ("5c965bf0a639b31b8f53240b1b52f4d7",),
         ("7320c461ea6c1c855c0b718fb2a4b134",),
+        classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
     ),
 }
 
