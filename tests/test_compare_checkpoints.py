@@ -10,7 +10,8 @@ from scipy.stats import binomtest
 from mnist_cli.errors import ExitCode
 from mnist_cli.schema.options import CheckpointsOptions
 from mnist_cli.workflows.compare_checkpoints import _choose_disputed
-from tests.conftest import RunCli, write_dataset
+from tests.conftest import RunCli
+from tests.own_images import made, write_npz
 
 FAST = ("--epochs", 1, "--dataset", "mnist5k", "--quiet")
 OWN = """
@@ -152,12 +153,11 @@ def test_what_does_not_fit(run_cli: RunCli, files: tuple[str, str]) -> None:
 def test_training_on_different_images_needs_a_word(
     run_cli: RunCli, files: tuple[str, str], tmp_path: Path
 ) -> None:
-    write_dataset(Path("data", "KMNIST"))
-    data = ("--dataset", "kmnist", "--data-dir", "data")
-    run_cli("train", "mlp", *data, "--output", "k.safetensors", "--epochs", 1)
-    refused = run_cli("compare", files[0], "k.safetensors")
+    write_npz(Path("own.npz"), train=made(100, classes=10))
+    run_cli("train", "mlp", "--dataset", "own.npz", "--output", "own.safetensors", "--epochs", 1)
+    refused = run_cli("compare", files[0], "own.safetensors")
     assert refused.code == ExitCode.USAGE
-    assert "trained on kmnist and mnist5k; say with --dataset" in refused.err
-    outcome = run_cli("compare", files[0], "k.safetensors", "--dataset", "mnist5k", "--json")
+    assert "trained on mnist5k and own.npz; say with --dataset" in refused.err
+    outcome = run_cli("compare", files[0], "own.safetensors", "--dataset", "mnist5k", "--json")
     assert outcome.json["dataset"]["name"] == "mnist5k"
     assert np.isfinite(outcome.json["checkpoints"][1]["test_loss"])
