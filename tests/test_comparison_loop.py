@@ -56,7 +56,7 @@ class Made:
     def environment(self) -> Environment:
         return MACHINE
 
-    def measure(self, entries: tuple[Entry, ...]) -> list[Measurement]:
+    def measure_all(self, entries: tuple[Entry, ...]) -> list[Measurement]:
         self.now += 1
         return [
             Measurement(failure=self.failures[entry.name])

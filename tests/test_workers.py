@@ -11,17 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from distributed import KilledWorker
 
-import mnist_cli
 from mnist_cli.comparison.mistakes import encode
 from mnist_cli.data import datasets
 from mnist_cli.data.dataset import Dataset, LabelledImages, to_bytes
 from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution import engine as engine_module
 from mnist_cli.execution import roster, worker, workers
-from mnist_cli.execution.answers import read_answer
+from mnist_cli.execution.answers import VERSIONS, make_ask, read_answer
 from mnist_cli.execution.engine import LocalNanny
 from mnist_cli.execution.executor import InProcess
 from mnist_cli.networks.registry import resolve
@@ -54,6 +52,7 @@ def run(seed: int, right: int = 15) -> Run:
     return Run(seed, 2, accuracy, 0.5, 2.0, None, history, encode(LABELS, answers), threads=1)
 
 
+KINDS = {str: "environment", Entry: "measure", RunTask: "train"}
 LONGER = (*run(0).history, EpochResult(3, 0.5, 0.5, 0.75, 1.0))
 
 
@@ -65,7 +64,6 @@ class Engine:
     def __init__(self) -> None:
         self.workers: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, Callable[[RunTask], Any]] = {}
-        self.versions = {"mnist_cli": mnist_cli.__version__, "torch": torch.__version__}
         self.asked: list[tuple[str, str]] = []
         self.seeds: list[int] = []
         self.looks = 0
@@ -94,29 +92,31 @@ class Engine:
     def submit(self, function: Any, *arguments: Any, workers: list[str], **named: Any) -> Any:
         [address] = workers
         made = Future(named.get("key", "images"))
-        self.asked.append((address, function.__name__))
+        if function is worker.hold:
+            self.asked.append((address, "hold"))
+            return made
+        versions, _, pickled, images = arguments
+        question, _ = pickle.loads(pickled)
+        self.asked.append((address, KINDS[type(question)]))
         if address not in self.workers:
             return made
-        if function is worker.hold:
-            return made
-        if function.__name__ == "find_versions":
-            made.answer = self.workers[address].get("versions", self.versions)
+        if self.workers[address].get("versions", versions) != versions:
+            made.answer = self.workers[address]["versions"]
             return made
         if address not in self.silent:
             self.tell(address, made.key)
-        if function is worker.environment:
+        if isinstance(question, str):
             made.answer = to_json(WorkerAnswer(environment=MACHINE))
-        elif function is worker.measure:
+        elif isinstance(question, Entry):
             if isinstance(self.measures, MnistCliError):
                 made.answer = self.measures
             elif self.measures:
                 made.answer = to_json(WorkerAnswer(measurement=Measurement(COST, Precision.FP32)))
-        elif address in self.needs_images and arguments[-1] is None:
+        elif address in self.needs_images and images is None:
             made.answer = to_json(WorkerAnswer(needs_images=True))
         else:
-            task = pickle.loads(arguments[1])
-            self.seeds.append(task.seed)
-            made.answer = self.answers[address](task)
+            self.seeds.append(question.seed)
+            made.answer = self.answers[address](question)
         return made
 
     def tell(self, address: str, key: str, *steps: int) -> None:
@@ -204,7 +204,7 @@ def test_each_question_goes_to_one_worker_that_is_free() -> None:
     engine.join("w2", good, "b")
     made = executor(engine, [])
     assert made.environment() == MACHINE
-    [measured] = made.measure((ENTRY,))
+    [measured] = made.measure_all((ENTRY,))
     assert measured == Measurement(COST, Precision.FP32)
     outcomes = trained(made, 4)
     assert [outcomes[seed] for seed in range(4)] == [run(seed) for seed in range(4)]
@@ -256,7 +256,7 @@ def test_a_worker_that_answers_rubbish_is_left_aside(rubbish: Any) -> None:
 
 def test_workers_that_do_not_fit_are_left_aside() -> None:
     engine, events = Engine(), list[Event]()
-    engine.join("old", good, versions=engine.versions | {"torch": "1.0"})
+    engine.join("old", good, versions=VERSIONS | {"torch": "1.0"})
     engine.join("odd", good, versions="?")
     engine.join("wide", good, nthreads=2)
     engine.join("fit", good)
@@ -265,9 +265,16 @@ def test_workers_that_do_not_fit_are_left_aside() -> None:
     assert made.slots == 1
     shown = "\n".join(texts(events))
     assert "the worker old has torch 1.0, not " in shown
-    assert "the worker odd has mnist_cli an unknown version, not " in shown
+    assert "the worker odd gave an invalid answer" in shown
     assert "the worker wide would train several runs in one process: start it with --nth" in shown
-    assert {address for address, what in engine.asked if what == "train"} == {"fit"}
+    assert sorted(address for address, _ in engine.asked) == ["fit"] * 3 + ["odd", "old"]
+    assert sorted(engine.seeds) == [0, 1, 2]
+
+
+def test_a_worker_with_other_versions_returns_them_and_runs_nothing() -> None:
+    ask = make_ask()
+    wanted = VERSIONS | {"mnist_cli": "0.0.1", "no_such_package": "1"}
+    assert ask(wanted, b"no job") == VERSIONS | {"no_such_package": "not installed"}
 
 
 def test_a_worker_that_comes_back_is_checked_again() -> None:
@@ -277,7 +284,7 @@ def test_a_worker_that_comes_back_is_checked_again() -> None:
     trained(made)
     del engine.workers["a"]
     made._update()
-    engine.join("a", good, versions=engine.versions | {"torch": "1.0"})
+    engine.join("a", good, versions=VERSIONS | {"torch": "1.0"})
     engine.join("b", good, "b")
     trained(made, 2)
     assert "the worker a has torch 1.0, not " in texts(events)[-1]
@@ -292,7 +299,7 @@ def test_code_that_a_worker_cannot_import_ends_the_comparison() -> None:
     engine.join("a", good)
     engine.measures = MnistCliError("nets.py has no 'wide'")
     with pytest.raises(MnistCliError, match=r"nets\.py has no 'wide'"):
-        executor(engine, []).measure((ENTRY,))
+        executor(engine, []).measure_all((ENTRY,))
 
 
 def test_a_worker_that_is_lost_each_time_is_the_networks_fault() -> None:
@@ -387,7 +394,7 @@ def test_a_run_that_takes_too_long_is_ended_with_its_worker() -> None:
     assert outcome == "it took longer than --run-timeout"
     assert engine.killed == ["a"]
     made._update()  # it is not gone yet
-    assert [what for _, what in engine.asked].count("find_versions") == 1
+    assert made.slots == 0
     engine.join("b", good, host="b")
     assert trained(made) == {0: run(0)}
     assert [address for address, what in engine.asked if what == "train"] == ["a", "b"]
@@ -398,7 +405,7 @@ def test_measuring_has_a_limit_too() -> None:
     engine.join("a", good)
     engine.measures = False
     made = executor(engine, [], limit=0.01)
-    [measured] = made.measure((ENTRY,))
+    [measured] = made.measure_all((ENTRY,))
     assert measured.failure == "mlp cannot be measured: it took longer than --run-timeout"
     assert engine.killed == ["a"]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -15,7 +16,6 @@ from mnist_cli.schema.events import OnEvent, Waiting
 from mnist_cli.schema.options import CompareOptions, Entry
 from mnist_cli.schema.results import Environment
 from mnist_cli.schema.runs import Measurement, OnProgress, RunTask
-from mnist_cli.training.examples import Examples, to_device
 
 
 class Executor(Protocol):
@@ -28,7 +28,7 @@ class Executor(Protocol):
     def environment(self) -> Environment:
         """The machine that trains, or one of them."""
 
-    def measure(self, entries: tuple[Entry, ...]) -> list[Measurement]:
+    def measure_all(self, entries: tuple[Entry, ...]) -> list[Measurement]:
         """Measure the cost of each entry; raises MnistCliError if its code cannot be imported."""
 
     def hand_over(self, dataset: Dataset) -> None:
@@ -44,28 +44,18 @@ class Executor(Protocol):
         """
 
 
-class InProcess:
+class InProcess(Trainer):
     """An executor that trains one run at a time in this process."""
 
     slots = 1
 
     def __init__(self, device: str, threads: int | None, num_classes: int = NUM_CLASSES) -> None:
-        self._trainer = Trainer(device, threads, num_classes)
-        self._examples: tuple[Examples, Examples] | None = None
+        super().__init__(device, threads, num_classes)
         self._tasks: list[RunTask] = []
 
-    def environment(self) -> Environment:
-        """This machine."""
-        return self._trainer.environment
-
-    def measure(self, entries: tuple[Entry, ...]) -> list[Measurement]:
-        """Measure the cost of each entry; raises MnistCliError if its code cannot be imported."""
-        return [self._trainer.measure(entry) for entry in entries]
-
-    def hand_over(self, dataset: Dataset) -> None:
-        """Put the images on the device."""
-        device = self._trainer.device
-        self._examples = to_device(dataset.train, device), to_device(dataset.test, device)
+    def measure_all(self, entries: tuple[Entry, ...]) -> list[Measurement]:
+        """Measure the cost of each entry."""
+        return list(map(self.measure, entries))
 
     def submit(self, task: RunTask) -> None:
         """Queue a run, which `wait` trains."""
@@ -73,12 +63,8 @@ class InProcess:
 
     def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
         """Train the run that was submitted first."""
-        assert self._examples is not None
         task = self._tasks.pop(0)
-        outcome = self._trainer.train(
-            task, *self._examples, lambda *steps: on_progress(task, "", *steps)
-        )
-        return [(task, outcome)]
+        return [(task, self.train(task, partial(on_progress, task, "")))]
 
 
 @contextmanager
@@ -93,13 +79,13 @@ def executing(
     from mnist_cli.execution.engine import cluster_client, count_jobs_that_fit, local_client
     from mnist_cli.execution.workers import Workers
 
-    if execution.cluster is not None:
-        on_event(Waiting(f"connecting to {execution.cluster}"))
-        with cluster_client(execution.cluster) as client:
-            yield Workers(client, options, threads or 1, on_event, 1, num_classes)
-        return
     threads = threads or torch.get_num_threads()
-    jobs = execution.jobs or count_jobs_that_fit(options.device, threads)
-    on_event(Waiting(f"starting {plural(jobs, 'worker')}"))
-    with local_client(jobs, threads) as client:
+    if execution.cluster is not None:
+        jobs, connected = 1, cluster_client(execution.cluster)
+        on_event(Waiting(f"connecting to {execution.cluster}"))
+    else:
+        jobs = execution.jobs or count_jobs_that_fit(options.device, threads)
+        connected = local_client(jobs, threads)
+        on_event(Waiting(f"starting {plural(jobs, 'worker')}"))
+    with connected as client:
         yield Workers(client, options, threads, on_event, jobs, num_classes)

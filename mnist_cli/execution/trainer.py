@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from mnist_cli.comparison import mistakes
+from mnist_cli.data.dataset import Dataset
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks import building
 from mnist_cli.networks.complexity import count_operations
@@ -21,7 +22,7 @@ from mnist_cli.schema.results import Environment
 from mnist_cli.schema.runs import Measurement, RunTask
 from mnist_cli.training.device import environment, resolve_device, use_threads
 from mnist_cli.training.evaluation import predict, score
-from mnist_cli.training.examples import Examples, prepare
+from mnist_cli.training.examples import Examples, prepare, to_device
 from mnist_cli.training.loop import OnStep, fit
 from mnist_cli.training.precision import choose_precision
 from mnist_cli.training.state import set_up
@@ -32,15 +33,22 @@ class Trainer:
 
     def __init__(self, device: str, threads: int | None, num_classes: int = NUM_CLASSES) -> None:
         use_threads(threads)
-        self.device = resolve_device(device)
+        self.examples: tuple[Examples, Examples] | None = None
+        self._device = resolve_device(device)
         self._num_classes = num_classes
         self._factories: dict[str, Callable[[], Any]] = {}
         self._previous: dict[str, nn.Module] = {}
 
-    @property
     def environment(self) -> Environment:
         """This machine."""
-        return environment(self.device)
+        return environment(self._device)
+
+    def hand_over(self, dataset: Dataset) -> None:
+        """Put the images on the device, before the first run."""
+        self.examples = (
+            to_device(dataset.train, self._device),
+            to_device(dataset.test, self._device),
+        )
 
     def measure(self, entry: Entry) -> Measurement:
         """Count the cost of a network, and check outputs and initial weights of a custom one.
@@ -48,7 +56,7 @@ class Trainer:
         Raises MnistCliError if its code cannot be imported.
         """
         custom, name = entry.model.custom, entry.name
-        self._import_factory(entry.model)
+        self.import_factory(entry.model)
         notices: list[str] = []
         try:
             model = self._build(entry, seed=0)
@@ -62,14 +70,13 @@ class Trainer:
                 )
         except MnistCliError as error:
             return Measurement(failure=str(error))
-        choice = choose_precision(entry.precision, self.device, cost.mult_adds_per_image)
+        choice = choose_precision(entry.precision, self._device, cost.mult_adds_per_image)
         return Measurement(cost, *choice, tuple(notices))
 
-    def train(
-        self, task: RunTask, examples: Examples, test: Examples, on_step: OnStep
-    ) -> Run | str:
+    def train(self, task: RunTask, on_step: OnStep) -> Run | str:
         """Train for all epochs or up to the target; return the run, or why it failed."""
-        entry = task.entry
+        assert self.examples is not None
+        entry, (examples, test) = task.entry, self.examples
         history, cpu_seconds = [], 0.0
         try:
             model = self._build(entry, task.seed)
@@ -100,19 +107,18 @@ class Trainer:
             cpu_seconds=cpu_seconds,
             threads=torch.get_num_threads(),
             host=platform.node(),
-            processor=self.environment.processor,
+            processor=self.environment().processor,
         )
 
-    def _import_factory(self, model: ModelSpec) -> Callable[[], Any]:
+    def import_factory(self, model: ModelSpec) -> Callable[[], Any]:
+        """Import the code of a network, once; the result makes a network."""
         if model.name not in self._factories:
             self._factories[model.name] = factory(model, self._num_classes)
         return self._factories[model.name]
 
     def _build(self, entry: Entry, seed: int) -> nn.Module:
-        name = entry.name
-        model = building.instantiate(
-            name, self._import_factory(entry.model), seed, self._num_classes
-        )
+        name, make = entry.name, self.import_factory(entry.model)
+        model = building.instantiate(name, make, seed, self._num_classes)
         with running(model, f"{name} failed"):
             if name in self._previous and building.shares_memory(model, self._previous[name]):
                 raise MnistCliError(

@@ -37,9 +37,7 @@ def compare_checkpoints(
 ) -> tuple[CheckpointComparison, LabelledImages]:
     """Evaluate checkpoints on the same test images, and test how they differ.
 
-    Returns the comparison, and its disputed images in the same order. Raises UsageError if the code
-    of a custom network or the dataset is not given, MnistCliError if a file or the data are damaged
-    or do not fit a network.
+    Returns the comparison, and its disputed images in the same order.
     """
     device = resolve_device(options.device)
     saved = [load(path) for path in options.checkpoints]

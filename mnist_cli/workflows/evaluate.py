@@ -21,10 +21,6 @@ def evaluate_checkpoint(
     """Evaluate a checkpoint on test images, by default those of its own dataset.
 
     `custom` names the code of a custom network.
-
-    Raises:
-        UsageError: `custom` is missing or does not fit, or the device does not exist.
-        MnistCliError: the file or the data are damaged, or do not fit the network.
     """
     device = resolve_device(device_name)
     saved = load(path)

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import torch
-
 from mnist_cli.data import datasets
 from mnist_cli.errors import MnistCliError, Terminated, UsageError
 from mnist_cli.formatting import plural
@@ -56,7 +54,7 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     dataset = own or datasets.load(data, on_event)
     examples, test = to_device(dataset.train, device), to_device(dataset.test, device)
     test = replace(test, images=prepare(test.images, options.protocol))
-    warn_of_busy_cpus(device.type, torch.get_num_threads(), on_event)
+    warn_of_busy_cpus(environment(device), on_event)
     training = set_up(model, examples, options.protocol, options.seed, choice.precision)
     if resumed:
         _check_same_images(resumed, dataset.info)

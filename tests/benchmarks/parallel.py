@@ -25,7 +25,7 @@ from rich.table import Table
 
 from mnist_cli.data import datasets
 from mnist_cli.data.dataset import Dataset
-from mnist_cli.execution import worker
+from mnist_cli.execution import answers, worker
 from mnist_cli.execution.executor import Executor, InProcess, executing
 from mnist_cli.networks.registry import MODELS
 from mnist_cli.schema.comparison import Run
@@ -58,7 +58,7 @@ def main(
     modes = ("1 job, 1 thread", f"1 job, {CORES} threads", f"{CORES} jobs, 1 thread")
     rates: dict[tuple[str, str], list[float]] = {}
     here = InProcess("cpu", 1)
-    measured = here.measure(entries)
+    measured = here.measure_all(entries)
     here.hand_over(dataset)
     with executing(options, lambda event: None) as several:
         several.environment()
@@ -95,9 +95,11 @@ def finish(executor: Executor, count: int) -> None:
         count -= len(done)
 
 
-def nothing(job: bytes, task: bytes, info: bytes, images: None) -> str:
-    """A run that does nothing, in place of `worker.train`; its accuracy depends on lr and seed."""
-    asked: RunTask = pickle.loads(task)
+def nothing(versions: dict[str, str], job: bytes, question: bytes, images: None) -> str:
+    """A run that does nothing, if a worker is asked for one; lr and seed decide its accuracy."""
+    asked, _ = pickle.loads(question)
+    if not isinstance(asked, RunTask):
+        return worker.answer(job, question, images)
     protocol = asked.entry.protocol
     level = 0.96 + 0.004 * math.log10(protocol.lr * 1000)
     accuracy = round(random.Random(f"{protocol.lr} {asked.seed}").gauss(level, 0.0015), 4)
@@ -110,7 +112,7 @@ def nothing(job: bytes, task: bytes, info: bytes, images: None) -> str:
 
 def idle(options: CompareOptions, dataset: Dataset) -> None:
     """What the engine and the loop cost, by runs that do nothing."""
-    worker.train = nothing  # type: ignore[assignment]
+    answers.make_ask = lambda: nothing
     started = time.perf_counter()
     with executing(options, lambda event: None) as executor:
         executor.environment()
