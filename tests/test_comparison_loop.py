@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,12 +68,12 @@ class Made:
     def hand_over(self, dataset: Dataset) -> None:
         assert dataset.info.name == "mnist5k"
 
-    def submit(self, task: RunTask) -> None:
-        self.submitted.append((task.entry.name, task.seed))
-        self._tasks.append(task)
+    def train_all(
+        self, tasks: Sequence[RunTask], on_progress: OnProgress
+    ) -> list[tuple[RunTask, Run | str]]:
+        self.submitted += [(task.entry.name, task.seed) for task in tasks]
+        self._tasks += tasks
         self.most_at_once = max(self.most_at_once, len(self._tasks))
-
-    def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
         if not self._tasks:
             self.ended += 1  # a worker comes
             return []

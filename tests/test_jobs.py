@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -317,12 +317,11 @@ class Leaving(InProcess):
 
     slots = 0
 
-    def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
-        if not self.slots:
-            self.slots = 1
-            return []
-        self.slots = 0
-        return super().wait(on_progress)
+    def train_all(
+        self, tasks: Sequence[RunTask], on_progress: OnProgress
+    ) -> list[tuple[RunTask, Run | str]]:
+        self.slots = 0 if tasks else 1
+        return super().train_all(tasks, on_progress)
 
 
 def test_runs_wait_for_a_worker_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,12 +182,18 @@ def executor(
 
 
 def trained(made: workers.Workers, seeds: int = 1) -> dict[int, Run | str]:
-    for seed in range(seeds):
-        made.submit(RunTask(ENTRY, seed, None))
-    outcomes: dict[int, Run | str] = {}
-    while len(outcomes) < seeds:
-        outcomes |= {task.seed: outcome for task, outcome in made.wait(lambda *told: None)}
-    return outcomes
+    done = made.train_all(tasks(seeds), nothing)
+    while len(done) < seeds:
+        done += made.train_all((), nothing)
+    return {task.seed: outcome for task, outcome in done}
+
+
+def tasks(seeds: int) -> list[RunTask]:
+    return [RunTask(ENTRY, seed, None) for seed in range(seeds)]
+
+
+def nothing(*told: object) -> None:
+    pass
 
 
 def good(task: RunTask) -> str:
@@ -238,9 +244,9 @@ def test_a_worker_that_answers_rubbish_is_left_aside(rubbish: Any) -> None:
     engine.join("rogue", lambda task: rubbish)
     engine.join("honest", lambda task: None, "b")
     made = executor(engine, events)
-    made.submit(RunTask(ENTRY, 0, None))
+    made.train_all(tasks(1), nothing)
     while not texts(events):
-        made.wait(lambda *told: None)
+        made.train_all((), nothing)
     [text] = texts(events)
     assert text.startswith("the worker rogue gave an invalid answer")
     assert text.endswith("; it is not used")
@@ -452,13 +458,12 @@ def test_a_lost_scheduler_is_named_after_what_is_finished() -> None:
 
     engine.join("a", last)
     made = executor(engine, [])
-    for seed in range(2):
-        made.submit(RunTask(ENTRY, seed, None))
-    while not (done := made.wait(lambda *told: None)):
-        pass
+    done = made.train_all(tasks(2), nothing)
+    while not done:
+        done = made.train_all((), nothing)
     assert [task.seed for task, _ in done] == [0]
     with pytest.raises(MnistCliError, match="lost the scheduler at tcp://s:1; finished runs"):
-        made.wait(lambda *told: None)
+        made.train_all((), nothing)
 
 
 def at_once(outcome: Run | str) -> int:
@@ -555,8 +560,7 @@ def test_a_target_ends_a_run_early(target: float | None, change: Any, *, fits: b
 def test_a_run_takes_as_long_as_all_its_epochs() -> None:
     alone = InProcess("cpu", 1)
     alone.hand_over(DATASET)
-    alone.submit(RunTask(ENTRY, 0, None))
-    [(_, made)] = alone.wait(lambda *told: None)
+    [(_, made)] = alone.train_all(tasks(1), nothing)
     assert isinstance(made, Run)
     assert len(made.history) == 2
     assert made.train_seconds == sum(epoch.train_seconds for epoch in made.history)
@@ -565,11 +569,10 @@ def test_a_run_takes_as_long_as_all_its_epochs() -> None:
 def test_a_target_that_is_reached_exactly_ends_a_run() -> None:
     alone = InProcess("cpu", 1)
     alone.hand_over(DATASET)
-    alone.submit(RunTask(ENTRY, 0, None))
-    [(_, whole)] = alone.wait(lambda *told: None)
+    [(_, whole)] = alone.train_all(tasks(1), nothing)
     assert isinstance(whole, Run)
-    alone.submit(RunTask(ENTRY, 0, whole.history[0].test_accuracy))
-    [(_, early)] = alone.wait(lambda *told: None)
+    target = whole.history[0].test_accuracy
+    [(_, early)] = alone.train_all([RunTask(ENTRY, 0, target)], nothing)
     assert isinstance(early, Run)
     assert (early.epochs, early.reached_target) == (1, True)
 

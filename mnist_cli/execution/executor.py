@@ -1,6 +1,6 @@
 """Executors train the runs of a comparison, in this process or in worker processes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
@@ -34,13 +34,13 @@ class Executor(Protocol):
     def hand_over(self, dataset: Dataset) -> None:
         """Take the images, once, before the first run."""
 
-    def submit(self, task: RunTask) -> None:
-        """Start a run as soon as there is a slot."""
+    def train_all(
+        self, tasks: Sequence[RunTask], on_progress: OnProgress
+    ) -> list[tuple[RunTask, Run | str]]:
+        """Start `tasks` as soon as there are slots; return the first runs that finish or fail.
 
-    def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
-        """Wait for runs to finish or fail; return an empty list if the number of slots changed.
-
-        Raises MnistCliError if no further run can be trained.
+        They may be of an earlier call. Returns an empty list if the number of slots changed. Raises
+        MnistCliError if no further run can be trained.
         """
 
 
@@ -49,22 +49,15 @@ class InProcess(Trainer):
 
     slots = 1
 
-    def __init__(self, device: str, threads: int | None, num_classes: int = NUM_CLASSES) -> None:
-        super().__init__(device, threads, num_classes)
-        self._tasks: list[RunTask] = []
-
     def measure_all(self, entries: tuple[Entry, ...]) -> list[Measurement]:
         """Measure the cost of each entry."""
         return list(map(self.measure, entries))
 
-    def submit(self, task: RunTask) -> None:
-        """Queue a run, which `wait` trains."""
-        self._tasks.append(task)
-
-    def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
-        """Train the run that was submitted first."""
-        task = self._tasks.pop(0)
-        return [(task, self.train(task, partial(on_progress, task, "")))]
+    def train_all(
+        self, tasks: Sequence[RunTask], on_progress: OnProgress
+    ) -> list[tuple[RunTask, Run | str]]:
+        """Train the `tasks`, one after the other."""
+        return [(task, self.train(task, partial(on_progress, task, ""))) for task in tasks]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pickle
 import secrets
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -89,7 +90,7 @@ class Workers:
         self._assignments: dict[str, _Assignment] = {}  # by Dask's key
         # Each message is the key of an assignment, and a function that takes the assignment.
         self._messages: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-        self._on_progress: OnProgress = _ignore
+        self._on_progress: OnProgress = lambda *progress: None
         self._done: list[tuple[Any, Any]] = []  # questions with their outcomes
         self._out_of_memory: set[str] = set()
         self._error: MnistCliError | None = None
@@ -124,16 +125,21 @@ class Workers:
         """Keep the images for workers that do not have them."""
         self._dataset, self._info = dataset, dataset.info
 
-    def submit(self, task: RunTask) -> None:
-        """Queue a run for the next free worker."""
-        self._queue.append(_Assignment(task))
+    def train_all(
+        self, tasks: Sequence[RunTask], on_progress: OnProgress
+    ) -> list[tuple[RunTask, Run | str]]:
+        """Queue `tasks` for the next free workers; return the first runs that finish or fail.
 
-    def wait(self, on_progress: OnProgress) -> list[tuple[Any, Any]]:
-        """Wait for questions with their outcomes; return no question if the slots changed.
-
-        Raises MnistCliError, after the last outcome, if the scheduler is lost or no worker fits.
+        Returns no run if the slots changed. Raises MnistCliError, after the last outcome, if the
+        scheduler is lost or no worker fits.
         """
-        slots, self._on_progress = self.slots, on_progress
+        self._on_progress = on_progress
+        return self._ask_next(tasks)
+
+    def _ask_next(self, questions: Sequence[Question]) -> list[tuple[Any, Any]]:
+        """Queue `questions`; return the first that have outcomes, or none if the slots changed."""
+        self._queue.extend(map(_Assignment, questions))
+        slots = self.slots
         while not self._done and self.slots == slots:
             if self._error:
                 raise self._error
@@ -145,12 +151,12 @@ class Workers:
         done, self._done = self._done, []
         return done
 
-    def _ask_all(self, questions: tuple[Question, ...]) -> list[Any]:
-        """Ask questions that are no runs; return their outcomes in the same order."""
-        self._queue.extend(map(_Assignment, questions))
-        outcomes: dict[int, Any] = {}
-        while len(outcomes) < len(questions):
-            outcomes |= {id(question): outcome for question, outcome in self.wait(_ignore)}
+    def _ask_all(self, questions: Sequence[Question]) -> list[Any]:
+        """Ask `questions`; return their outcomes in the same order."""
+        done = self._ask_next(questions)
+        while len(done) < len(questions):
+            done += self._ask_next(())
+        outcomes = {id(question): outcome for question, outcome in done}
         return [outcomes[id(question)] for question in questions]
 
     def _assign(self) -> None:
@@ -302,7 +308,3 @@ class Workers:
         except BaseException as error:
             content = error
         self._messages.put((future.key, lambda asked: self._take_answer(asked, content)))
-
-
-def _ignore(*progress: Any) -> None:
-    pass

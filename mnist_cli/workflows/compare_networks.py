@@ -77,11 +77,10 @@ def _train_all(
 
     try:
         while True:
-            for task in comparison.begin_runs(executor.slots):
-                executor.submit(task)
+            tasks = comparison.begin_runs(executor.slots)
             if comparison.ended:
                 break  # else runs may be pending without a worker, and one may join
-            done = executor.wait(on_progress)
+            done = executor.train_all(tasks, on_progress)
             if done:
                 before = comparison.result
                 comparison.record(done)

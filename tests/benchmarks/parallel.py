@@ -81,18 +81,17 @@ def main(
 def runs_a_minute(executor: Executor, entry: Entry, first_seed: int) -> float:
     """How many runs an executor finishes, from the first that is submitted to the last result."""
     started = time.perf_counter()
-    for seed in range(first_seed, first_seed + RUNS):
-        executor.submit(RunTask(entry, seed, None))
-    finish(executor, RUNS)
+    train(executor, entry, range(first_seed, first_seed + RUNS))
     return 60 * RUNS / (time.perf_counter() - started)
 
 
-def finish(executor: Executor, count: int) -> None:
-    """Wait for `count` runs."""
-    while count:
-        done = executor.wait(lambda *told: None)
+def train(executor: Executor, entry: Entry, seeds: range) -> None:
+    """Train an entry with all seeds."""
+    count, tasks = 0, [RunTask(entry, seed, None) for seed in seeds]
+    while count < len(seeds):
+        done = executor.train_all(tasks, lambda *told: None)
         assert all(isinstance(outcome, Run) for _, outcome in done), done
-        count -= len(done)
+        count, tasks = count + len(done), []
 
 
 def nothing(versions: dict[str, str], job: bytes, question: bytes, images: None) -> str:
@@ -117,14 +116,12 @@ def idle(options: CompareOptions, dataset: Dataset) -> None:
     with executing(options, lambda event: None) as executor:
         executor.environment()
         executor.hand_over(dataset)
-        executor.submit(RunTask(options.entries[0], 0, None))
-        finish(executor, 1)
+        train(executor, options.entries[0], range(1))
         startup = time.perf_counter() - started
         seconds = []
         for seed in range(100):
             begun = time.perf_counter()
-            executor.submit(RunTask(options.entries[0], seed, None))
-            finish(executor, 1)
+            train(executor, options.entries[0], range(seed, seed + 1))
             seconds.append(time.perf_counter() - begun)
         sys.stdout.write(
             f"from the start of {CORES} workers to the first result: {startup:.2f} s\n"
