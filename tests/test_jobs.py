@@ -305,13 +305,6 @@ def test_workers_share_the_accelerators_out(
     assert worker.choose_device(device, name) == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"), [(0, "0"), ("tcp://10.0.0.7:41233", "10.0.0.7:41233"), ("gpu-3", "gpu-3")]
-)
-def test_workers_have_short_names(name: int | str, shown: str) -> None:
-    assert worker.shorten_name(name) == shown
-
-
 class Leaving(InProcess):
     """An executor whose only worker is away each time that a run has finished."""
 

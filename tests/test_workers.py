@@ -593,14 +593,17 @@ def test_a_worker_takes_images_of_its_disk_only_if_they_are_the_same() -> None:
     assert found("other") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"), [(0, "0"), ("tcp://10.0.0.7:41233", "10.0.0.7:41233"), ("gpu-3", "gpu-3")]
+)
 @pytest.mark.parametrize("state", ["executing", "cancelled", None])
-def test_a_run_ends_where_it_was_cancelled(
-    state: str | None, monkeypatch: pytest.MonkeyPatch
+def test_a_run_reports_or_ends_where_it_was_cancelled(
+    state: str | None, name: int | str, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
     tasks = {"key": SimpleNamespace(state=state)} if state else {}
     there = SimpleNamespace(
-        name="w",
+        name=name,
         get_current_task=lambda: "key",
         state=SimpleNamespace(tasks=tasks),
         log_event=lambda topic, report: told.append((topic, report)),
@@ -608,7 +611,7 @@ def test_a_run_ends_where_it_was_cancelled(
     monkeypatch.setattr(worker, "get_worker", lambda: there)
     with nullcontext() if state == "executing" else pytest.raises(Terminated):
         worker._send_report("topic", 1, 2, 3)
-    report = ("topic", {"key": "key", "name": "w", "steps": (1, 2, 3)})
+    report = ("topic", {"key": "key", "name": shown, "steps": (1, 2, 3)})
     assert told == ([report] if state == "executing" else [])
 
 

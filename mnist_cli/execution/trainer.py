@@ -33,6 +33,8 @@ class Trainer:
 
     def __init__(self, device: str, threads: int | None, num_classes: int = NUM_CLASSES) -> None:
         use_threads(threads)
+        self.copies: dict[str, ModelSpec] = {}
+        """The networks whose code is elsewhere on this machine, by name."""
         self.examples: tuple[Examples, Examples] | None = None
         self._device = resolve_device(device)
         self._num_classes = num_classes
@@ -56,7 +58,7 @@ class Trainer:
         Raises MnistCliError if its code cannot be imported.
         """
         custom, name = entry.model.custom, entry.name
-        self.import_factory(entry.model)
+        self._import_factory(entry.model)
         notices: list[str] = []
         try:
             model = self._build(entry, seed=0)
@@ -110,14 +112,14 @@ class Trainer:
             processor=self.environment().processor,
         )
 
-    def import_factory(self, model: ModelSpec) -> Callable[[], Any]:
-        """Import the code of a network, once; the result makes a network."""
+    def _import_factory(self, model: ModelSpec) -> Callable[[], Any]:
         if model.name not in self._factories:
-            self._factories[model.name] = factory(model, self._num_classes)
+            copy = self.copies.get(model.name, model)
+            self._factories[model.name] = factory(copy, self._num_classes)
         return self._factories[model.name]
 
     def _build(self, entry: Entry, seed: int) -> nn.Module:
-        name, make = entry.name, self.import_factory(entry.model)
+        name, make = entry.name, self._import_factory(entry.model)
         model = building.instantiate(name, make, seed, self._num_classes)
         with running(model, f"{name} failed"):
             if name in self._previous and building.shares_memory(model, self._previous[name]):

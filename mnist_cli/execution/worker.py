@@ -7,12 +7,10 @@ unpickle. Its answers are JSON, which the main process checks.
 import os
 import pickle
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from distributed import get_worker
@@ -49,32 +47,15 @@ class Job:
     num_classes: int = NUM_CLASSES
 
 
-class _JobTrainer(Trainer):
-    """The trainer of a job; this process keeps it between runs."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__(choose_device(job.device, get_worker().name), job.threads, job.num_classes)
-        self.topic = job.topic
-        folder = Path(get_worker().local_directory) / "mnist-cli"
-        self._models = {
-            name: unpack(spec, bundle, folder) for name, (spec, bundle) in job.models.items()
-        }
-
-    def import_factory(self, model: ModelSpec) -> Callable[[], Any]:
-        """Import the copy of its code that this machine has."""
-        return super().import_factory(self._models[model.name])
-
-
-_current: _JobTrainer | None = None
-
-
 def answer(job: bytes, question: bytes, images: ImageBytes | None) -> str:
     """Describe this machine, measure an entry, or train a run, as the question says.
 
     Raises MnistCliError if the device does not exist or code cannot be imported.
     """
     shared: Job = pickle.loads(job)
-    trainer = _get_trainer(shared)
+    _send_report(shared.topic)  # the work on the question begins
+    trainer = _make_trainer(job)
+    use_threads(shared.threads)  # this setting belongs to the thread, not to the process
     asked, info = pickle.loads(question)
     match asked:
         case RunTask():
@@ -102,19 +83,15 @@ def choose_device(device: str, worker: int | str) -> str:
     return device
 
 
-def shorten_name(name: int | str) -> str:
-    """Shorten the name of a worker: `0` with --jobs, `10.0.0.7:41233` in a cluster."""
-    return str(name).rpartition("://")[2]
-
-
-def _get_trainer(job: Job) -> _JobTrainer:
-    """The trainer of a job, made when its first question arrives."""
-    global _current  # noqa: PLW0603 - a worker process has one job at a time
-    _send_report(job.topic)  # the work on a question begins
-    if _current is None or _current.topic != job.topic:
-        _current = _JobTrainer(job)
-    use_threads(job.threads)  # this setting belongs to the thread, not to the process
-    return _current
+@lru_cache(maxsize=1)  # a process has one job at a time
+def _make_trainer(job: bytes) -> Trainer:
+    shared: Job = pickle.loads(job)
+    device = choose_device(shared.device, get_worker().name)
+    trainer = Trainer(device, shared.threads, shared.num_classes)
+    folder = Path(get_worker().local_directory) / "mnist-cli"
+    for name, (model, bundle) in shared.models.items():
+        trainer.copies[name] = unpack(model, bundle, folder)
+    return trainer
 
 
 def _train(
@@ -153,6 +130,7 @@ def _send_report(topic: str, *steps: int) -> None:
     state = worker.state.tasks.get(key)
     if state is None or state.state == "cancelled":
         raise Terminated
-    worker.log_event(topic, {"key": key, "name": shorten_name(worker.name), "steps": steps})
+    name = str(worker.name).rpartition("://")[2]  # 0 with --jobs, 10.0.0.7:41233 in a cluster
+    worker.log_event(topic, {"key": key, "name": name, "steps": steps})
     if not steps:
         time.sleep(SENT_SECONDS)
