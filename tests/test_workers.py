@@ -209,9 +209,7 @@ def test_each_question_goes_to_one_worker_that_is_free() -> None:
     engine.join("w1", good)
     engine.join("w2", good, "b")
     made = executor(engine, [])
-    assert made.environment() == MACHINE
-    [measured] = made.measure_all((ENTRY,))
-    assert measured == Measurement(COST, Precision.FP32)
+    assert made.measure_all((ENTRY,)) == (MACHINE, [Measurement(COST, Precision.FP32)])
     outcomes = trained(made, 4)
     assert [outcomes[seed] for seed in range(4)] == [run(seed) for seed in range(4)]
     assert made.slots == 2
@@ -411,7 +409,7 @@ def test_measuring_has_a_limit_too() -> None:
     engine.join("a", good)
     engine.measures = False
     made = executor(engine, [], limit=0.01)
-    [measured] = made.measure_all((ENTRY,))
+    _, [measured] = made.measure_all((ENTRY,))
     assert measured.failure == "mlp cannot be measured: it took longer than --run-timeout"
     assert engine.killed == ["a"]
 
@@ -489,7 +487,7 @@ def test_a_run_is_alone_only_if_nobody_else_was_there_at_any_time() -> None:
     assert at_once(trained(executor(engine, []))[0]) == 2
     engine.join("b", lambda task: None, nthreads=2)  # though it is not used here
     made = executor(engine, [])
-    assert made.environment()
+    assert made.measure_all(()) == (MACHINE, [])
     engine.join("a", leaves)
     assert at_once(trained(made)[0]) == 2
     assert at_once(trained(made)[0]) == 1
@@ -517,7 +515,7 @@ def test_it_is_told_once_that_no_worker_is_there(monkeypatch: pytest.MonkeyPatch
     for _ in range(3):
         made._update()
     engine.join("a", good)
-    assert made.environment()
+    assert made.measure_all(()) == (MACHINE, [])
     del engine.workers["a"]
     made._update()  # its nanny may start it anew
     [text] = texts(events)

@@ -25,11 +25,11 @@ class Executor(Protocol):
     def slots(self) -> int:
         """How many runs it trains at once; this changes when workers join or leave."""
 
-    def environment(self) -> Environment:
-        """The machine that trains, or one of them."""
+    def measure_all(self, entries: Sequence[Entry]) -> tuple[Environment, list[Measurement]]:
+        """Describe the machine that trains, or one of them, and measure the cost of each entry.
 
-    def measure_all(self, entries: tuple[Entry, ...]) -> list[Measurement]:
-        """Measure the cost of each entry; raises MnistCliError if its code cannot be imported."""
+        Raises MnistCliError if the code of an entry cannot be imported.
+        """
 
     def hand_over(self, dataset: Dataset) -> None:
         """Take the images, once, before the first run."""
@@ -49,9 +49,9 @@ class InProcess(Trainer):
 
     slots = 1
 
-    def measure_all(self, entries: tuple[Entry, ...]) -> list[Measurement]:
-        """Measure the cost of each entry."""
-        return list(map(self.measure, entries))
+    def measure_all(self, entries: Sequence[Entry]) -> tuple[Environment, list[Measurement]]:
+        """Describe this machine, and measure the cost of each entry."""
+        return self.environment(), list(map(self.measure, entries))
 
     def train_all(
         self, tasks: Sequence[RunTask], on_progress: OnProgress

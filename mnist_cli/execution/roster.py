@@ -8,7 +8,7 @@ from mnist_cli.errors import MnistCliError
 from mnist_cli.formatting import plural
 from mnist_cli.schema.events import Notice, OnEvent
 
-NOTICE_SECONDS = 10.0  # without a ready worker, until the user gets a notice
+NOTICE_SECONDS = 10.0  # without a worker that was ready, until the user gets a notice
 SEVERAL_THREADS = (
     "would train several runs in one process: start it with --nthreads 1, and use --nworkers for "
     "several workers"
@@ -26,8 +26,7 @@ class Roster:
         self.workers: dict[str, Any] = {}
         """The scheduler's description of each worker."""
         self._refused: set[str] = set()
-        self._waiting_since = time.monotonic()
-        self._is_first_wait = True
+        self._waiting_since = -inf
 
     def update(self) -> None:
         """Ask the scheduler for its workers; raises MnistCliError if it is lost or none fits."""
@@ -41,10 +40,11 @@ class Roster:
         for address in self.workers.keys() - self._refused:
             if self.workers[address]["nthreads"] != 1:
                 self.refuse(address, SEVERAL_THREADS)
-        if self._place is None or self.ready():
-            self._waiting_since, self._is_first_wait = time.monotonic(), False
-        else:
-            self._warn_if_none_is_ready(self._place)
+        if self.ready():
+            self._waiting_since = time.monotonic()
+        elif self._place and time.monotonic() - self._waiting_since >= NOTICE_SECONDS:
+            self._waiting_since = inf  # no second notice
+            self._warn_of_waiting(self._place)
 
     def make_lost_error(self) -> MnistCliError:
         """Make the error for a scheduler that no longer answers."""
@@ -77,12 +77,7 @@ class Roster:
             raise MnistCliError(f"the worker {address} {reason}")
         self._on_event(Notice(f"the worker {address} {reason}; it is not used"))
 
-    def _warn_if_none_is_ready(self, place: str) -> None:
-        """Send one notice: at the start if there is no worker, else after a while."""
-        seconds = NOTICE_SECONDS if self.workers or not self._is_first_wait else 0
-        if time.monotonic() - self._waiting_since < seconds:
-            return
-        self._waiting_since = inf  # no second notice
+    def _warn_of_waiting(self, place: str) -> None:
         states = ", ".join(sorted({described["status"] for described in self.workers.values()}))
         state = f"no worker is connected to {place}"
         if self.workers:

@@ -104,22 +104,19 @@ class Workers:
         """The number of workers that are ready."""
         return len(self._roster.ready())
 
-    def environment(self) -> Environment:
-        """The machine of a worker; waits for the first one."""
-        [outcome] = self._ask_all((answers.ENVIRONMENT,))
-        if isinstance(outcome, str):
-            raise MnistCliError(outcome)
-        assert isinstance(outcome, Environment)
-        return outcome
+    def measure_all(self, entries: Sequence[Entry]) -> tuple[Environment, list[Measurement]]:
+        """Describe the machine of the first worker, and measure the cost of each entry.
 
-    def measure_all(self, entries: tuple[Entry, ...]) -> list[Measurement]:
-        """Measure the cost of each entry; raises MnistCliError if its code cannot be imported."""
-        return [
-            Measurement(failure=f"{entry.name} cannot be measured: {outcome}")
-            if isinstance(outcome, str)
-            else outcome
-            for entry, outcome in zip(entries, self._ask_all(entries), strict=True)
-        ]
+        Raises MnistCliError if the code of an entry cannot be imported.
+        """
+        environment, *measured = self._ask_all((answers.ENVIRONMENT, *entries))
+        if isinstance(environment, str):
+            raise MnistCliError(environment)
+        for index, (entry, outcome) in enumerate(zip(entries, measured, strict=True)):
+            if isinstance(outcome, str):
+                failure = f"{entry.name} cannot be measured: {outcome}"
+                measured[index] = Measurement(failure=failure)
+        return environment, measured
 
     def hand_over(self, dataset: Dataset) -> None:
         """Keep the images for workers that do not have them."""

@@ -37,8 +37,7 @@ def compare_networks(
     own = datasets.load_own(options.data, on_event)  # which networks depend on its classes
     num_classes = len(own.info.classes) if own else NUM_CLASSES
     with executing(options, on_event, num_classes) as executor:
-        environment = executor.environment()
-        measured = executor.measure_all(options.entries)
+        environment, measured = executor.measure_all(options.entries)
         entrants = {each.name: each for each in map(Entrant, options.entries, measured)}
         dataset = own or datasets.load(options.data, on_event)
         if options.baseline and earlier:

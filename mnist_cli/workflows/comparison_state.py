@@ -56,18 +56,15 @@ class Entrant:
             varied=dict(entry.varied),
             code=code_sha256(entry.model),
         )
-        self._entry = replace(entry, precision=precision or entry.precision)
+        self.entry = replace(entry, precision=precision or entry.precision)
+        """With the precision of all its runs."""
         self._failed_seed = inf
-
-    def task(self, seed: int, target: float | None) -> RunTask:
-        """A run of this network, in the precision of all its runs."""
-        return RunTask(self._entry, seed, target)
 
     def changed_files(self) -> list[str]:
         """The files of its code that changed since the start."""
         now: dict[str, str] = {}
         with suppress(OSError, MnistCliError):  # a file is gone
-            now = code_sha256(self._entry.model)
+            now = code_sha256(self.entry.model)
         return changed_files(self.row.code, now)
 
     def fail(self, seed: int, reason: str) -> None:
@@ -124,7 +121,7 @@ class Comparison:
             self.out_of_time = self._too_late_for(entrant)
             if not self.out_of_time:
                 self._running[entrant.name, seed] = self.elapsed()
-                tasks.append(entrant.task(seed, self.options.target))
+                tasks.append(RunTask(entrant.entry, seed, self.options.target))
         return tasks
 
     def record(self, done: Sequence[tuple[RunTask, Run | str]]) -> None:

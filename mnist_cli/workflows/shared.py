@@ -86,20 +86,13 @@ def warn_of_busy_cpus(machine: Environment, on_event: OnEvent) -> None:
     """
     busy, free = cpus.find_free()
     if machine.device == "cpu" and busy > cpus.BUSY and machine.threads > free:
-        on_event(
-            Notice(
-                f"other programs keep {busy:.1f} CPUs busy: {machine.threads} threads may take "
-                f"several times as long as usual; give --threads {free} while they run"
-            )
-        )
+        slow = f"{machine.threads} threads may take several times as long as usual"
+        advice = f"give --threads {free} while they run"
+        on_event(Notice(f"other programs keep {busy:.1f} CPUs busy: {slow}; {advice}"))
 
 
 def warn_of_leak(record: TrainResult, dataset: DatasetInfo, on_event: OnEvent) -> None:
     """Send a notice if a network is evaluated on images that it was trained on."""
     if dataset.name == DatasetName.MNIST5K and record.dataset.name == DatasetName.MNIST:
-        on_event(
-            Notice(
-                "mnist5k consists of MNIST training images, which this network was trained on: "
-                "this accuracy says nothing about new images"
-            )
-        )
+        reason = "mnist5k consists of MNIST training images, which this network was trained on"
+        on_event(Notice(f"{reason}: this accuracy says nothing about new images"))

@@ -58,10 +58,10 @@ def main(
     modes = ("1 job, 1 thread", f"1 job, {CORES} threads", f"{CORES} jobs, 1 thread")
     rates: dict[tuple[str, str], list[float]] = {}
     here = InProcess("cpu", 1)
-    measured = here.measure_all(entries)
+    _, measured = here.measure_all(entries)
     here.hand_over(dataset)
     with executing(options, lambda event: None) as several:
-        several.environment()
+        several.measure_all(entries)
         several.hand_over(dataset)
         for number in range(rounds + 1):
             for entry, cost in zip(entries, measured, strict=True):
@@ -114,7 +114,7 @@ def idle(options: CompareOptions, dataset: Dataset) -> None:
     answers.make_ask = lambda: nothing
     started = time.perf_counter()
     with executing(options, lambda event: None) as executor:
-        executor.environment()
+        executor.measure_all(options.entries)
         executor.hand_over(dataset)
         train(executor, options.entries[0], range(1))
         startup = time.perf_counter() - started
