@@ -404,6 +404,21 @@ def test_a_run_that_takes_too_long_is_ended_with_its_worker() -> None:
     assert [address for address, what in engine.asked if what == "train"] == ["a", "b"]
 
 
+@pytest.mark.parametrize("lost", [KeyError("tcp://127.0.0.1:1"), OSError("closed")])
+def test_a_run_that_takes_too_long_may_have_lost_its_worker(
+    lost: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine()
+    engine.join("a", lambda task: None)
+
+    def fail(*_: Any, **how: Any) -> None:
+        raise lost
+
+    monkeypatch.setattr(engine, "run", fail)
+    [outcome] = trained(executor(engine, [], limit=0.01)).values()
+    assert outcome == "it took longer than --run-timeout"
+
+
 def test_measuring_has_a_limit_too() -> None:
     engine = Engine()
     engine.join("a", good)

@@ -75,7 +75,8 @@ def kill_worker(client: Any, address: str) -> None:
 
         os.kill(dask_worker.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
-    client.run(kill, workers=[address], nanny=True, wait=False, on_error="ignore")
+    with suppress(KeyError, OSError):  # the worker, or the scheduler, has just been lost
+        client.run(kill, workers=[address], nanny=True, wait=False, on_error="ignore")
 
 
 def count_jobs_that_fit(device: str, threads: int) -> int:
