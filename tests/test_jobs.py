@@ -17,7 +17,7 @@ import pytest
 from mnist_cli.cli.parameters import number_or_auto
 from mnist_cli.errors import ExitCode
 from mnist_cli.execution import worker
-from mnist_cli.execution.executor import InProcess
+from mnist_cli.execution.trainer import Trainer
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import DatasetName
@@ -305,7 +305,7 @@ def test_workers_share_the_accelerators_out(
     assert worker.choose_device(device, name) == expected
 
 
-class Leaving(InProcess):
+class Leaving(Trainer):
     """An executor whose only worker is away each time that a run has finished."""
 
     slots = 0

@@ -21,7 +21,7 @@ from mnist_cli.execution import engine as engine_module
 from mnist_cli.execution import roster, worker, workers
 from mnist_cli.execution.answers import VERSIONS, make_ask, read_answer
 from mnist_cli.execution.engine import LocalNanny
-from mnist_cli.execution.executor import InProcess
+from mnist_cli.execution.trainer import Trainer
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import DatasetInfo, DatasetName
@@ -571,7 +571,7 @@ def test_a_target_ends_a_run_early(target: float | None, change: Any, *, fits: b
 
 
 def test_a_run_takes_as_long_as_all_its_epochs() -> None:
-    alone = InProcess("cpu", 1)
+    alone = Trainer("cpu", 1)
     alone.hand_over(DATASET)
     [(_, made)] = alone.train_all(tasks(1), nothing)
     assert isinstance(made, Run)
@@ -580,7 +580,7 @@ def test_a_run_takes_as_long_as_all_its_epochs() -> None:
 
 
 def test_a_target_that_is_reached_exactly_ends_a_run() -> None:
-    alone = InProcess("cpu", 1)
+    alone = Trainer("cpu", 1)
     alone.hand_over(DATASET)
     [(_, whole)] = alone.train_all(tasks(1), nothing)
     assert isinstance(whole, Run)

@@ -17,8 +17,6 @@ from mnist_cli.schema.runs import Measurement, RunTask, WorkerAnswer
 ENVIRONMENT: Literal["environment"] = "environment"
 VERSIONS = {"mnist_cli": __version__, "torch": str(torch.__version__)}
 Question = Entry | RunTask | Literal["environment"]
-Outcome = Environment | Measurement | Run | str
-"""A text says why a network could not be measured or trained."""
 
 
 def make_ask() -> Callable[..., Any]:
@@ -45,11 +43,12 @@ def make_ask() -> Callable[..., Any]:
 
 def read_answer(
     question: Question, answer: Any, info: DatasetInfo | None, threads: int
-) -> Outcome | None:
+) -> Environment | Measurement | Run | str | None:
     """Check and unpack an answer; return None if the worker needs the images first.
 
-    Raises ValueError if the worker has other versions, or the answer does not fit `question`. Its
-    message follows the address, as in "the worker tcp://10.0.0.7:4123 gave an invalid answer".
+    A text says why a network could not be trained. Raises ValueError if the worker has other
+    versions, or the answer does not fit `question`. Its message follows the address, as in "the
+    worker tcp://10.0.0.7:4123 gave an invalid answer".
     """
     if isinstance(answer, dict):
         _check_versions(answer)

@@ -1,7 +1,8 @@
 """Measures networks and trains runs in this process; only its task decides a run."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import Entry
 from mnist_cli.schema.results import Environment
-from mnist_cli.schema.runs import Measurement, RunTask
+from mnist_cli.schema.runs import Measurement, OnProgress, RunTask
 from mnist_cli.training.device import environment, resolve_device, use_threads
 from mnist_cli.training.evaluation import predict, score
 from mnist_cli.training.examples import Examples, prepare, to_device
@@ -29,7 +30,12 @@ from mnist_cli.training.state import set_up
 
 
 class Trainer:
-    """Measures and trains networks on one device; imports the code of each network once."""
+    """Measures and trains networks on one device, one run at a time.
+
+    This is an executor; it imports the code of each network once.
+    """
+
+    slots = 1
 
     def __init__(self, device: str, threads: int | None, num_classes: int = NUM_CLASSES) -> None:
         use_threads(threads)
@@ -51,6 +57,16 @@ class Trainer:
             to_device(dataset.train, self._device),
             to_device(dataset.test, self._device),
         )
+
+    def measure_all(self, entries: Sequence[Entry]) -> tuple[Environment, list[Measurement]]:
+        """Describe this machine, and measure the cost of each entry."""
+        return self.environment(), list(map(self.measure, entries))
+
+    def train_all(
+        self, tasks: Sequence[RunTask], on_progress: OnProgress
+    ) -> list[tuple[RunTask, Run | str]]:
+        """Train the `tasks`, one after the other."""
+        return [(task, self.train(task, partial(on_progress, task, ""))) for task in tasks]
 
     def measure(self, entry: Entry) -> Measurement:
         """Count the cost of a network, and check outputs and initial weights of a custom one.

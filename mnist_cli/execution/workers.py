@@ -54,7 +54,10 @@ class _Assignment:
 
 
 class Workers:
-    """An executor with a slot for each worker that fits; `at_once` of them are on this machine."""
+    """An executor like `Trainer`, with a slot for each worker, of which any may join or leave.
+
+    `at_once` of them are on this machine.
+    """
 
     def __init__(
         self,
@@ -127,8 +130,8 @@ class Workers:
     ) -> list[tuple[RunTask, Run | str]]:
         """Queue `tasks` for the next free workers; return the first runs that finish or fail.
 
-        Returns no run if the slots changed. Raises MnistCliError, after the last outcome, if the
-        scheduler is lost or no worker fits.
+        They may be of an earlier call. Returns no run if the number of slots changed. Raises
+        MnistCliError, after the last outcome, if the scheduler is lost or no worker fits.
         """
         self._on_progress = on_progress
         return self._ask_next(tasks)

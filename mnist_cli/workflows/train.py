@@ -35,9 +35,7 @@ from mnist_cli.workflows.shared import choose_data, warn_of_busy_cpus
 def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     """Train one network, evaluate and save it after every epoch, and return the last record.
 
-    Raises:
-        UsageError: the device does not exist, or the file to resume is of another training.
-        MnistCliError: network, data, loss or output fails; the file has the finished epochs.
+    If it fails, the file has the finished epochs.
     """
     use_threads(options.threads)
     device = resolve_device(options.device)

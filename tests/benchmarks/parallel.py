@@ -26,7 +26,8 @@ from rich.table import Table
 from mnist_cli.data import datasets
 from mnist_cli.data.dataset import Dataset
 from mnist_cli.execution import answers, worker
-from mnist_cli.execution.executor import Executor, InProcess, executing
+from mnist_cli.execution.executor import Executor, executing
+from mnist_cli.execution.trainer import Trainer
 from mnist_cli.networks.registry import MODELS
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import DatasetName
@@ -57,7 +58,7 @@ def main(
     options = CompareOptions(entries, data, device="cpu", execution=execution)
     modes = ("1 job, 1 thread", f"1 job, {CORES} threads", f"{CORES} jobs, 1 thread")
     rates: dict[tuple[str, str], list[float]] = {}
-    here = InProcess("cpu", 1)
+    here = Trainer("cpu", 1)
     _, measured = here.measure_all(entries)
     here.hand_over(dataset)
     with executing(options, lambda event: None) as several:
