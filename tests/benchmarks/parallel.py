@@ -62,7 +62,7 @@ def main(
     _, measured = here.measure_all(entries)
     here.hand_over(dataset)
     with executing(options, lambda event: None) as several:
-        several.measure_all(entries)
+        several.measure_all(())  # waits for the first worker
         several.hand_over(dataset)
         for number in range(rounds + 1):
             for entry, cost in zip(entries, measured, strict=True):
@@ -115,7 +115,7 @@ def idle(options: CompareOptions, dataset: Dataset) -> None:
     answers.make_ask = lambda: nothing
     started = time.perf_counter()
     with executing(options, lambda event: None) as executor:
-        executor.measure_all(options.entries)
+        executor.measure_all(())  # waits for the first worker
         executor.hand_over(dataset)
         train(executor, options.entries[0], range(1))
         startup = time.perf_counter() - started
