@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ from mnist_cli.schema.events import Event, Notice
 from mnist_cli.system import cpus
 from mnist_cli.workflows import shared
 from tests.conftest import RunCli, run_process, start_python
+from tests.made_up import MACHINE
 
 find_free = cpus.find_free
 needs_affinity = pytest.mark.skipif(
@@ -148,7 +150,7 @@ def test_a_notice_only_where_threads_would_wait(
 ) -> None:
     monkeypatch.setattr(cpus, "find_free", lambda: free)
     seen: list[Event] = []
-    shared.warn_of_busy_cpus(device, threads, seen.append)
+    shared.warn_of_busy_cpus(replace(MACHINE, device=device, threads=threads), seen.append)
     assert len(seen) == told
     if told:
         assert isinstance(seen[0], Notice)

@@ -415,7 +415,9 @@ def test_a_run_that_fails_says_why(call: str, message: str) -> None:
     entry = Entry(spec, protocol_of(Settings(epochs=2), spec), Precision.FP32)
     images, labels = made_images(70)
     examples = to_device(LabelledImages(images, labels), torch.device("cpu"))
-    told = Trainer("cpu", 1).train(RunTask(entry, 0, None), examples, examples, lambda *steps: None)
+    trainer = Trainer("cpu", 1)
+    trainer.examples = examples, examples
+    told = trainer.train(RunTask(entry, 0, None), lambda *steps: None)
     assert isinstance(told, str)
     assert message in told
     assert told.endswith("own.py:33)")

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pytest
 from mnist_cli.cli.parameters import number_or_auto
 from mnist_cli.errors import ExitCode
 from mnist_cli.execution import worker
-from mnist_cli.execution.executor import InProcess
+from mnist_cli.execution.trainer import Trainer
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import DatasetName
@@ -305,24 +305,16 @@ def test_workers_share_the_accelerators_out(
     assert worker.choose_device(device, name) == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"), [(0, "0"), ("tcp://10.0.0.7:41233", "10.0.0.7:41233"), ("gpu-3", "gpu-3")]
-)
-def test_workers_have_short_names(name: int | str, shown: str) -> None:
-    assert worker.shorten_name(name) == shown
-
-
-class Leaving(InProcess):
+class Leaving(Trainer):
     """An executor whose only worker is away each time that a run has finished."""
 
     slots = 0
 
-    def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
-        if not self.slots:
-            self.slots = 1
-            return []
-        self.slots = 0
-        return super().wait(on_progress)
+    def train_all(
+        self, tasks: Sequence[RunTask], on_progress: OnProgress
+    ) -> list[tuple[RunTask, Run | str]]:
+        self.slots = 0 if tasks else 1
+        return super().train_all(tasks, on_progress)
 
 
 def test_runs_wait_for_a_worker_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,19 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from distributed import KilledWorker
 
-import mnist_cli
 from mnist_cli.comparison.mistakes import encode
 from mnist_cli.data import datasets
 from mnist_cli.data.dataset import Dataset, LabelledImages
 from mnist_cli.errors import MnistCliError, Terminated
 from mnist_cli.execution import engine as engine_module
 from mnist_cli.execution import roster, worker, workers
-from mnist_cli.execution.answers import read_answer
+from mnist_cli.execution.answers import VERSIONS, make_ask, read_answer
 from mnist_cli.execution.engine import LocalNanny
-from mnist_cli.execution.executor import InProcess
+from mnist_cli.execution.trainer import Trainer
 from mnist_cli.networks.registry import resolve
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import DatasetInfo, DatasetName
@@ -54,6 +52,7 @@ def run(seed: int, right: int = 15) -> Run:
     return Run(seed, 2, accuracy, 0.5, 2.0, None, history, encode(LABELS, answers), threads=1)
 
 
+KINDS = {str: "environment", Entry: "measure", RunTask: "train"}
 LONGER = (*run(0).history, EpochResult(3, 0.5, 0.5, 0.75, 1.0))
 
 
@@ -65,7 +64,6 @@ class Engine:
     def __init__(self) -> None:
         self.workers: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, Callable[[RunTask], Any]] = {}
-        self.versions = {"mnist_cli": mnist_cli.__version__, "torch": torch.__version__}
         self.asked: list[tuple[str, str]] = []
         self.seeds: list[int] = []
         self.looks = 0
@@ -94,29 +92,31 @@ class Engine:
     def submit(self, function: Any, *arguments: Any, workers: list[str], **named: Any) -> Any:
         [address] = workers
         made = Future(named.get("key", "images"))
-        self.asked.append((address, function.__name__))
+        if function is worker.hold:
+            self.asked.append((address, "hold"))
+            return made
+        versions, _, pickled, images = arguments
+        question, _ = pickle.loads(pickled)
+        self.asked.append((address, KINDS[type(question)]))
         if address not in self.workers:
             return made
-        if function is worker.hold:
-            return made
-        if function.__name__ == "find_versions":
-            made.answer = self.workers[address].get("versions", self.versions)
+        if self.workers[address].get("versions", versions) != versions:
+            made.answer = self.workers[address]["versions"]
             return made
         if address not in self.silent:
             self.tell(address, made.key)
-        if function is worker.environment:
+        if isinstance(question, str):
             made.answer = to_json(WorkerAnswer(environment=MACHINE))
-        elif function is worker.measure:
+        elif isinstance(question, Entry):
             if isinstance(self.measures, MnistCliError):
                 made.answer = self.measures
             elif self.measures:
                 made.answer = to_json(WorkerAnswer(measurement=Measurement(COST, Precision.FP32)))
-        elif address in self.needs_images and arguments[-1] is None:
+        elif address in self.needs_images and images is None:
             made.answer = to_json(WorkerAnswer(needs_images=True))
         else:
-            task = pickle.loads(arguments[1])
-            self.seeds.append(task.seed)
-            made.answer = self.answers[address](task)
+            self.seeds.append(question.seed)
+            made.answer = self.answers[address](question)
         return made
 
     def tell(self, address: str, key: str, *steps: int) -> None:
@@ -182,12 +182,18 @@ def executor(
 
 
 def trained(made: workers.Workers, seeds: int = 1) -> dict[int, Run | str]:
-    for seed in range(seeds):
-        made.submit(RunTask(ENTRY, seed, None))
-    outcomes: dict[int, Run | str] = {}
-    while len(outcomes) < seeds:
-        outcomes |= {task.seed: outcome for task, outcome in made.wait(lambda *told: None)}
-    return outcomes
+    done = made.train_all(tasks(seeds), nothing)
+    while len(done) < seeds:
+        done += made.train_all((), nothing)
+    return {task.seed: outcome for task, outcome in done}
+
+
+def tasks(seeds: int) -> list[RunTask]:
+    return [RunTask(ENTRY, seed, None) for seed in range(seeds)]
+
+
+def nothing(*told: object) -> None:
+    pass
 
 
 def good(task: RunTask) -> str:
@@ -203,9 +209,7 @@ def test_each_question_goes_to_one_worker_that_is_free() -> None:
     engine.join("w1", good)
     engine.join("w2", good, "b")
     made = executor(engine, [])
-    assert made.environment() == MACHINE
-    [measured] = made.measure((ENTRY,))
-    assert measured == Measurement(COST, Precision.FP32)
+    assert made.measure_all((ENTRY,)) == (MACHINE, [Measurement(COST, Precision.FP32)])
     outcomes = trained(made, 4)
     assert [outcomes[seed] for seed in range(4)] == [run(seed) for seed in range(4)]
     assert made.slots == 2
@@ -238,9 +242,9 @@ def test_a_worker_that_answers_rubbish_is_left_aside(rubbish: Any) -> None:
     engine.join("rogue", lambda task: rubbish)
     engine.join("honest", lambda task: None, "b")
     made = executor(engine, events)
-    made.submit(RunTask(ENTRY, 0, None))
+    made.train_all(tasks(1), nothing)
     while not texts(events):
-        made.wait(lambda *told: None)
+        made.train_all((), nothing)
     [text] = texts(events)
     assert text.startswith("the worker rogue gave an invalid answer")
     assert text.endswith("; it is not used")
@@ -256,7 +260,7 @@ def test_a_worker_that_answers_rubbish_is_left_aside(rubbish: Any) -> None:
 
 def test_workers_that_do_not_fit_are_left_aside() -> None:
     engine, events = Engine(), list[Event]()
-    engine.join("old", good, versions=engine.versions | {"torch": "1.0"})
+    engine.join("old", good, versions=VERSIONS | {"torch": "1.0"})
     engine.join("odd", good, versions="?")
     engine.join("wide", good, nthreads=2)
     engine.join("fit", good)
@@ -265,9 +269,16 @@ def test_workers_that_do_not_fit_are_left_aside() -> None:
     assert made.slots == 1
     shown = "\n".join(texts(events))
     assert "the worker old has torch 1.0, not " in shown
-    assert "the worker odd has mnist_cli an unknown version, not " in shown
+    assert "the worker odd gave an invalid answer" in shown
     assert "the worker wide would train several runs in one process: start it with --nth" in shown
-    assert {address for address, what in engine.asked if what == "train"} == {"fit"}
+    assert sorted(address for address, _ in engine.asked) == ["fit"] * 3 + ["odd", "old"]
+    assert sorted(engine.seeds) == [0, 1, 2]
+
+
+def test_a_worker_with_other_versions_returns_them_and_runs_nothing() -> None:
+    ask = make_ask()
+    wanted = VERSIONS | {"mnist_cli": "0.0.1", "no_such_package": "1"}
+    assert ask(wanted, b"no job") == VERSIONS | {"no_such_package": "not installed"}
 
 
 def test_a_worker_that_comes_back_is_checked_again() -> None:
@@ -277,7 +288,7 @@ def test_a_worker_that_comes_back_is_checked_again() -> None:
     trained(made)
     del engine.workers["a"]
     made._update()
-    engine.join("a", good, versions=engine.versions | {"torch": "1.0"})
+    engine.join("a", good, versions=VERSIONS | {"torch": "1.0"})
     engine.join("b", good, "b")
     trained(made, 2)
     assert "the worker a has torch 1.0, not " in texts(events)[-1]
@@ -292,7 +303,7 @@ def test_code_that_a_worker_cannot_import_ends_the_comparison() -> None:
     engine.join("a", good)
     engine.measures = MnistCliError("nets.py has no 'wide'")
     with pytest.raises(MnistCliError, match=r"nets\.py has no 'wide'"):
-        executor(engine, []).measure((ENTRY,))
+        executor(engine, []).measure_all((ENTRY,))
 
 
 def test_a_worker_that_is_lost_each_time_is_the_networks_fault() -> None:
@@ -387,10 +398,25 @@ def test_a_run_that_takes_too_long_is_ended_with_its_worker() -> None:
     assert outcome == "it took longer than --run-timeout"
     assert engine.killed == ["a"]
     made._update()  # it is not gone yet
-    assert [what for _, what in engine.asked].count("find_versions") == 1
+    assert made.slots == 0
     engine.join("b", good, host="b")
     assert trained(made) == {0: run(0)}
     assert [address for address, what in engine.asked if what == "train"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("lost", [KeyError("tcp://127.0.0.1:1"), OSError("closed")])
+def test_a_run_that_takes_too_long_may_have_lost_its_worker(
+    lost: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine()
+    engine.join("a", lambda task: None)
+
+    def fail(*_: Any, **how: Any) -> None:
+        raise lost
+
+    monkeypatch.setattr(engine, "run", fail)
+    [outcome] = trained(executor(engine, [], limit=0.01)).values()
+    assert outcome == "it took longer than --run-timeout"
 
 
 def test_measuring_has_a_limit_too() -> None:
@@ -398,7 +424,7 @@ def test_measuring_has_a_limit_too() -> None:
     engine.join("a", good)
     engine.measures = False
     made = executor(engine, [], limit=0.01)
-    [measured] = made.measure((ENTRY,))
+    _, [measured] = made.measure_all((ENTRY,))
     assert measured.failure == "mlp cannot be measured: it took longer than --run-timeout"
     assert engine.killed == ["a"]
 
@@ -445,13 +471,12 @@ def test_a_lost_scheduler_is_named_after_what_is_finished() -> None:
 
     engine.join("a", last)
     made = executor(engine, [])
-    for seed in range(2):
-        made.submit(RunTask(ENTRY, seed, None))
-    while not (done := made.wait(lambda *told: None)):
-        pass
+    done = made.train_all(tasks(2), nothing)
+    while not done:
+        done = made.train_all((), nothing)
     assert [task.seed for task, _ in done] == [0]
     with pytest.raises(MnistCliError, match="lost the scheduler at tcp://s:1; finished runs"):
-        made.wait(lambda *told: None)
+        made.train_all((), nothing)
 
 
 def at_once(outcome: Run | str) -> int:
@@ -477,7 +502,7 @@ def test_a_run_is_alone_only_if_nobody_else_was_there_at_any_time() -> None:
     assert at_once(trained(executor(engine, []))[0]) == 2
     engine.join("b", lambda task: None, nthreads=2)  # though it is not used here
     made = executor(engine, [])
-    assert made.environment()
+    assert made.measure_all(()) == (MACHINE, [])
     engine.join("a", leaves)
     assert at_once(trained(made)[0]) == 2
     assert at_once(trained(made)[0]) == 1
@@ -505,7 +530,7 @@ def test_it_is_told_once_that_no_worker_is_there(monkeypatch: pytest.MonkeyPatch
     for _ in range(3):
         made._update()
     engine.join("a", good)
-    assert made.environment()
+    assert made.measure_all(()) == (MACHINE, [])
     del engine.workers["a"]
     made._update()  # its nanny may start it anew
     [text] = texts(events)
@@ -546,23 +571,21 @@ def test_a_target_ends_a_run_early(target: float | None, change: Any, *, fits: b
 
 
 def test_a_run_takes_as_long_as_all_its_epochs() -> None:
-    alone = InProcess("cpu", 1)
+    alone = Trainer("cpu", 1)
     alone.hand_over(DATASET)
-    alone.submit(RunTask(ENTRY, 0, None))
-    [(_, made)] = alone.wait(lambda *told: None)
+    [(_, made)] = alone.train_all(tasks(1), nothing)
     assert isinstance(made, Run)
     assert len(made.history) == 2
     assert made.train_seconds == sum(epoch.train_seconds for epoch in made.history)
 
 
 def test_a_target_that_is_reached_exactly_ends_a_run() -> None:
-    alone = InProcess("cpu", 1)
+    alone = Trainer("cpu", 1)
     alone.hand_over(DATASET)
-    alone.submit(RunTask(ENTRY, 0, None))
-    [(_, whole)] = alone.wait(lambda *told: None)
+    [(_, whole)] = alone.train_all(tasks(1), nothing)
     assert isinstance(whole, Run)
-    alone.submit(RunTask(ENTRY, 0, whole.history[0].test_accuracy))
-    [(_, early)] = alone.wait(lambda *told: None)
+    target = whole.history[0].test_accuracy
+    [(_, early)] = alone.train_all([RunTask(ENTRY, 0, target)], nothing)
     assert isinstance(early, Run)
     assert (early.epochs, early.reached_target) == (1, True)
 
@@ -583,14 +606,17 @@ def test_a_worker_takes_images_of_its_disk_only_if_they_are_the_same() -> None:
     assert found("other") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"), [(0, "0"), ("tcp://10.0.0.7:41233", "10.0.0.7:41233"), ("gpu-3", "gpu-3")]
+)
 @pytest.mark.parametrize("state", ["executing", "cancelled", None])
-def test_a_run_ends_where_it_was_cancelled(
-    state: str | None, monkeypatch: pytest.MonkeyPatch
+def test_a_run_reports_or_ends_where_it_was_cancelled(
+    state: str | None, name: int | str, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
     tasks = {"key": SimpleNamespace(state=state)} if state else {}
     there = SimpleNamespace(
-        name="w",
+        name=name,
         get_current_task=lambda: "key",
         state=SimpleNamespace(tasks=tasks),
         log_event=lambda topic, report: told.append((topic, report)),
@@ -598,7 +624,7 @@ def test_a_run_ends_where_it_was_cancelled(
     monkeypatch.setattr(worker, "get_worker", lambda: there)
     with nullcontext() if state == "executing" else pytest.raises(Terminated):
         worker._send_report("topic", 1, 2, 3)
-    report = ("topic", {"key": "key", "name": "w", "steps": (1, 2, 3)})
+    report = ("topic", {"key": "key", "name": shown, "steps": (1, 2, 3)})
     assert told == ([report] if state == "executing" else [])
 
 

@@ -1,8 +1,11 @@
-"""Checks that the answer of a worker fits the question, before a comparison uses it."""
+"""The questions to workers, and the check that an answer fits its question."""
 
 from collections.abc import Callable
 from typing import Any, Literal
 
+import torch
+
+from mnist_cli import __version__
 from mnist_cli.comparison.mistakes import decode, is_wrong
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import DatasetInfo
@@ -11,55 +14,44 @@ from mnist_cli.schema.record import from_json
 from mnist_cli.schema.results import Environment
 from mnist_cli.schema.runs import Measurement, RunTask, WorkerAnswer
 
-VERSIONS: Literal["versions"] = "versions"
 ENVIRONMENT: Literal["environment"] = "environment"
-Question = Entry | RunTask | Literal["versions", "environment"]
-Outcome = Environment | Measurement | Run | str
-"""A text says why a network could not be measured or trained."""
+VERSIONS = {"mnist_cli": __version__, "torch": str(torch.__version__)}
+Question = Entry | RunTask | Literal["environment"]
 
 
-def make_version_query() -> Callable[[], dict[str, str]]:
-    """Return a function for a worker that may lack mnist-cli: Dask sends it as bytecode."""
+def make_ask() -> Callable[..., Any]:
+    """Return a function for a worker that may lack mnist-cli: Dask sends it as bytecode.
 
-    def find_versions() -> dict[str, str]:
+    It calls `worker.answer`; but if the worker has other `versions`, it returns those.
+    """
+
+    def ask(versions: dict[str, str], *arguments: Any) -> Any:
         from importlib import import_module
 
         found = {}
-        for package in ("mnist_cli", "torch"):
+        for package in versions:
             try:
                 found[package] = str(import_module(package).__version__)
             except ImportError:
                 found[package] = "not installed"
-        return found
+        if found != versions:
+            return found
+        return import_module("mnist_cli.execution.worker").answer(*arguments)
 
-    return find_versions
-
-
-def check_versions(answer: Any, slots: int) -> None:
-    """Raise ValueError if a worker has other versions, or would train several runs at once."""
-    ours = make_version_query()()
-    theirs = answer if isinstance(answer, dict) else dict.fromkeys(ours, "an unknown version")
-    for package, version in ours.items():
-        if theirs.get(package) != version:
-            raise ValueError(
-                f"has {package} {str(theirs.get(package))[:40]}, not {version}: install the same "
-                "version there, or stop that worker"
-            )
-    if slots != 1:
-        raise ValueError(
-            "would train several runs in one process: start it with --nthreads 1, and use "
-            "--nworkers for several workers"
-        )
+    return ask
 
 
 def read_answer(
     question: Question, answer: Any, info: DatasetInfo | None, threads: int
-) -> Outcome | None:
+) -> Environment | Measurement | Run | str | None:
     """Check and unpack an answer; return None if the worker needs the images first.
 
-    Raises ValueError if the answer does not fit `question`. Its message follows the address, as in
-    "the worker tcp://10.0.0.7:4123 gave an invalid answer".
+    A text says why a network could not be trained. Raises ValueError if the worker has other
+    versions, or the answer does not fit `question`. Its message follows the address, as in "the
+    worker tcp://10.0.0.7:4123 gave an invalid answer".
     """
+    if isinstance(answer, dict):
+        _check_versions(answer)
     try:
         read = from_json(WorkerAnswer, answer)
         if isinstance(question, RunTask) and read.run:
@@ -76,6 +68,15 @@ def read_answer(
     if isinstance(question, RunTask) and read.needs_images:
         return None
     raise ValueError("gave an invalid answer")
+
+
+def _check_versions(versions: dict[str, Any]) -> None:
+    for package, version in VERSIONS.items():
+        if versions.get(package) != version:
+            raise ValueError(
+                f"has {package} {str(versions.get(package))[:40]}, not {version}: install the same "
+                "version there, or stop that worker"
+            )
 
 
 def _check_run(task: RunTask, run: Run, info: DatasetInfo, threads: int) -> None:

@@ -30,13 +30,15 @@ EXIT_CODE_SECONDS = 1.0
 SCHEDULER_FILE_BYTES = 1 << 20  # a thousand times the usual size
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # A worker prints on standard error, because standard output is for results. Linux kills a worker
-# whose parent was killed, even if the code of a network blocks all threads.
+# whose parent was killed, even if the code of a network blocks all threads. All workers import
+# torch at once, before their first question.
 PRELOAD = """
 import ctypes, os, signal, sys
 os.dup2(2, 1)
 if sys.platform == "linux":
     PR_SET_PDEATHSIG = 1
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+import mnist_cli.execution.worker
 """
 CONFIG = {
     "distributed.worker.profile.enabled": False,  # it would slow the training
@@ -73,7 +75,8 @@ def kill_worker(client: Any, address: str) -> None:
 
         os.kill(dask_worker.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
-    client.run(kill, workers=[address], nanny=True, wait=False, on_error="ignore")
+    with suppress(KeyError, OSError):  # the worker, or the scheduler, has just been lost
+        client.run(kill, workers=[address], nanny=True, wait=False, on_error="ignore")
 
 
 def count_jobs_that_fit(device: str, threads: int) -> int:

@@ -1,84 +1,21 @@
-"""Executors train the runs of a comparison, in this process or in worker processes."""
+"""Chooses the executor that trains the runs of a comparison: this process, or worker processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
-from mnist_cli.data.dataset import Dataset
 from mnist_cli.execution.trainer import Trainer
 from mnist_cli.formatting import plural
-from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.events import OnEvent, Waiting
-from mnist_cli.schema.options import CompareOptions, Entry
-from mnist_cli.schema.results import Environment
-from mnist_cli.schema.runs import Measurement, OnProgress, RunTask
-from mnist_cli.training.examples import Examples, to_device
+from mnist_cli.schema.options import CompareOptions
 
+if TYPE_CHECKING:
+    from mnist_cli.execution.workers import Workers
 
-class Executor(Protocol):
-    """Trains runs, several at once; they may finish in any order."""
-
-    @property
-    def slots(self) -> int:
-        """How many runs it trains at once; this changes when workers join or leave."""
-
-    def environment(self) -> Environment:
-        """The machine that trains, or one of them."""
-
-    def measure(self, entries: tuple[Entry, ...]) -> list[Measurement]:
-        """Measure the cost of each entry; raises MnistCliError if its code cannot be imported."""
-
-    def hand_over(self, dataset: Dataset) -> None:
-        """Take the images, once, before the first run."""
-
-    def submit(self, task: RunTask) -> None:
-        """Start a run as soon as there is a slot."""
-
-    def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
-        """Wait for runs to finish or fail; return an empty list if the number of slots changed.
-
-        Raises MnistCliError if no further run can be trained.
-        """
-
-
-class InProcess:
-    """An executor that trains one run at a time in this process."""
-
-    slots = 1
-
-    def __init__(self, device: str, threads: int | None, num_classes: int = NUM_CLASSES) -> None:
-        self._trainer = Trainer(device, threads, num_classes)
-        self._examples: tuple[Examples, Examples] | None = None
-        self._tasks: list[RunTask] = []
-
-    def environment(self) -> Environment:
-        """This machine."""
-        return self._trainer.environment
-
-    def measure(self, entries: tuple[Entry, ...]) -> list[Measurement]:
-        """Measure the cost of each entry; raises MnistCliError if its code cannot be imported."""
-        return [self._trainer.measure(entry) for entry in entries]
-
-    def hand_over(self, dataset: Dataset) -> None:
-        """Put the images on the device."""
-        device = self._trainer.device
-        self._examples = to_device(dataset.train, device), to_device(dataset.test, device)
-
-    def submit(self, task: RunTask) -> None:
-        """Queue a run, which `wait` trains."""
-        self._tasks.append(task)
-
-    def wait(self, on_progress: OnProgress) -> list[tuple[RunTask, Run | str]]:
-        """Train the run that was submitted first."""
-        assert self._examples is not None
-        task = self._tasks.pop(0)
-        outcome = self._trainer.train(
-            task, *self._examples, lambda *steps: on_progress(task, "", *steps)
-        )
-        return [(task, outcome)]
+Executor: TypeAlias = "Trainer | Workers"
 
 
 @contextmanager
@@ -88,18 +25,18 @@ def executing(
     """Yield the executor that `options` select; its processes end with the context."""
     execution, threads = options.execution, options.execution.run_threads
     if execution.in_process:
-        yield InProcess(options.device, threads, num_classes)
+        yield Trainer(options.device, threads, num_classes)
         return
     from mnist_cli.execution.engine import cluster_client, count_jobs_that_fit, local_client
     from mnist_cli.execution.workers import Workers
 
-    if execution.cluster is not None:
-        on_event(Waiting(f"connecting to {execution.cluster}"))
-        with cluster_client(execution.cluster) as client:
-            yield Workers(client, options, threads or 1, on_event, 1, num_classes)
-        return
     threads = threads or torch.get_num_threads()
-    jobs = execution.jobs or count_jobs_that_fit(options.device, threads)
-    on_event(Waiting(f"starting {plural(jobs, 'worker')}"))
-    with local_client(jobs, threads) as client:
+    if execution.cluster is not None:
+        jobs, connected = 1, cluster_client(execution.cluster)
+        on_event(Waiting(f"connecting to {execution.cluster}"))
+    else:
+        jobs = execution.jobs or count_jobs_that_fit(options.device, threads)
+        connected = local_client(jobs, threads)
+        on_event(Waiting(f"starting {plural(jobs, 'worker')}"))
+    with connected as client:
         yield Workers(client, options, threads, on_event, jobs, num_classes)

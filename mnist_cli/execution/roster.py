@@ -8,7 +8,11 @@ from mnist_cli.errors import MnistCliError
 from mnist_cli.formatting import plural
 from mnist_cli.schema.events import Notice, OnEvent
 
-NOTICE_SECONDS = 10.0  # without a ready worker, until the user gets a notice
+NOTICE_SECONDS = 10.0  # without a worker that was ready, until the user gets a notice
+SEVERAL_THREADS = (
+    "would train several runs in one process: start it with --nthreads 1, and use --nworkers for "
+    "several workers"
+)
 
 
 class Roster:
@@ -21,26 +25,26 @@ class Roster:
         self._at_once = at_once
         self.workers: dict[str, Any] = {}
         """The scheduler's description of each worker."""
-        self.fit: set[str] = set()
-        """The workers with the right versions."""
         self._refused: set[str] = set()
-        self._waiting_since = time.monotonic()
-        self._is_first_wait = True
+        self._waiting_since = -inf
 
     def update(self) -> None:
-        """Ask the scheduler for its workers; raises MnistCliError if it is lost."""
+        """Ask the scheduler for its workers; raises MnistCliError if it is lost or none fits."""
         try:
             if self._client.status != "running":
                 raise self.make_lost_error()
             self.workers = dict(self._client.scheduler_info()["workers"])
         except OSError as error:
             raise self.make_lost_error() from error
-        self.fit &= self.workers.keys()
         self._refused &= self.workers.keys()
-        if self._place is None or self.ready():
-            self._waiting_since, self._is_first_wait = time.monotonic(), False
-        else:
-            self._warn_if_none_is_ready(self._place)
+        for address in self.workers.keys() - self._refused:
+            if self.workers[address]["nthreads"] != 1:
+                self.refuse(address, SEVERAL_THREADS)
+        if self.ready():
+            self._waiting_since = time.monotonic()
+        elif self._place and time.monotonic() - self._waiting_since >= NOTICE_SECONDS:
+            self._waiting_since = inf  # no second notice
+            self._warn_of_waiting(self._place)
 
     def make_lost_error(self) -> MnistCliError:
         """Make the error for a scheduler that no longer answers."""
@@ -50,16 +54,12 @@ class Roster:
         )
 
     def ready(self) -> list[str]:
-        """The workers that fit and are not paused, as Dask pauses a worker at its memory limit."""
+        """The workers that are not paused, as Dask pauses a worker at its memory limit."""
         return [
             address
             for address, described in self.workers.items()
-            if address in self.fit and described["status"] == "running"
+            if address not in self._refused and described["status"] == "running"
         ]
-
-    def unknown(self) -> set[str]:
-        """The workers whose versions are not known yet."""
-        return self.workers.keys() - self.fit - self._refused
 
     def count_on_machine(self, address: str) -> int:
         """How many workers the machine of a worker has, this worker included."""
@@ -68,23 +68,16 @@ class Roster:
 
     def exclude(self, address: str) -> None:
         """Ask a worker no further question."""
-        self.fit.discard(address)
         self._refused.add(address)
 
-    def refuse(self, address: str, reason: str) -> MnistCliError | None:
-        """Exclude a worker with a notice; return an error if there is no other worker."""
+    def refuse(self, address: str, reason: str) -> None:
+        """Exclude a worker with a notice; raises MnistCliError if there is no other worker."""
         self.exclude(address)
         if self.workers.keys() <= self._refused:
-            return MnistCliError(f"the worker {address} {reason}")
+            raise MnistCliError(f"the worker {address} {reason}")
         self._on_event(Notice(f"the worker {address} {reason}; it is not used"))
-        return None
 
-    def _warn_if_none_is_ready(self, place: str) -> None:
-        """Send one notice: at the start if there is no worker, else after a while."""
-        seconds = NOTICE_SECONDS if self.workers or not self._is_first_wait else 0
-        if time.monotonic() - self._waiting_since < seconds:
-            return
-        self._waiting_since = inf  # no second notice
+    def _warn_of_waiting(self, place: str) -> None:
         states = ", ".join(sorted({described["status"] for described in self.workers.values()}))
         state = f"no worker is connected to {place}"
         if self.workers:

@@ -1,12 +1,14 @@
 """Measures networks and trains runs in this process; only its task decides a run."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import nn
 
 from mnist_cli.comparison import mistakes
+from mnist_cli.data.dataset import Dataset
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks import building
 from mnist_cli.networks.complexity import count_operations
@@ -16,29 +18,53 @@ from mnist_cli.schema.datasets import NUM_CLASSES
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import Entry
 from mnist_cli.schema.results import Environment
-from mnist_cli.schema.runs import Measurement, RunTask
+from mnist_cli.schema.runs import Measurement, OnProgress, RunTask
 from mnist_cli.training.device import environment, resolve_device, use_threads
 from mnist_cli.training.evaluation import predict, score
-from mnist_cli.training.examples import Examples, prepare
+from mnist_cli.training.examples import Examples, prepare, to_device
 from mnist_cli.training.loop import OnStep, fit
 from mnist_cli.training.precision import choose_precision
 from mnist_cli.training.state import Training
 
 
 class Trainer:
-    """Measures and trains networks on one device; imports the code of each network once."""
+    """Measures and trains networks on one device, one run at a time.
+
+    This is an executor; it imports the code of each network once.
+    """
+
+    slots = 1
 
     def __init__(self, device: str, threads: int | None, num_classes: int = NUM_CLASSES) -> None:
         use_threads(threads)
-        self.device = resolve_device(device)
+        self.copies: dict[str, ModelSpec] = {}
+        """The networks whose code is elsewhere on this machine, by name."""
+        self.examples: tuple[Examples, Examples] | None = None
+        self._device = resolve_device(device)
         self._num_classes = num_classes
         self._factories: dict[str, Callable[[int, str], nn.Module]] = {}
         self._previous: dict[str, nn.Module] = {}
 
-    @property
     def environment(self) -> Environment:
         """This machine."""
-        return environment(self.device)
+        return environment(self._device)
+
+    def hand_over(self, dataset: Dataset) -> None:
+        """Put the images on the device, before the first run."""
+        self.examples = (
+            to_device(dataset.train, self._device),
+            to_device(dataset.test, self._device),
+        )
+
+    def measure_all(self, entries: Sequence[Entry]) -> tuple[Environment, list[Measurement]]:
+        """Describe this machine, and measure the cost of each entry."""
+        return self.environment(), list(map(self.measure, entries))
+
+    def train_all(
+        self, tasks: Sequence[RunTask], on_progress: OnProgress
+    ) -> list[tuple[RunTask, Run | str]]:
+        """Train the `tasks`, one after the other."""
+        return [(task, self.train(task, partial(on_progress, task, ""))) for task in tasks]
 
     def measure(self, entry: Entry) -> Measurement:
         """Count the cost of a network, and check outputs and initial weights of a custom one.
@@ -60,14 +86,13 @@ class Trainer:
                 )
         except MnistCliError as error:
             return Measurement(failure=str(error))
-        choice = choose_precision(entry.precision, self.device, cost.mult_adds_per_image)
+        choice = choose_precision(entry.precision, self._device, cost.mult_adds_per_image)
         return Measurement(cost, *choice, tuple(notices))
 
-    def train(
-        self, task: RunTask, examples: Examples, test: Examples, on_step: OnStep
-    ) -> Run | str:
+    def train(self, task: RunTask, on_step: OnStep) -> Run | str:
         """Train for all epochs or up to the target; return the run, or why it failed."""
-        entry = task.entry
+        assert self.examples is not None
+        entry, (examples, test) = task.entry, self.examples
         history, cpu_seconds = [], 0.0
         try:
             model = self._build(entry, task.seed)
@@ -98,12 +123,13 @@ class Trainer:
             cpu_seconds=cpu_seconds,
             threads=torch.get_num_threads(),
             host=platform.node(),
-            processor=self.environment.processor,
+            processor=self.environment().processor,
         )
 
     def _import_factory(self, model: ModelSpec) -> Callable[[int, str], nn.Module]:
         if model.name not in self._factories:
-            self._factories[model.name] = building.factory(model, self._num_classes)
+            copy = self.copies.get(model.name, model)
+            self._factories[model.name] = building.factory(copy, self._num_classes)
         return self._factories[model.name]
 
     def _build(self, entry: Entry, seed: int) -> nn.Module:

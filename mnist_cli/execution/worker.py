@@ -1,14 +1,15 @@
-"""The functions that a worker process runs: they measure networks and train runs.
+"""What a worker process runs: `answer` measures networks and trains runs.
 
-Their arguments are pickled bytes, because Dask would never end a run whose arguments a worker
-cannot unpickle. Their answers are JSON, which the main process checks.
+Its arguments are pickled bytes, because Dask would never end a run whose arguments a worker cannot
+unpickle. Its answers are JSON, which the main process checks.
 """
 
 import os
 import pickle
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -26,7 +27,6 @@ from mnist_cli.schema.options import DataOptions, Entry
 from mnist_cli.schema.record import to_json
 from mnist_cli.schema.runs import RunTask, WorkerAnswer
 from mnist_cli.training.device import use_threads
-from mnist_cli.training.examples import Examples, to_device
 
 SENT_SECONDS = 0.005  # so that a report is sent before the code of a run may end the process
 
@@ -43,62 +43,27 @@ class Job:
     threads: int
     data_dir: str | None
     models: dict[str, tuple[ModelSpec, Bundle]]
-    """The networks by the names of their entries."""
+    """The networks by name."""
     num_classes: int = NUM_CLASSES
 
 
-class _Comparison:
-    """What this process keeps between runs."""
+def answer(job: bytes, question: bytes, images: ImageBytes | None) -> str:
+    """Describe this machine, measure an entry, or train a run, as the question says.
 
-    def __init__(self, job: Job) -> None:
-        self.topic = job.topic
-        device = choose_device(job.device, get_worker().name)
-        self.trainer = Trainer(device, job.threads, job.num_classes)
-        self.examples: tuple[Examples, Examples] | None = None
-        folder = Path(get_worker().local_directory) / "mnist-cli"
-        self._models = {
-            name: unpack(spec, bundle, folder) for name, (spec, bundle) in job.models.items()
-        }
-
-    def localize(self, entry: Entry) -> Entry:
-        """Replace the network of `entry` by the copy of its code that this machine has."""
-        return replace(entry, model=self._models[entry.name])
-
-
-_current: _Comparison | None = None
-
-
-def environment(job: bytes) -> str:
-    """The machine of this process."""
-    comparison = _get_comparison(job)
-    return to_json(WorkerAnswer(environment=comparison.trainer.environment))
-
-
-def measure(job: bytes, entry: bytes) -> str:
-    """Measure the cost of an entry; raises MnistCliError if its code cannot be imported."""
-    comparison = _get_comparison(job)
-    local = comparison.localize(pickle.loads(entry))
-    return to_json(WorkerAnswer(measurement=comparison.trainer.measure(local)))
-
-
-def train(job: bytes, task: bytes, info: bytes, images: ImageBytes | None) -> str:
-    """Train a run; the answer is the run, why it failed, or that the images are missing."""
-    comparison = _get_comparison(job)
-    run: RunTask = pickle.loads(task)
-    if comparison.examples is None:
-        dataset = _find_dataset(pickle.loads(job), pickle.loads(info), images)
-        if dataset is None:
-            return to_json(WorkerAnswer(needs_images=True))
-        device = comparison.trainer.device
-        comparison.examples = to_device(dataset.train, device), to_device(dataset.test, device)
-    outcome = comparison.trainer.train(
-        replace(run, entry=comparison.localize(run.entry)),
-        *comparison.examples,
-        lambda *steps: _send_report(comparison.topic, *steps),
-    )
-    if isinstance(outcome, Run):
-        return to_json(WorkerAnswer(run=outcome))
-    return to_json(WorkerAnswer(failure=outcome))
+    Raises MnistCliError if the device does not exist or code cannot be imported.
+    """
+    shared: Job = pickle.loads(job)
+    _send_report(shared.topic)  # the work on the question begins
+    trainer = _make_trainer(job)
+    use_threads(shared.threads)  # this setting belongs to the thread, not to the process
+    asked, info = pickle.loads(question)
+    match asked:
+        case RunTask():
+            return to_json(_train(shared, trainer, asked, info, images))
+        case Entry():
+            return to_json(WorkerAnswer(measurement=trainer.measure(asked)))
+        case _:
+            return to_json(WorkerAnswer(environment=trainer.environment()))
 
 
 def hold(images: ImageBytes) -> ImageBytes:
@@ -118,20 +83,30 @@ def choose_device(device: str, worker: int | str) -> str:
     return device
 
 
-def shorten_name(name: int | str) -> str:
-    """Shorten the name of a worker: `0` with --jobs, `10.0.0.7:41233` in a cluster."""
-    return str(name).rpartition("://")[2]
-
-
-def _get_comparison(job: bytes) -> _Comparison:
-    """The comparison of a job, made when its first question arrives."""
-    global _current  # noqa: PLW0603 - a worker process has one comparison at a time
+@lru_cache(maxsize=1)  # a process has one job at a time
+def _make_trainer(job: bytes) -> Trainer:
     shared: Job = pickle.loads(job)
-    _send_report(shared.topic)  # the work on a question begins
-    if _current is None or _current.topic != shared.topic:
-        _current = _Comparison(shared)
-    use_threads(shared.threads)  # this setting belongs to the thread, not to the process
-    return _current
+    device = choose_device(shared.device, get_worker().name)
+    trainer = Trainer(device, shared.threads, shared.num_classes)
+    folder = Path(get_worker().local_directory) / "mnist-cli"
+    for name, (model, bundle) in shared.models.items():
+        trainer.copies[name] = unpack(model, bundle, folder)
+    return trainer
+
+
+def _train(
+    job: Job, trainer: Trainer, task: RunTask, info: DatasetInfo, images: ImageBytes | None
+) -> WorkerAnswer:
+    """Train a run; the answer is the run, why it failed, or that the images are missing."""
+    if trainer.examples is None:
+        dataset = _find_dataset(job, info, images)
+        if dataset is None:
+            return WorkerAnswer(needs_images=True)
+        trainer.hand_over(dataset)
+    outcome = trainer.train(task, partial(_send_report, job.topic))
+    if isinstance(outcome, Run):
+        return WorkerAnswer(run=outcome)
+    return WorkerAnswer(failure=outcome)
 
 
 def _find_dataset(job: Job, info: DatasetInfo, images: ImageBytes | None) -> Dataset | None:
@@ -155,6 +130,7 @@ def _send_report(topic: str, *steps: int) -> None:
     state = worker.state.tasks.get(key)
     if state is None or state.state == "cancelled":
         raise Terminated
-    worker.log_event(topic, {"key": key, "name": shorten_name(worker.name), "steps": steps})
+    name = str(worker.name).rpartition("://")[2]  # 0 with --jobs, 10.0.0.7:41233 in a cluster
+    worker.log_event(topic, {"key": key, "name": name, "steps": steps})
     if not steps:
         time.sleep(SENT_SECONDS)

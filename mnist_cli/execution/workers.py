@@ -8,6 +8,7 @@ import pickle
 import secrets
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from mnist_cli.execution.engine import describe_exit, kill_worker
 from mnist_cli.execution.roster import Roster
 from mnist_cli.networks.identity import pack
 from mnist_cli.schema.comparison import Run
-from mnist_cli.schema.datasets import NUM_CLASSES
+from mnist_cli.schema.datasets import NUM_CLASSES, DatasetInfo
 from mnist_cli.schema.events import OnEvent
 from mnist_cli.schema.options import CompareOptions, Entry
 from mnist_cli.schema.results import Environment
@@ -39,39 +40,24 @@ MEMORY_TOPIC = "worker-restart-memory"  # Dask's topic for reports of nannies
 
 @dataclass
 class _Assignment:
-    """A question, and the address of the worker that has it."""
+    """A question that is queued, or that a worker has."""
 
     question: Question
-    worker: str
-    future: Any
-    deaths: int
+    deaths: int = 0
     """How many worker processes died while they had this question."""
-    holder: str
-    """The worker that sends the images."""
-    at_once: int
-    """The most runs that the machine could train at once since the assignment."""
+    worker: str = ""
+    """The address of the worker."""
+    future: Any = None
+    at_once: int = 1
+    """The most runs that the machine could train at once since the worker got the question."""
     began: float | None = None
 
 
-@dataclass(frozen=True)
-class _Report:
-    """A worker began the question `key`, or has done `steps`: epoch, step, steps of an epoch."""
-
-    key: str
-    name: str
-    steps: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """The answer of a worker to the question `key`, or an exception."""
-
-    key: str
-    content: Any
-
-
 class Workers:
-    """An executor with a slot for each worker that fits; `at_once` of them are on this machine."""
+    """An executor like `Trainer`, with a slot for each worker, of which any may join or leave.
+
+    `at_once` of them are on this machine.
+    """
 
     def __init__(
         self,
@@ -94,16 +80,21 @@ class Workers:
             options.device,
             threads,
             str(data_dir.absolute()) if data_dir else None,
-            {entry.name: (entry.model, pack(entry.model)) for entry in options.entries},
+            {entry.model.name: (entry.model, pack(entry.model)) for entry in options.entries},
             num_classes,
         )
         self._job = pickle.dumps(job)
+        self._ask_worker = answers.make_ask()
         self._dataset: Dataset | None = None
+        self._info: DatasetInfo | None = None
         self._images: Any = None
-        self._holder = ""  # the worker that has the images
-        self._questions: deque[tuple[Question, int]] = deque()  # with the workers that each ended
+        self._holder = ""  # the worker that has the images, and sends them to the others
+        self._queue: deque[_Assignment] = deque()
         self._assignments: dict[str, _Assignment] = {}  # by Dask's key
-        self._messages: SimpleQueue[_Answer | _Report] = SimpleQueue()
+        # Each message is the key of an assignment, and a function that takes the assignment.
+        self._messages: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+        self._on_progress: OnProgress = lambda *progress: None
+        self._done: list[tuple[Any, Any]] = []  # questions with their outcomes
         self._out_of_memory: set[str] = set()
         self._error: MnistCliError | None = None
         self._next_update = 0.0
@@ -116,187 +107,166 @@ class Workers:
         """The number of workers that are ready."""
         return len(self._roster.ready())
 
-    def environment(self) -> Environment:
-        """The machine of a worker; waits for the first one."""
-        self._questions.append((answers.ENVIRONMENT, 0))
-        while not (done := self.wait(_ignore)):
-            pass
-        [(_, outcome)] = done
-        if isinstance(outcome, str):
-            raise MnistCliError(outcome)
-        assert isinstance(outcome, Environment)
-        return outcome
+    def measure_all(self, entries: Sequence[Entry]) -> tuple[Environment, list[Measurement]]:
+        """Describe the machine of the first worker, and measure the cost of each entry.
 
-    def measure(self, entries: tuple[Entry, ...]) -> list[Measurement]:
-        """Measure the cost of each entry; raises MnistCliError if its code cannot be imported."""
-        self._questions.extend((entry, 0) for entry in entries)
-        measured: dict[str, Measurement] = {}
-        while len(measured) < len(entries):
-            for entry, outcome in self.wait(_ignore):
+        Raises MnistCliError if the code of an entry cannot be imported.
+        """
+        environment, *measured = self._ask_all((answers.ENVIRONMENT, *entries))
+        if isinstance(environment, str):
+            raise MnistCliError(environment)
+        for index, (entry, outcome) in enumerate(zip(entries, measured, strict=True)):
+            if isinstance(outcome, str):
                 failure = f"{entry.name} cannot be measured: {outcome}"
-                failed = isinstance(outcome, str)
-                measured[entry.name] = Measurement(failure=failure) if failed else outcome
-        return [measured[entry.name] for entry in entries]
+                measured[index] = Measurement(failure=failure)
+        return environment, measured
 
     def hand_over(self, dataset: Dataset) -> None:
         """Keep the images for workers that do not have them."""
-        self._dataset = dataset
+        self._dataset, self._info = dataset, dataset.info
 
-    def submit(self, task: RunTask) -> None:
-        """Queue a run for the next free worker."""
-        self._questions.append((task, 0))
+    def train_all(
+        self, tasks: Sequence[RunTask], on_progress: OnProgress
+    ) -> list[tuple[RunTask, Run | str]]:
+        """Queue `tasks` for the next free workers; return the first runs that finish or fail.
 
-    def wait(self, on_progress: OnProgress) -> list[tuple[Any, Any]]:
-        """Wait for questions with their outcomes; return no question if the slots changed.
-
-        Raises MnistCliError, after the last outcome, if the scheduler is lost or no worker fits.
+        They may be of an earlier call. Returns no run if the number of slots changed. Raises
+        MnistCliError, after the last outcome, if the scheduler is lost or no worker fits.
         """
+        self._on_progress = on_progress
+        return self._ask_next(tasks)
+
+    def _ask_next(self, questions: Sequence[Question]) -> list[tuple[Any, Any]]:
+        """Queue `questions`; return the first that have outcomes, or none if the slots changed."""
+        self._queue.extend(map(_Assignment, questions))
         slots = self.slots
-        while True:
-            if time.monotonic() > self._next_update:
-                self._update()
-            done = self._end_lost_and_late()
-            self._assign()
-            done += self._take_messages(on_progress, 0 if done else UPDATE_SECONDS)
-            if done or self.slots != slots:
-                return done
+        while not self._done and self.slots == slots:
             if self._error:
                 raise self._error
-
-    def _take_messages(self, on_progress: OnProgress, seconds: float) -> list[tuple[Any, Any]]:
-        """Wait at most `seconds` for a message; return questions with their outcomes."""
-        done: list[tuple[Any, Any]] = []
-        while not self._error:
-            try:
-                message = self._messages.get(timeout=seconds)
-            except Empty:
-                break
-            seconds = 0
-            assignment = self._assignments.get(message.key)
-            if assignment is None:  # the assignment was cancelled
-                continue
-            if isinstance(message, _Answer):
-                done += self._take_answer(message.key, assignment, message.content)
-            elif message.steps and isinstance(assignment.question, RunTask):
-                on_progress(assignment.question, message.name, *message.steps)
-            else:
-                assignment.began = time.monotonic()
+            if time.monotonic() > self._next_update:
                 self._update()
+            self._end_lost_and_late()
+            self._assign()
+            self._take_messages()
+        done, self._done = self._done, []
         return done
 
-    def _take_answer(self, key: str, assignment: _Assignment, answer: Any) -> list[tuple[Any, Any]]:
-        """Return a question with its outcome, or nothing if the question is queued again."""
-        self._update()  # another worker may have joined during the run
-        del self._assignments[key]
-        question = assignment.question
-        if isinstance(answer, CancelledError):
-            self._error = self._error or self._roster.make_lost_error()
-            return []
-        if isinstance(answer, KilledWorker | OSError):
-            return self._retry(assignment)
-        try:
-            if question == answers.VERSIONS:
-                described = self._roster.workers.get(assignment.worker, {})
-                answers.check_versions(answer, described.get("nthreads", 1))
-                self._roster.fit.add(assignment.worker)
-                return []
-            if isinstance(answer, MnistCliError):
-                self._error = answer
-                return []
-            info = self._dataset.info if self._dataset else None
-            outcome = answers.read_answer(question, answer, info, self._threads)
-        except ValueError as error:
-            if refused := self._roster.refuse(assignment.worker, str(error)):
-                self._error = self._error or refused
-            self._requeue(assignment)
-            return []
-        if outcome is None:
-            self._send_images(assignment.worker)
-            self._requeue(assignment)
-            return []
-        if isinstance(outcome, Run):
-            outcome = replace(outcome, runs_at_once=assignment.at_once)
-        return [(question, outcome)]
+    def _ask_all(self, questions: Sequence[Question]) -> list[Any]:
+        """Ask `questions`; return their outcomes in the same order."""
+        done = self._ask_next(questions)
+        while len(done) < len(questions):
+            done += self._ask_next(())
+        outcomes = {id(question): outcome for question, outcome in done}
+        return [outcomes[id(question)] for question in questions]
 
     def _assign(self) -> None:
         """Ask each free worker one of the next questions."""
         busy = {assignment.worker for assignment in self._assignments.values()}
         for address in self._roster.ready():
-            if self._questions and address not in busy:
-                self._ask(address, *self._questions.popleft())
+            if self._queue and address not in busy:
+                self._ask(address, self._queue.popleft())
 
-    def _ask(self, address: str, question: Question, deaths: int = 0) -> None:
-        function: Any
-        match question:
-            case RunTask():
-                assert self._dataset is not None
-                info = pickle.dumps(self._dataset.info)
-                function = worker.train
-                arguments = [self._job, pickle.dumps(question), info, self._images]
-            case Entry():
-                function, arguments = worker.measure, [self._job, pickle.dumps(question)]
-            case "environment":
-                function, arguments = worker.environment, [self._job]
-            case "versions":
-                function, arguments = answers.make_version_query(), []
+    def _ask(self, address: str, assignment: _Assignment) -> None:
+        question = pickle.dumps((assignment.question, self._info))
+        arguments = answers.VERSIONS, self._job, question, self._images
         key = f"{self._topic}-{next(self._numbers)}"
-        future = self._client.submit(function, *arguments, key=key, workers=[address])
-        at_once = self._roster.count_on_machine(address)
-        self._assignments[key] = _Assignment(
-            question, address, future, deaths, self._holder, at_once
-        )
+        future = self._client.submit(self._ask_worker, *arguments, key=key, workers=[address])
+        assignment.worker, assignment.future, assignment.began = address, future, None
+        assignment.at_once = self._roster.count_on_machine(address)
+        self._assignments[key] = assignment
         future.add_done_callback(self._receive_answer)
 
+    def _take_messages(self) -> None:
+        """Take all messages; wait for the first one unless an outcome is known."""
+        seconds = 0 if self._done else UPDATE_SECONDS
+        try:
+            while not self._error:
+                key, take = self._messages.get(timeout=seconds)
+                seconds = 0
+                if assignment := self._assignments.get(key):  # else it was cancelled
+                    take(assignment)
+        except Empty:
+            pass
+        except MnistCliError as error:
+            self._error = self._error or error
+
+    def _take_report(self, assignment: _Assignment, name: str, steps: tuple[int, ...]) -> None:
+        """A worker began a question, or has done `steps`: epoch, step, steps of an epoch."""
+        if steps and isinstance(assignment.question, RunTask):
+            self._on_progress(assignment.question, name, *steps)
+        else:
+            assignment.began = time.monotonic()
+            self._update()
+
+    def _take_answer(self, assignment: _Assignment, answer: Any) -> None:
+        """Read an answer, which may be an exception; raises MnistCliError if no run can follow."""
+        self._update()  # another worker may have joined during the run
+        del self._assignments[assignment.future.key]
+        match answer:
+            case CancelledError():
+                raise self._roster.make_lost_error()
+            case KilledWorker() | OSError():
+                self._retry(assignment)
+            case MnistCliError():
+                raise answer
+            case _:
+                self._take_outcome(assignment, answer)
+
+    def _take_outcome(self, assignment: _Assignment, answer: Any) -> None:
+        question = assignment.question
+        try:
+            outcome = answers.read_answer(question, answer, self._info, self._threads)
+        except ValueError as error:
+            self._queue.appendleft(assignment)
+            self._roster.refuse(assignment.worker, str(error))
+            return
+        if outcome is None:
+            self._send_images(assignment.worker)
+            self._queue.appendleft(assignment)
+            return
+        if isinstance(outcome, Run):
+            outcome = replace(outcome, runs_at_once=assignment.at_once)
+        self._done.append((question, outcome))
+
     def _send_images(self, address: str) -> None:
-        """Send the images to one worker, which sends them to the others."""
+        """Send the images to one worker, unless another one has them."""
         if not self._holder:
             assert self._dataset is not None
             images = pickle.dumps(self._dataset)
             self._images = self._client.submit(worker.hold, images, pure=False, workers=[address])
             self._holder = address
 
-    def _requeue(self, assignment: _Assignment) -> None:
-        if assignment.question != answers.VERSIONS:
-            self._questions.appendleft((assignment.question, assignment.deaths))
-
-    def _retry(self, assignment: _Assignment) -> list[tuple[Any, Any]]:
-        """Queue a question whose worker was lost again, or return a failure after several tries."""
+    def _retry(self, assignment: _Assignment) -> None:
+        """Queue a question whose worker was lost again; after several tries, it has failed."""
         if assignment.began is not None:  # else the question cannot have ended its worker
             assignment.deaths += 1
-        if assignment.deaths == TRIES:
-            return [(assignment.question, self._describe_death(assignment.worker))]
-        self._requeue(assignment)
-        return []
+        if assignment.deaths < TRIES:
+            self._queue.appendleft(assignment)
+        else:
+            self._done.append((assignment.question, self._describe_death(assignment.worker)))
 
-    def _end_lost_and_late(self) -> list[tuple[Any, str]]:
+    def _end_lost_and_late(self) -> None:
         """Cancel the assignments of lost workers, and kill runs that take too long."""
-        if self._holder not in self._roster.workers:
+        workers, now = self._roster.workers, time.monotonic()
+        lacks_images = bool(self._holder) and self._holder not in workers
+        if lacks_images:
             self._images, self._holder = None, ""
-        done: list[tuple[Any, str]] = []
         for key, assignment in list(self._assignments.items()):
-            began = assignment.began
-            is_late = began is not None and time.monotonic() - began > self._run_timeout
-            if not (is_late or self._is_lost(assignment)):
+            described, began = workers.get(assignment.worker), assignment.began
+            is_lost = described is None
+            if described and began is None:  # it cannot begin without images, or if it is paused
+                is_lost = lacks_images or described["status"] != "running"
+            is_late = began is not None and now - began > self._run_timeout
+            if not (is_lost or is_late):
                 continue
             del self._assignments[key]
             assignment.future.cancel()
             if is_late:
                 self._roster.exclude(assignment.worker)
                 kill_worker(self._client, assignment.worker)
-                done.append((assignment.question, "it took longer than --run-timeout"))
+                self._done.append((assignment.question, "it took longer than --run-timeout"))
             else:
-                done += self._retry(assignment)
-        return done
-
-    def _is_lost(self, assignment: _Assignment) -> bool:
-        """Whether a worker left, or cannot begin because it is paused or gets no images."""
-        described = self._roster.workers.get(assignment.worker)
-        if described is None:
-            return True
-        if assignment.began is not None:
-            return False
-        lacks_images = assignment.holder and assignment.holder not in self._roster.workers
-        return bool(lacks_images) or described["status"] != "running"
+                self._retry(assignment)
 
     def _update(self) -> None:
         """Update the workers, and how many runs each machine may train at once."""
@@ -305,13 +275,9 @@ class Workers:
             self._roster.update()
         except MnistCliError as error:
             self._error = self._error or error
-            return
         for assignment in self._assignments.values():
             at_once = self._roster.count_on_machine(assignment.worker)
             assignment.at_once = max(assignment.at_once, at_once)
-        waiting = {a.worker for a in self._assignments.values() if a.question == answers.VERSIONS}
-        for address in self._roster.unknown() - waiting:
-            self._ask(address, answers.VERSIONS)
 
     def _describe_death(self, address: str) -> str:
         each_time = f"in each of {TRIES} tries"
@@ -328,8 +294,9 @@ class Workers:
     def _receive_report(self, event: tuple[float, Any]) -> None:
         with suppress(Exception):  # other programs may send anything under this topic
             report = event[1]
+            key, name = str(report["key"]), str(report["name"])
             steps = tuple(map(int, report["steps"]))
-            self._messages.put(_Report(str(report["key"]), str(report["name"]), steps))
+            self._messages.put((key, lambda told: self._take_report(told, name, steps)))
 
     def _receive_memory_report(self, event: tuple[float, Any]) -> None:
         with suppress(Exception):
@@ -340,8 +307,4 @@ class Workers:
             content = future.result()
         except BaseException as error:
             content = error
-        self._messages.put(_Answer(future.key, content))
-
-
-def _ignore(*progress: Any) -> None:
-    pass
+        self._messages.put((future.key, lambda asked: self._take_answer(asked, content)))

@@ -37,9 +37,7 @@ def compare_checkpoints(
 ) -> tuple[CheckpointComparison, LabelledImages]:
     """Evaluate checkpoints on the same test images, and test how they differ.
 
-    Returns the comparison, and its disputed images in the same order. Raises UsageError if the code
-    of a custom network or the dataset is not given, MnistCliError if a file or the data are damaged
-    or do not fit a network.
+    Returns the comparison, and its disputed images in the same order.
     """
     device = resolve_device(options.device)
     saved = [load(path) for path in options.checkpoints]
@@ -120,13 +118,11 @@ def _describe_checkpoint(
 def _compare_pairs(paths: tuple[Path, ...], right: NDArray[np.bool_]) -> tuple[Disagreement, ...]:
     """Test each pair, with Bonferroni's correction; `right` is checkpoints × images."""
     pairs = list(combinations(range(len(paths)), 2))
-    counts = [
-        (int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())) for a, b in pairs
-    ]
     num_samples = right.shape[1]
     confidence = 1 - ALPHA / len(pairs)
     results = []
-    for (a, b), (only_a, only_b) in zip(pairs, counts, strict=True):
+    for a, b in pairs:
+        only_a, only_b = int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())
         low, high = statistics.disagreement_interval(only_a, only_b, num_samples, confidence)
         better = paths[a] if only_a > only_b else paths[b]
         results.append(

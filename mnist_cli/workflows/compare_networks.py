@@ -31,37 +31,28 @@ def compare_networks(
     has the reason in its row, and no further runs. With `settle`, networks get more seeds until
     each pair is settled or the best is found, the time is over, or the maximum number of seeds is
     reached.
-
-    Raises:
-        UsageError: the device does not exist, or the journal or the baseline does not fit.
-        MnistCliError: a network cannot be imported, or the data, journal or baseline fails.
     """
     started = clock()
-
-    def elapsed() -> float:
-        return clock() - started
-
     earlier = baseline.load_baseline(options.baseline) if options.baseline else None
     own = datasets.load_own(options.data, on_event)  # which networks depend on its classes
     num_classes = len(own.info.classes) if own else NUM_CLASSES
     with executing(options, on_event, num_classes) as executor:
-        environment = executor.environment()
-        measurements = executor.measure(options.entries)
-        entrants = list(map(Entrant, options.entries, measurements))
+        environment, measured = executor.measure_all(options.entries)
+        entrants = {each.name: each for each in map(Entrant, options.entries, measured)}
         dataset = own or datasets.load(options.data, on_event)
         if options.baseline and earlier:
-            names = [entrant.name for entrant in entrants]
-            baseline.check_comparable(options.baseline, earlier, names, dataset.info)
+            baseline.check_comparable(options.baseline, earlier, list(entrants), dataset.info)
         most = LOOKS[-1] if options.settle else options.seeds
         seeds = range(options.seed, options.seed + most)
-        rows = [entrant.row((), {}) for entrant in entrants]
+        rows = [entrant.row for entrant in entrants.values()]
         settle = options.settle
         how_many = f"{settle.goal} from {options.seed} on" if settle else "fixed"
         kind = conditions(rows, dataset.info, environment, options.target, how_many)
         with journal.opened(options.journal, kind, seeds, on_event) as kept:
             executor.hand_over(dataset)
             comparison = Comparison(
-                options, dataset.info, environment, entrants, kept, earlier, elapsed
+                *(options, entrants, dataset.info, environment, kept, earlier),
+                elapsed=lambda: clock() - started,
             )
             yield from _train_all(comparison, executor, on_event)
 
@@ -70,10 +61,12 @@ def _train_all(
     comparison: Comparison, executor: Executor, on_event: OnEvent
 ) -> Iterator[CompareResult]:
     """Train the pending runs, as many at once as there are slots, and save each in the journal."""
-    _report_start(comparison, executor.slots, on_event)
+    for warning in _list_warnings(comparison):
+        on_event(events.Notice(warning))
+    _report_looks(None, comparison.result, on_event)
+    on_event(comparison.left(executor.slots))
     if comparison.options.execution.in_process and comparison.pending():
-        environment = comparison.result.environment
-        warn_of_busy_cpus(environment.device, environment.threads, on_event)
+        warn_of_busy_cpus(comparison.environment, on_event)
     yield comparison.result
 
     def on_progress(task: RunTask, worker: str, epoch: int, step: int, steps: int) -> None:
@@ -83,11 +76,10 @@ def _train_all(
 
     try:
         while True:
-            for task in comparison.begin_runs(executor.slots):
-                executor.submit(task)
+            tasks = comparison.begin_runs(executor.slots)
             if comparison.ended:
                 break  # else runs may be pending without a worker, and one may join
-            done = executor.wait(on_progress)
+            done = executor.train_all(tasks, on_progress)
             if done:
                 before = comparison.result
                 comparison.record(done)
@@ -106,30 +98,49 @@ def _train_all(
         raise
 
 
+def _list_warnings(comparison: Comparison) -> Iterator[str]:
+    """What the user should know before the first run."""
+    yield from _list_wide_intervals(comparison.result)
+    for entrant in comparison.entrants.values():
+        if entrant.failure:
+            yield f"{entrant.failure}; it is not trained"
+        yield from entrant.notices
+    if comparison.journal.path and comparison.finished():
+        left = "" if comparison.pending() else "; nothing is left to train"
+        yield f"{_describe_journal(comparison)}{left}"
+
+
+def _list_wide_intervals(result: CompareResult) -> Iterator[str]:
+    """Whether the expected intervals are too wide for the margin, or for any but large differences.
+
+    One seed gives no interval, and one network no difference.
+    """
+    num_test, settling = result.dataset.num_test, result.settling
+    images = f"{num_test:,} {result.dataset.evaluated_on} images"
+    seeds = settling.max_seeds if settling else len(result.seeds)
+    comparisons: float = len(result.pairs) * result.number_of_looks
+    if settling and settling.find_best:
+        comparisons = number_of_comparisons(len(result.models), result.number_of_looks)
+    if seeds < 2 or not comparisons:
+        return
+    half_width = expected_half_width(comparisons, seeds, num_test)
+    if result.margin is not None and half_width > result.margin:
+        yield (
+            f"--margin {result.margin:g} is unlikely to be met with {images} and {seeds} seeds: "
+            f"expect intervals of about ±{half_width:.2g}"
+        )
+    if num_test < FEW_TEST_IMAGES and result.pairs and result.target is None:
+        yield (
+            f"{images} are few: with {seeds} seeds, expect no verdict on differences below about "
+            f"{half_width * 100:.0f} points"
+        )
+
+
 def _warn_of_changed_code(comparison: Comparison, on_event: OnEvent) -> None:
     for entrant in comparison.entrants.values():
         if files := entrant.changed_files():
-            on_event(
-                events.Notice(
-                    f"{', '.join(files)} of {entrant.name} changed during the comparison, which "
-                    "trained it as it was"
-                )
-            )
-
-
-def _report_start(comparison: Comparison, slots: int, on_event: OnEvent) -> None:
-    _warn_of_fine_margin(comparison.result, on_event)
-    _warn_of_few_images(comparison.result, on_event)
-    for entrant in comparison.entrants.values():
-        if entrant.failure:
-            on_event(events.Notice(f"{entrant.failure}; it is not trained"))
-        for notice in entrant.measured.notices:
-            on_event(events.Notice(notice))
-    if comparison.journal.path and comparison.finished():
-        left = "" if comparison.pending() else "; nothing is left to train"
-        on_event(events.Notice(f"{_describe_journal(comparison)}{left}"))
-    _report_looks(None, comparison.result, on_event)
-    on_event(comparison.left(slots))
+            changed = f"{', '.join(files)} of {entrant.name} changed during the comparison"
+            on_event(events.Notice(f"{changed}, which trained it as it was"))
 
 
 def _report_runs(
@@ -178,48 +189,3 @@ def _describe_time_limit(comparison: Comparison) -> str:
         state = f"{plural(len(result.remaining), 'network')} may be the best"
     way_on = "; the same command continues" if comparison.journal.path else ""
     return f"--time-limit leaves no time for another run: {state}{way_on}"
-
-
-def _warn_of_fine_margin(result: CompareResult, on_event: OnEvent) -> None:
-    num_test = result.dataset.num_test
-    if result.margin is None or (expected := _expect_half_width(result)) is None:
-        return
-    half_width, seeds = expected
-    if half_width > result.margin:
-        on_event(
-            events.Notice(
-                f"--margin {result.margin:g} is unlikely to be met with {num_test:,} "
-                f"{result.dataset.evaluated_on} images and {seeds} seeds: expect intervals of "
-                f"about ±{half_width:.2g}"
-            )
-        )
-
-
-def _warn_of_few_images(result: CompareResult, on_event: OnEvent) -> None:
-    """Send a notice if only large differences can get a verdict."""
-    num_test = result.dataset.num_test
-    if num_test >= FEW_TEST_IMAGES or not result.pairs or result.target is not None:
-        return
-    if expected := _expect_half_width(result):
-        half_width, seeds = expected
-        on_event(
-            events.Notice(
-                f"{num_test:,} {result.dataset.evaluated_on} images are few: with {seeds} seeds, "
-                f"expect no verdict on differences below about {half_width * 100:.0f} points"
-            )
-        )
-
-
-def _expect_half_width(result: CompareResult) -> tuple[float, int] | None:
-    """The half-width to expect of the intervals of differences, and with how many seeds.
-
-    None for one seed, which gives no interval.
-    """
-    settling = result.settling
-    seeds = settling.max_seeds if settling else len(result.seeds)
-    if seeds < 2:
-        return None
-    comparisons: float = len(result.pairs) * result.number_of_looks
-    if settling and settling.find_best:
-        comparisons = number_of_comparisons(len(result.models), result.number_of_looks)
-    return expected_half_width(comparisons, seeds, result.dataset.num_test), seeds

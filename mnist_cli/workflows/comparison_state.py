@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
+from math import inf
 from statistics import median
 
 from mnist_cli.comparison import baseline, best
@@ -26,32 +28,41 @@ from mnist_cli.schema.runs import Measurement, RunTask
 
 
 class Entrant:
-    """A network in a comparison: its cost, the time of its runs, and why it failed."""
+    """A network in a comparison: its row without runs, the time of its runs, and why it failed."""
 
     def __init__(self, entry: Entry, measured: Measurement) -> None:
+        cost, precision = measured.cost, measured.precision
         self.name = entry.name
-        self.measured = measured
+        self.notices = measured.notices
         self.failure = measured.failure
         self.run_seconds: list[float] = []  # of whole runs, with evaluation
-        self._entry = entry
-        self._code = code_sha256(entry.model)
-        self._failed_seed: int | None = None
-
-    def task(self, seed: int, target: float | None) -> RunTask:
-        """A run of this network, in the precision of all its runs."""
-        assert self.measured.precision is not None  # a network without one is not trained
-        return RunTask(replace(self._entry, precision=self.measured.precision), seed, target)
+        self.row = ModelRuns(
+            model=entry.name,
+            parameters=cost.parameters if cost else None,
+            total_parameters=cost.total_parameters if cost else None,
+            mult_adds=cost.mult_adds if cost else None,
+            protocol=entry.protocol,
+            precision=str(precision) if precision else None,
+            precision_reason=measured.precision_reason,
+            runs=(),
+            network=entry.model.name,
+            varied=dict(entry.varied),
+            code=code_sha256(entry.model),
+        )
+        self.entry = replace(entry, precision=precision or entry.precision)
+        """With the precision of all its runs."""
+        self._failed_seed = inf
 
     def changed_files(self) -> list[str]:
         """The files of its code that changed since the start."""
         now: dict[str, str] = {}
         with suppress(OSError, MnistCliError):  # a file is gone
-            now = code_sha256(self._entry.model)
-        return changed_files(self._code, now)
+            now = code_sha256(self.entry.model)
+        return changed_files(self.row.code, now)
 
     def fail(self, seed: int, reason: str) -> None:
         """Record why a run failed; among several, the one with the first seed counts."""
-        if self._failed_seed is None or seed < self._failed_seed:
+        if seed < self._failed_seed:
             self._failed_seed, self.failure = seed, f"seed {seed}: {reason}"
 
     @property
@@ -59,53 +70,31 @@ class Entrant:
         """The median time of a run; None before the first run."""
         return median(self.run_seconds) if self.run_seconds else None
 
-    def row(self, seeds: Sequence[int], finished: Mapping[tuple[str, int], Run]) -> ModelRuns:
-        """The row of this network, whatever the order in which runs finish."""
-        cost, precision = self.measured.cost, self.measured.precision
-        before = [seed for seed in seeds if self._failed_seed is None or seed < self._failed_seed]
-        return ModelRuns(
-            model=self.name,
-            parameters=cost.parameters if cost else None,
-            total_parameters=cost.total_parameters if cost else None,
-            mult_adds=cost.mult_adds if cost else None,
-            protocol=self._entry.protocol,
-            precision=str(precision) if precision else None,
-            precision_reason=self.measured.precision_reason,
-            runs=tuple(
-                finished[self.name, seed] for seed in before if (self.name, seed) in finished
-            ),
-            failure=self.failure,
-            network=self._entry.model.name,
-            varied=dict(self._entry.varied),
-            code=self._code,
-        )
+    def add_runs(self, seeds: Sequence[int], finished: Mapping[tuple[str, int], Run]) -> ModelRuns:
+        """The row with the runs before a failure, whatever the order in which runs finish."""
+        runs = [finished.get((self.name, seed)) for seed in seeds if seed < self._failed_seed]
+        return replace(self.row, runs=tuple(filter(None, runs)), failure=self.failure)
 
 
+@dataclass
 class Comparison:
     """The entrants with their runs; the journal has the finished runs.
 
     Only the results decide which runs are pending, not the order in which runs finish.
     """
 
-    def __init__(
-        self,
-        options: CompareOptions,
-        dataset: DatasetInfo,
-        environment: Environment,
-        entrants: Sequence[Entrant],
-        journal: Journal,
-        baseline_result: CompareResult | None,
-        elapsed: Callable[[], float],
-    ) -> None:
-        """`elapsed` returns the seconds since the command started."""
-        self.options = options
-        self.entrants = {entrant.name: entrant for entrant in entrants}
-        self.journal = journal
+    options: CompareOptions
+    entrants: Mapping[str, Entrant]
+    dataset: DatasetInfo
+    environment: Environment
+    journal: Journal
+    earlier: CompareResult | None
+    """The baseline."""
+    elapsed: Callable[[], float]
+    """Returns the seconds since the command started."""
+
+    def __post_init__(self) -> None:
         self.out_of_time = False
-        self._dataset = dataset
-        self._environment = environment
-        self._baseline = baseline_result
-        self._elapsed = elapsed
         self._running: dict[tuple[str, int], float] = {}  # with the start time
         self.result = self._analyse()
 
@@ -124,15 +113,15 @@ class Comparison:
                 continue
             self.out_of_time = self._too_late_for(entrant)
             if not self.out_of_time:
-                self._running[entrant.name, seed] = self._elapsed()
-                tasks.append(entrant.task(seed, self.options.target))
+                self._running[entrant.name, seed] = self.elapsed()
+                tasks.append(RunTask(entrant.entry, seed, self.options.target))
         return tasks
 
     def record(self, done: Sequence[tuple[RunTask, Run | str]]) -> None:
         """Add runs that ended to the journal and the result; a string says why a run failed."""
         for task, outcome in done:
             entrant = self.entrants[task.entry.name]
-            seconds = self._elapsed() - self._running.pop((entrant.name, task.seed))
+            seconds = self.elapsed() - self._running.pop((entrant.name, task.seed))
             if isinstance(outcome, Run):
                 entrant.run_seconds.append(seconds)
             else:
@@ -162,43 +151,44 @@ class Comparison:
 
     def finished(self) -> int:
         """The number of finished runs."""
-        keys = {(name, seed) for name in self.entrants for seed in self._list_seeds()}
-        return len(keys & self.journal.runs.keys())
+        keys = product(self.entrants, self._list_seeds())
+        return len(self.journal.runs.keys() & keys)
 
     def _analyse(self) -> CompareResult:
         seeds = self._list_seeds()
-        entrants = self.entrants.values()
+        finished = self.journal.runs
+        rows = [entrant.add_runs(seeds, finished) for entrant in self.entrants.values()]
         result = analyse(
             CompareResult(
                 schema_version=SCHEMA_VERSION,
-                dataset=self._dataset,
-                environment=self._environment,
+                dataset=self.dataset,
+                environment=self.environment,
                 seeds=tuple(seeds),
                 target=self.options.target,
                 journal=str(self.journal.path) if self.journal.path else None,
                 seeds_changed=self.journal.seeds_changed,
                 narrowed_from=self.journal.narrowed_from,
-                models=tuple(entrant.row(seeds, self.journal.runs) for entrant in entrants),
+                models=tuple(rows),
                 settling=self.options.settle,
                 margin=self.options.margin,
-                wall_seconds=self._elapsed(),
+                wall_seconds=self.elapsed(),
             )
         )
-        if self.options.baseline and self._baseline:
-            result = baseline.compare(result, self.options.baseline, self._baseline)
+        if self.options.baseline and self.earlier:
+            result = baseline.compare(result, self.options.baseline, self.earlier)
         return result
 
     def _too_late_for(self, entrant: Entrant) -> bool:
         """Whether a run of `entrant` is likely to end after the time limit."""
         limit = self.options.time_limit
-        return limit is not None and self._elapsed() + (entrant.usual_seconds or 0) > limit
+        return limit is not None and self.elapsed() + (entrant.usual_seconds or 0) > limit
 
     def _count_needed_seeds(self) -> dict[str, int]:
         if self.result.settling is None:
             return dict.fromkeys(self.entrants, self.options.seeds)
         if self.result.settling.find_best:
             return best.seeds_needed(self.entrants, self.result)
-        least = LEAST_RUNS if self._baseline else 0
+        least = LEAST_RUNS if self.earlier else 0
         return seeds_needed(self.entrants, self.result.verdicts, self.result.settling, least)
 
     def _list_seeds(self) -> range:

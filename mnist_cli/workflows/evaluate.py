@@ -21,10 +21,6 @@ def evaluate_checkpoint(
     """Evaluate a checkpoint on test images, by default those of its own dataset.
 
     `custom` names the code of a custom network.
-
-    Raises:
-        UsageError: `custom` is missing or does not fit, or the device does not exist.
-        MnistCliError: the file or the data are damaged, or do not fit the network.
     """
     device = resolve_device(device_name)
     saved = load(path)
@@ -33,20 +29,11 @@ def evaluate_checkpoint(
     dataset, test = datasets.load_test(choose_data(data, saved), on_event, record.dataset)
     warn_of_leak(record, dataset, on_event)
     evaluation = evaluate(place(model, device), to_device(test, device))
-    measured = {
-        "dataset": dataset,
-        "environment": environment(device),
-        "test_accuracy": evaluation.test_accuracy,
-        "test_loss": evaluation.test_loss,
-        "balanced_accuracy": evaluation.balanced_accuracy,
-        "checkpoint": str(path),
-    }
+    where = {"dataset": dataset, "environment": environment(device), "checkpoint": str(path)}
     return EvalResult(
-        **(vars(record) | measured),
+        **(vars(record) | vars(evaluation) | where),
         trained_on=record.dataset.name,
         trained_in=record.environment,
-        num_samples=evaluation.num_samples,
         per_class=per_class(evaluation.confusion_matrix),
-        confusion_matrix=evaluation.confusion_matrix,
         sampling_error=sampling_error(evaluation.test_accuracy, evaluation.num_samples),
     )

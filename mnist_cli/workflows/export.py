@@ -34,13 +34,8 @@ def export_network(
     """Write the network of a checkpoint in the format of the output's suffix, one of `FORMATS`.
 
     This first runs the export on the test images, and writes nothing if it predicts another class
-    than the network, or a logit differs by more than 1e-4.
-
-    Raises:
-        UsageError: `custom` is missing or does not fit, or the format has no place for the order of
-            shuffled pixels.
-        MnistCliError: the checkpoint or the data are damaged, the network cannot be exported, the
-            check fails, or the file cannot be written.
+    than the network, or a logit differs by more than 1e-4. Raises UsageError if the format has no
+    place for the order of shuffled pixels.
     """
     saved = load(checkpoint)
     model = restore_network(saved, custom, on_event)

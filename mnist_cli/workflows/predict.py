@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from mnist_cli.data.pictures import Image28, list_pictures
+from mnist_cli.data.fitting import fit_file
+from mnist_cli.data.mnist_form import to_brightness
+from mnist_cli.data.pictures import Image28, list_pictures, read_picture
 from mnist_cli.errors import MnistCliError
 from mnist_cli.networks.building import PROBABILITIES, outputs_probabilities
 from mnist_cli.schema.datasets import DatasetInfo
@@ -16,7 +18,6 @@ from mnist_cli.schema.results import LOW_CONFIDENCE, PictureResult, PredictResul
 from mnist_cli.training.checkpoint import load
 from mnist_cli.training.device import place, resolve_device
 from mnist_cli.training.examples import images_to_device
-from mnist_cli.workflows.pictures import read_as_trained
 from mnist_cli.workflows.shared import predict_probabilities, restore_network
 
 
@@ -33,12 +34,7 @@ def predict_pictures(
 
     `pictures` are files, folders or `-` for standard input; if `raw`, they are not converted.
 
-    Returns:
-        The result, and the N readable pictures as the network receives them, uint8 N×28×28.
-
-    Raises:
-        UsageError: `custom` is missing or does not fit, or the device does not exist.
-        MnistCliError: the checkpoint is damaged, or does not fit the network.
+    Returns the result, and the N readable pictures as the network receives them, uint8 N×28×28.
     """
     device = resolve_device(device_name)
     saved = load(checkpoint)
@@ -64,6 +60,21 @@ def predict_pictures(
     return result, seen
 
 
+def read_as_trained(picture: Path, trained_on: DatasetInfo, *, raw: bool) -> Image28:
+    """Read a picture as 28×28 grey pixels, in the form of the images of a training.
+
+    If `raw`, it must have that size, and is not converted. Raises MnistCliError if it cannot be
+    read.
+    """
+    if not raw:
+        return fit_file(picture, as_digits=trained_on.has_digit_form)[0]
+    pixels = read_picture(picture)
+    try:
+        return to_brightness(pixels)
+    except ValueError as error:
+        raise MnistCliError(f"{picture}: {error}") from error
+
+
 def _read(
     pictures: Iterable[Path], trained_on: DatasetInfo, *, raw: bool
 ) -> Iterator[tuple[str, Image28 | str]]:
@@ -76,13 +87,13 @@ def _read(
             continue
         for file in files:
             try:
-                yield _escape(file), read_as_trained(file, trained_on, raw=raw)
+                yield escape(file), read_as_trained(file, trained_on, raw=raw)
             except MnistCliError as error:
-                yield _escape(file), _escape(error)
+                yield escape(file), escape(error)
 
 
-def _escape(text: object) -> str:
-    # Bytes of a file name may be not UTF-8.
+def escape(text: object) -> str:
+    """The text as valid UTF-8, which bytes of a file name may be not."""
     return str(text).encode("utf-8", "backslashreplace").decode()
 
 

@@ -14,7 +14,7 @@ from mnist_cli.schema.datasets import DatasetInfo, DatasetName
 from mnist_cli.schema.events import Notice, OnEvent
 from mnist_cli.schema.networks import ModelSpec
 from mnist_cli.schema.options import DataOptions
-from mnist_cli.schema.results import TrainResult
+from mnist_cli.schema.results import Environment, TrainResult
 from mnist_cli.system import cpus
 from mnist_cli.training.checkpoint import Checkpoint, restore_model
 from mnist_cli.training.evaluation import predict
@@ -78,28 +78,21 @@ def choose_data(data: DataOptions, saved: Checkpoint | None) -> DataOptions:
     return replace(data, dataset=DatasetName(saved.record.dataset.name))
 
 
-def warn_of_busy_cpus(device: str, threads: int, on_event: OnEvent) -> None:
+def warn_of_busy_cpus(machine: Environment, on_event: OnEvent) -> None:
     """Send a notice if threads on the CPU would have to share it with other programs.
 
     The threads of a step wait for the slowest: with two cores and another program on one of them,
     StrongCNN took 114 s an epoch with two threads and 61 s with one, CNN 11.3 s and 4.0 s.
     """
     busy, free = cpus.find_free()
-    if device == "cpu" and busy > cpus.BUSY and threads > free:
-        on_event(
-            Notice(
-                f"other programs keep {busy:.1f} CPUs busy: {threads} threads may take several "
-                f"times as long as usual; give --threads {free} while they run"
-            )
-        )
+    if machine.device == "cpu" and busy > cpus.BUSY and machine.threads > free:
+        slow = f"{machine.threads} threads may take several times as long as usual"
+        advice = f"give --threads {free} while they run"
+        on_event(Notice(f"other programs keep {busy:.1f} CPUs busy: {slow}; {advice}"))
 
 
 def warn_of_leak(record: TrainResult, dataset: DatasetInfo, on_event: OnEvent) -> None:
     """Send a notice if a network is evaluated on images that it was trained on."""
     if dataset.name == DatasetName.MNIST5K and record.dataset.name == DatasetName.MNIST:
-        on_event(
-            Notice(
-                "mnist5k consists of MNIST training images, which this network was trained on: "
-                "this accuracy says nothing about new images"
-            )
-        )
+        reason = "mnist5k consists of MNIST training images, which this network was trained on"
+        on_event(Notice(f"{reason}: this accuracy says nothing about new images"))

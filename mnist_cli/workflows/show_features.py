@@ -23,7 +23,7 @@ from mnist_cli.schema.results import FeaturesResult, Stage, StageOutput
 from mnist_cli.training.checkpoint import Checkpoint, load
 from mnist_cli.training.device import place, resolve_device
 from mnist_cli.training.examples import PIXEL_ORDER, images_to_device
-from mnist_cli.workflows.pictures import read_as_trained
+from mnist_cli.workflows.predict import escape, read_as_trained
 from mnist_cli.workflows.shared import choose_data, predict_probabilities, restore_network
 
 SQUARE = 5  # pixels along a side of the black square; strokes in MNIST are 2 to 4 wide
@@ -34,10 +34,7 @@ def find_features(options: FeaturesOptions, on_event: OnEvent) -> tuple[Features
 
     The occlusion map is that of Zeiler and Fergus (2014), "Visualizing and understanding
     convolutional networks", section 4.2, with a black square, as MNIST's background is black.
-
-    Raises UsageError if the code of a custom network is not given, the device does not exist or
-    there is no test image of that index, MnistCliError if a file is damaged, the picture cannot be
-    read, or the network fails or has outputs that are not finite.
+    Raises UsageError if there is no test image of that index.
     """
     device = resolve_device(options.device)
     saved = load(options.checkpoint)
@@ -84,9 +81,8 @@ def _find_image(
 ) -> tuple[str, Image28, int | None]:
     """The name, pixels and label of the image."""
     if options.picture:
-        name = str(options.picture).encode("utf-8", "backslashreplace").decode()
         image = read_as_trained(options.picture, saved.record.dataset, raw=options.raw)
-        return name, image, None
+        return escape(options.picture), image, None
     data = choose_data(options.data, saved)
     info, test = datasets.load_test(data, on_event, saved.record.dataset)
     if options.index >= len(test.labels):

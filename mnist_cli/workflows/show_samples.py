@@ -26,8 +26,7 @@ def choose_samples(
     """Choose images by seed, label and, with a checkpoint, by whether its prediction is wrong.
 
     With an augmentation, the training images are those of epoch 1 with the seed.
-    Returns the result, and its images in the same order. Raises UsageError if the code of a custom
-    network is not given or the device does not exist, MnistCliError if a file is damaged.
+    Returns the result, and its images in the same order. Raises UsageError for an unknown label.
     """
     device = resolve_device(options.device)
     saved = load(options.checkpoint) if options.checkpoint else None

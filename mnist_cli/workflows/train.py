@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import torch
-
 from mnist_cli.data import datasets
 from mnist_cli.errors import MnistCliError, Terminated, UsageError
 from mnist_cli.formatting import plural
@@ -37,9 +35,7 @@ from mnist_cli.workflows.shared import choose_data, warn_of_busy_cpus
 def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     """Train one network, evaluate and save it after every epoch, and return the last record.
 
-    Raises:
-        UsageError: the device does not exist, or the file to resume is of another training.
-        MnistCliError: network, data, loss or output fails; the file has the finished epochs.
+    If it fails, the file has the finished epochs.
     """
     use_threads(options.threads)
     device = resolve_device(options.device)
@@ -56,7 +52,7 @@ def train_network(options: TrainOptions, on_event: OnEvent) -> TrainResult:
     dataset = own or datasets.load(data, on_event)
     examples, test = to_device(dataset.train, device), to_device(dataset.test, device)
     test = replace(test, images=prepare(test.images, options.protocol))
-    warn_of_busy_cpus(device.type, torch.get_num_threads(), on_event)
+    warn_of_busy_cpus(environment(device), on_event)
     training = Training(model, examples, options.protocol, options.seed, choice.precision)
     if resumed:
         _check_same_images(resumed, dataset.info)

@@ -25,8 +25,9 @@ from rich.table import Table
 
 from mnist_cli.data import datasets
 from mnist_cli.data.dataset import Dataset
-from mnist_cli.execution import worker
-from mnist_cli.execution.executor import Executor, InProcess, executing
+from mnist_cli.execution import answers, worker
+from mnist_cli.execution.executor import Executor, executing
+from mnist_cli.execution.trainer import Trainer
 from mnist_cli.networks.registry import MODELS
 from mnist_cli.schema.comparison import Run
 from mnist_cli.schema.datasets import DatasetName
@@ -57,11 +58,11 @@ def main(
     options = CompareOptions(entries, data, device="cpu", execution=execution)
     modes = ("1 job, 1 thread", f"1 job, {CORES} threads", f"{CORES} jobs, 1 thread")
     rates: dict[tuple[str, str], list[float]] = {}
-    here = InProcess("cpu", 1)
-    measured = here.measure(entries)
+    here = Trainer("cpu", 1)
+    _, measured = here.measure_all(entries)
     here.hand_over(dataset)
     with executing(options, lambda event: None) as several:
-        several.environment()
+        several.measure_all(())  # waits for the first worker
         several.hand_over(dataset)
         for number in range(rounds + 1):
             for entry, cost in zip(entries, measured, strict=True):
@@ -81,23 +82,24 @@ def main(
 def runs_a_minute(executor: Executor, entry: Entry, first_seed: int) -> float:
     """How many runs an executor finishes, from the first that is submitted to the last result."""
     started = time.perf_counter()
-    for seed in range(first_seed, first_seed + RUNS):
-        executor.submit(RunTask(entry, seed, None))
-    finish(executor, RUNS)
+    train(executor, entry, range(first_seed, first_seed + RUNS))
     return 60 * RUNS / (time.perf_counter() - started)
 
 
-def finish(executor: Executor, count: int) -> None:
-    """Wait for `count` runs."""
-    while count:
-        done = executor.wait(lambda *told: None)
+def train(executor: Executor, entry: Entry, seeds: range) -> None:
+    """Train an entry with all seeds."""
+    count, tasks = 0, [RunTask(entry, seed, None) for seed in seeds]
+    while count < len(seeds):
+        done = executor.train_all(tasks, lambda *told: None)
         assert all(isinstance(outcome, Run) for _, outcome in done), done
-        count -= len(done)
+        count, tasks = count + len(done), []
 
 
-def nothing(job: bytes, task: bytes, info: bytes, images: None) -> str:
-    """A run that does nothing, in place of `worker.train`; its accuracy depends on lr and seed."""
-    asked: RunTask = pickle.loads(task)
+def nothing(versions: dict[str, str], job: bytes, question: bytes, images: None) -> str:
+    """A run that does nothing, if a worker is asked for one; lr and seed decide its accuracy."""
+    asked, _ = pickle.loads(question)
+    if not isinstance(asked, RunTask):
+        return worker.answer(job, question, images)
     protocol = asked.entry.protocol
     level = 0.96 + 0.004 * math.log10(protocol.lr * 1000)
     accuracy = round(random.Random(f"{protocol.lr} {asked.seed}").gauss(level, 0.0015), 4)
@@ -110,19 +112,17 @@ def nothing(job: bytes, task: bytes, info: bytes, images: None) -> str:
 
 def idle(options: CompareOptions, dataset: Dataset) -> None:
     """What the engine and the loop cost, by runs that do nothing."""
-    worker.train = nothing  # type: ignore[assignment]
+    answers.make_ask = lambda: nothing
     started = time.perf_counter()
     with executing(options, lambda event: None) as executor:
-        executor.environment()
+        executor.measure_all(())  # waits for the first worker
         executor.hand_over(dataset)
-        executor.submit(RunTask(options.entries[0], 0, None))
-        finish(executor, 1)
+        train(executor, options.entries[0], range(1))
         startup = time.perf_counter() - started
         seconds = []
         for seed in range(100):
             begun = time.perf_counter()
-            executor.submit(RunTask(options.entries[0], seed, None))
-            finish(executor, 1)
+            train(executor, options.entries[0], range(seed, seed + 1))
             seconds.append(time.perf_counter() - begun)
         sys.stdout.write(
             f"from the start of {CORES} workers to the first result: {startup:.2f} s\n"
