@@ -116,6 +116,7 @@ def test_compare_trains_what_train_trains(run_cli: RunCli) -> None:
         assert run["epochs"] == 1
 
 
+@pytest.mark.full  # it takes four seconds
 def test_neither_order_nor_company_changes_a_result(run_cli: RunCli) -> None:
     one = run_cli("compare", "mlp", "own.py:drawn", "tinycnn", "--seeds", 2, "--json", *FAST).json
     other = run_cli("compare", "tinycnn", "own.py:drawn", "--seeds", 2, "--json", *FAST).json
@@ -454,6 +455,7 @@ def shifted(points: float) -> None:
     Path("better.json").write_text(resealed(document), encoding="utf-8")
 
 
+@pytest.mark.full  # it takes five seconds
 def test_a_baseline_shows_changes_and_fails_on_sure_ones_only(run_cli: RunCli) -> None:
     base = ("compare", "mlp", "--seeds", 5, *FAST)
     run_cli(*base, "--export-json", "base.json")

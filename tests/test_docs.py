@@ -71,6 +71,7 @@ def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "read_mnist5k", lambda: few)
 
 
+@pytest.mark.full  # it takes half a minute
 @pytest.mark.usefixtures("few_images")
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_runs(run_cli: RunCli, page: str) -> None:

@@ -223,6 +223,7 @@ def test_a_network_that_lets_no_thread_run_ends_with_the_command(number: signal.
 
 
 @posix
+@pytest.mark.full  # it takes five seconds
 def test_a_worker_that_is_killed_while_it_starts() -> None:
     process = start("compare", "mlp", *DATA, "--jobs", "2")
     family = psutil.Process(process.pid)

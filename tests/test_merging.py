@@ -34,6 +34,7 @@ def export(first_seed: int, *accuracies: float, **options: Any) -> CompareResult
     return replace(comparison(*rows), seeds=seeds)
 
 
+@pytest.mark.full  # it takes four seconds
 def test_the_whole_is_that_of_one_machine(run_cli: RunCli) -> None:
     models = ("compare", "mlp", "tinycnn", *FAST)
     whole = run_cli(*models, "--seeds", 5, "--json").json

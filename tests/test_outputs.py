@@ -107,6 +107,7 @@ def test_a_long_name_can_be_written(run_cli: RunCli) -> None:
     assert [path.name for path in Path.cwd().glob("*.png")] == [name]
 
 
+@pytest.mark.full  # it takes four seconds
 def test_each_kind_replaces_its_own_kind_only(run_cli: RunCli) -> None:
     run_cli("train", "mlp", "--output", "a.safetensors", "--plot", "a.png", *FAST)
     files = ("a.json", "a.csv", "a.md", "a.tex")

@@ -191,6 +191,7 @@ def test_many_classes_have_a_list_of_errors_instead_of_a_matrix(run_cli: RunCli)
     assert Path("a.html").read_text("utf-8").count('<th scope="row">') < 30
 
 
+@pytest.mark.full  # it takes four seconds
 def test_a_class_judges_a_network_on_its_own_handwriting(run_cli: RunCli) -> None:
     run_cli("train", "cnn", "--dataset", "mnist5k", "--epochs", 5, "--threads", 1)
     _, (images, labels) = read_mnist5k()

@@ -451,6 +451,7 @@ def test_a_browser_draws_all_of_it_at_each_width(tmp_path: Path, width: int) -> 
 
 
 @with_browser
+@pytest.mark.full  # it takes four seconds
 def test_no_request_leaves_the_page_and_no_script_runs(tmp_path: Path) -> None:
     whole = page(comparison(network(HOSTILE, GOOD), network("b", BAD)), IMAGES)
     added = "<script>document.title = 'ran'</script><img src='http://127.0.0.1:9/leak.png'>"

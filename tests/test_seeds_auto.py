@@ -61,6 +61,7 @@ def test_a_clear_difference_ends_at_the_first_look(run_cli: RunCli) -> None:
     assert "points (4 seeds, 99.5 % interval)" in again
 
 
+@pytest.mark.full  # it takes five seconds
 def test_the_best_of_several_settings_is_found(run_cli: RunCli) -> None:
     settings = ("mlp", "--vary", "lr=0.0003,0.003,0.01,0.02", "--dataset", "mnist5k", "--epochs", 1)
     search = ("compare", *settings, "--seeds", "auto", "--max-seeds", 10, "--journal", "runs.jsonl")
@@ -149,6 +150,7 @@ def test_a_network_that_fails_midway(run_cli: RunCli) -> None:
     assert "points (4 seeds, 99.83 % interval)" in shown  # one of three pairs, as at the start
 
 
+@pytest.mark.full  # it takes four seconds
 def test_gates_and_plots(run_cli: RunCli) -> None:
     files = ("--plot", "a.svg", "--export-json", "before.json")
     shown = settle(run_cli, *CLEAR, "--min-accuracy", 0.99, *files, exit_code=3)

@@ -114,6 +114,7 @@ def test_values_that_cannot_be(texts: list[str], message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.full  # it takes four seconds
 def test_a_comparison_of_settings(run_cli: RunCli) -> None:
     files = ("--export-json", "a.json", "--export-csv", "a.csv", "--plot", "a.svg")
     compare = ("compare", "mlp", "--vary", "lr=0.001,0.01", "--seeds", 5, *FAST)
