@@ -57,7 +57,7 @@ def read(
 ) -> tuple[dict[str, Part], str]:
     """The parts of what `find` found, and a note about them, which is empty here.
 
-    Pictures are decoded while they are taken, on all cores if they are many.
+    Iterating over `Part.images` decodes the pictures, on all cores if they are many.
     """
     parts = {}
     for split, classes in found.items():

@@ -48,7 +48,7 @@ def find(path: Path) -> File | None:
 
 
 def read(path: Path, _found: File, *, as_digits: bool) -> tuple[dict[str, Part], str]:
-    """Check all parts, and read their labels; the images follow while they are taken.
+    """Check all parts, and read their labels; iterating over `Part.images` reads the images.
 
     Raises MnistCliError if the file cannot be read, is damaged, or does not fit the form.
     """

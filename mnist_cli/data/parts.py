@@ -20,7 +20,7 @@ BYTES_OF_IMAGE = 28 * 28 * (1 + 4)  # as it is read, and as float32 in training
 
 @dataclass(frozen=True)
 class Part:
-    """`labels` int64 N, positions in the `names` of classes, and N images, some at a time."""
+    """`labels` int64 N, positions in the `names` of classes, and N images in batches."""
 
     names: tuple[str, ...]
     labels: NDArray[np.int64]

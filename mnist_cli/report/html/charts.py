@@ -58,7 +58,7 @@ def _draw(chart: Callable[..., str], *data: Any) -> Picture | None:
     return Picture(embed_figure(figure), words) if words else None
 
 
-# Each draws a chart and returns it in words, which are empty if there is nothing to draw.
+# Each function draws a chart and describes it; the description is empty if there is no data.
 
 
 def draw_accuracies(figure: Figure, result: CompareResult) -> str:
