@@ -146,7 +146,7 @@ def _resolve(path: Path, option: str, action: str = "write") -> Path:
 
 
 def _identify(path: Path) -> object:
-    """Values that are equal for all paths of a file, also through links."""
+    """A key for a file, the same for all its paths, also through links."""
     try:
         status = path.stat()
     except OSError:  # it does not exist

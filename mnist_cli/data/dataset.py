@@ -1,6 +1,6 @@
 """A dataset in memory: training and test images, and their description.
 
-Functions hold images out, and number the classes otherwise.
+Its functions hold training images out for validation, and put labels in another order of classes.
 """
 
 import hashlib

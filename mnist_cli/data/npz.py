@@ -40,7 +40,7 @@ ADVICE = "save it again with numpy.savez"
 
 
 def find(path: Path) -> File | None:
-    """The file itself; None if its name does not end in .npz."""
+    """The path, size and time of an .npz file; None if `path` does not end in .npz."""
     if path.suffix.lower() != ".npz" or path.is_dir():
         return None
     with explaining(f"read {path}", "choose another file"):
@@ -76,7 +76,7 @@ def read(path: Path, _found: File, *, as_digits: bool) -> tuple[dict[str, Part],
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a file to read; raises MnistCliError, which names it, for what is wrong with it."""
+    """Open an .npz file; raises MnistCliError, with its name, if it is damaged or unfit."""
     with explaining(f"read {path}", "choose another file"), open_regular(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:

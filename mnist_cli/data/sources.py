@@ -23,7 +23,8 @@ class KnownFile:
 class Source:
     """A dataset in torchvision's layout: `folder` has the name of torchvision's class.
 
-    `files` are the training images and labels, then the test images and labels.
+    `files` are the training images and labels, then the test images and labels. `classes` are the
+    names of the labels 0, 1 and so on.
     """
 
     folder: str

@@ -43,7 +43,7 @@ class Job:
     threads: int
     data_dir: str | None
     models: dict[str, tuple[ModelSpec, Bundle]]
-    """The networks by name."""
+    """Each network and its code files, by the name of the network."""
     num_classes: int = NUM_CLASSES
 
 

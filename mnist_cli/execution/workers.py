@@ -177,7 +177,7 @@ class Workers:
         future.add_done_callback(self._receive_answer)
 
     def _take_messages(self) -> None:
-        """Take all messages; wait for the first one unless an outcome is known."""
+        """Handle the messages that have arrived; if there is no outcome yet, wait for a message."""
         seconds = 0 if self._done else UPDATE_SECONDS
         try:
             while not self._error:

@@ -37,7 +37,7 @@ def run_rows(result: CompareResult) -> list[dict[str, str]]:
 
 
 def known_times(model: ModelRuns, result: CompareResult) -> tuple[float, float, float] | None:
-    """Median, least and most seconds; None if unknown, or if a run missed the target."""
+    """The median, shortest and longest seconds; None if unknown, or if a run missed the target."""
     if result.target is not None and not model.always_reached_target:
         return None
     return model.figures.times if model.figures else None

@@ -116,7 +116,7 @@ class _Volume:
         return "weights" if trained else "other"
 
     def draw(self, axes: Axes) -> None:
-        """Draw sheets or cells from back to front: the front one is at the bottom left."""
+        """Draw the sheets from the back to the front, which is at the bottom left."""
         colour = FILLS[self.kind]
         for back in range(self.sheets - 1, -1, -1):
             x, y = self.x + back * SHEET, self.y + self.depth - back * SHEET
@@ -151,7 +151,7 @@ class _Volume:
 
 
 def _draw_box(axes: Axes, place: Place, side: Place, **style: Any) -> None:
-    """Draw a rectangle over all that are drawn already."""
+    """Draw a rectangle on top of the rectangles that were drawn before."""
     order = 2 + len(axes.patches) / 1e6
     axes.add_patch(Rectangle(place, *side, **{"linewidth": 0.6, "zorder": order, **style}))
 
